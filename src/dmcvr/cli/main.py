@@ -1,0 +1,307 @@
+"""`dmcvr`: one frozen dataclass a command. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, arg, subcommand
+
+from dmcvr.errors import InputError
+
+if TYPE_CHECKING:
+    from dmcvr.reconstruct import Reconstruction
+    from dmcvr.stages import Stages
+
+Output = Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier run")]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Reconstruct a synthetic exam with the bundled weights and write everything."""
+
+    output: Output
+    seed: int = 0
+    """Which synthetic heart."""
+    device: Device = "auto"
+
+    def run(self) -> None:
+        from dmcvr.io.folder import check_output_folder
+        from dmcvr.phantom import make_phantom
+        from dmcvr.reconstruct import reconstruct
+
+        check_output_folder(self.output)
+        with _progress() as stages:
+            with stages("synthetic exam"):
+                stack = make_phantom(self.seed).stack
+            heart = reconstruct(stack.without_labels(), device=self.device, seed=self.seed, stages=stages)
+            with stages("write"):
+                heart.save(self.output)
+        _summary(heart, self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct:
+    """A short-axis exam in, a 3D heart out: image, labels, meshes, measures."""
+
+    input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file (3D, or 4D with phases last) or ACDC patient folder")]
+    output: Output
+    phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
+    method: Literal["dmcvr", "linear", "shape", "nearest"] = "dmcvr"
+    """How the gaps are filled: ours, or a plain interpolation."""
+    spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
+    steps: int | None = None
+    """DDIM steps each way; default: the preset's."""
+    device: Device = "auto"
+    seed: int = 0
+    weights: str = "compact"
+    """A bundled name (see dmcvr models) or a .safetensors file."""
+    labels_in: Annotated[Path | None, arg(metavar="FILE", help="NIfTI labels of the acquired slices")] = None
+    label_map: Literal["dmcvr", "acdc", "mnms", "ukbb"] = "dmcvr"
+    """How --labels-in numbers the structures."""
+
+    def run(self) -> None:
+        from dmcvr.io.folder import check_output_folder
+        from dmcvr.reconstruct import reconstruct
+
+        check_output_folder(self.output)
+        with _progress() as stages:
+            heart = reconstruct(
+                self.input,
+                phase=self.phase,
+                method=self.method,
+                spacing_mm=self.spacing,
+                steps=self.steps,
+                device=self.device,
+                seed=self.seed,
+                labels_in=self.labels_in,
+                label_map=self.label_map,
+                weights=self.weights,
+                stages=stages,
+            )
+            with stages("write"):
+                heart.save(self.output)
+        _summary(heart, self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomCommand:
+    """Write synthetic exams and their exact 3D truth, one ACDC-style folder each."""
+
+    output: Annotated[Path, arg(aliases=["-o"], help="folder to write into; exams of other seeds stay")]
+    number: Annotated[int, arg(aliases=["-n"], help="how many")] = 1
+    seed: int = 0
+    """The first exam's seed; the others count up."""
+    spacing: Annotated[float, arg(metavar="MM", help="distance between slices")] = 10.0
+    thickness: Annotated[float, arg(metavar="MM", help="thickness of a slice")] = 8.0
+    noise: Annotated[float, arg(help="standard deviation, as a share of white")] = 0.02
+    shift: Annotated[float, arg(metavar="MM", help="sideways breath-hold shift between slices (SD)")] = 0.0
+
+    def run(self) -> None:
+        from dmcvr.phantom import Scan, make_phantom, write_phantom
+
+        if self.number < 1:
+            raise InputError(f"Expected at least one exam; got -n {self.number}.")
+        scan = Scan(spacing_mm=self.spacing, thickness_mm=self.thickness, noise=self.noise, shift_mm=self.shift)
+        with _progress() as stages, stages("synthetic exams", self.number) as advance:
+            for seed in range(self.seed, self.seed + self.number):
+                write_phantom(make_phantom(seed, scan), self.output / f"phantom{seed:03d}")
+                advance()
+        print(f"{self.number} exam(s) written to {self.output}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Train:
+    data: Path
+    """ACDC-style folder (one folder a patient, or dmcvr phantom's output), or a file of dmcvr train pack."""
+    out: Path
+    """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
+    preset: str = "compact"
+    max_minutes: float | None = None
+    """Wall-clock budget, over all resumed parts."""
+    max_steps: int = 100_000
+    batch: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    device: Device = "auto"
+    mixed_precision: bool = True
+    split: Path | None = None
+    """JSON with the lists train, development, validation; default: the bundled ACDC split, else a new one."""
+    resume: bool = False
+    """Go on from the checkpoint in --out."""
+
+    def _train(self, kind: Literal["segmenter", "autoencoder"], **extra: Any) -> None:
+        from dmcvr.train.run import TrainConfig, train
+
+        own = {name: getattr(self, name) for name in _Train.__dataclass_fields__}
+        print(f"Weights written to {train(kind, TrainConfig(**own, **extra))}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSegmenter(_Train):
+    """E_mor and its head, on focal + Dice: the first of the two."""
+
+    def run(self) -> None:
+        self._train("segmenter")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainAutoencoder(_Train):
+    """E_sem and the denoiser, with a trained segmenter: writes a whole model."""
+
+    segmenter: Path | None = None
+    """The segmenter's weights; default: the bundled ones of the preset."""
+
+    def run(self) -> None:
+        self._train("autoencoder", segmenter=self.segmenter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPack:
+    """Pack a folder's training slices into one file, to carry to another machine."""
+
+    data: Path
+    out: Path
+    """The .npz file to write."""
+    split: Path | None = None
+    """Leave out the validation patients of this split; default: the bundled one."""
+
+    def run(self) -> None:
+        from dmcvr.train.data import load_training_set
+        from dmcvr.train.split import BUNDLED_SPLIT, Split
+
+        split = Split.read(self.split or BUNDLED_SPLIT)
+        packed = load_training_set(self.data, (*split.train, *split.development))
+        packed.save(self.out)
+        print(f"{len(packed)} slices written to {self.out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure the bundled model on held-out patients: the tables of the documentation."""
+
+    protocol: Positional[Literal["segmentation", "round-trip", "held-out", "clinical"]]
+    data: Path
+    """ACDC-style folder with manual labels."""
+    output: Annotated[Path | None, arg(aliases=["-o"], help="folder for the rows as CSV and the summary as JSON")] = (
+        None
+    )
+    patients: Literal["validation", "development"] = "validation"
+    split: Path | None = None
+    steps: int | None = None
+    device: Device = "auto"
+    weights: str = "compact"
+
+    def run(self) -> None:
+        from dmcvr.evaluate.run import evaluate
+
+        with _progress() as stages:
+            table = evaluate(
+                self.protocol,
+                self.data,
+                output=self.output,
+                patients=self.patients,
+                split=self.split,
+                steps=self.steps,
+                device=self.device,
+                weights=self.weights,
+                stages=stages,
+            )
+        print(table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """List the presets and the bundled weights."""
+
+    def run(self) -> None:
+        from dmcvr.presets import PRESETS
+        from dmcvr.weights import bundled
+
+        print("Presets:")
+        for preset in PRESETS.values():
+            print(f"  {preset.name:10} {preset.size} px, {preset.steps} steps each way; {preset.about}")
+        print("Bundled weights:")
+        for info in bundled():
+            size = info.path.stat().st_size / 2**20
+            training = ", ".join(f"{key} {info.training[key]}" for key in ("data", "patients", "steps", "minutes"))
+            print(f"  {info.path.stem:10} {info.kind}, {size:.1f} MiB, trained on: {training}")
+            print(f"  {'':10} sha256 {info.sha256}")
+
+
+Command = (
+    Annotated[Demo, subcommand("demo", prefix_name=False)]
+    | Annotated[Reconstruct, subcommand("reconstruct", prefix_name=False)]
+    | Annotated[PhantomCommand, subcommand("phantom", prefix_name=False)]
+    | Annotated[
+        Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
+        | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
+        | Annotated[TrainPack, subcommand("pack", prefix_name=False)],
+        subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
+    ]
+    | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
+    | Annotated[Models, subcommand("models", prefix_name=False)]
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: exit 0 on success, 2 with one sentence on bad input, 130 on an interrupt."""
+    command: Any = tyro.cli(
+        Command,
+        prog="dmcvr",
+        description="From the slices of a cardiac MRI exam to a 3D heart. Research software, not a medical device.",
+        args=arguments,
+    )
+    try:
+        command.run()
+    except InputError as error:
+        print(f"dmcvr: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("dmcvr: interrupted, nothing was written.", file=sys.stderr)
+        sys.exit(130)
+
+
+@contextmanager
+def _progress() -> Iterator[Stages]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from dmcvr.stages import Stages
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Stages()
+        return
+    columns = (TextColumn("{task.description:>16}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        yield Stages(progress)
+
+
+def _summary(heart: Reconstruction, folder: Path) -> None:
+    """The numbers a person looks for first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    numbers, run = heart.measures, heart.run
+    table = Table("phase", "LV cavity mL", "LV mass g", "RV cavity mL", title="Dense volume (slice summation)")
+    for phase in run["phases"]:
+        dense, summed = (numbers[kind]["phases"][phase] for kind in ("dense_volume", "slice_summation"))
+        keys = ("lv_cavity_ml", "lv_mass_g", "rv_cavity_ml")
+        table.add_row(phase, *(f"{dense[key]:.1f} ({summed[key]:.1f})" for key in keys))
+    console = Console()
+    console.print(table)
+    for side in ("lv", "rv"):
+        function = numbers["dense_volume"].get(side)
+        if function and function["ef_percent"] is not None:
+            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
+            console.print(f"{text}, EF {function['ef_percent']:.0f} %", highlight=False)
+    for warning in run["warnings"]:
+        print(f"Note: {warning}", file=sys.stderr)
+    print(f"Written to {folder} (research software, not a medical device)")

@@ -1,0 +1,1 @@
+"""Noise schedule, samplers and inverters: pure functions that know neither networks nor files."""

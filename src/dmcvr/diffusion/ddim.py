@@ -1,0 +1,64 @@
+"""DDIM, both ways (Song et al. 2021, Eq. 12 with eta = 0), on one grid of times.
+
+`predict_noise(x, t)` takes states (B, ...) and one time step, and gives eps of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dmcvr.diffusion.schedule import Schedule
+
+PredictNoise = Callable[[Tensor, int], Tensor]
+Progress = Callable[[], None]
+
+
+def _nothing() -> None:
+    return None
+
+
+@torch.no_grad()
+def ddim_sample(
+    predict_noise: PredictNoise, x: Tensor, schedule: Schedule, steps: int, progress: Progress = _nothing
+) -> Tensor:
+    """From x_T to the image."""
+    times = schedule.grid(steps)
+    for low, high in zip(reversed(times[:-1]), reversed(times[1:]), strict=True):
+        x = _move(x, predict_noise(x, high), schedule, high, low)
+        progress()
+    return x
+
+
+@torch.no_grad()
+def ddim_invert(
+    predict_noise: PredictNoise,
+    x: Tensor,
+    schedule: Schedule,
+    steps: int,
+    *,
+    corrections: int = 3,
+    progress: Progress = _nothing,
+) -> Tensor:
+    """From the image to its x_T: the exact inverse of `ddim_sample`, step by step.
+
+    A sampling step is x_low = f(x_high, eps(x_high)); its inverse is the fixed point of
+    x_high <- f^-1(x_low, eps(x_high)). The usual DDIM inversion takes eps(x_low) and stops there
+    (`corrections=0`); each correction evaluates eps once more at the latest x_high (Pan et al. 2023, AIDI).
+    """
+    times = schedule.grid(steps)
+    for low, high in zip(times[:-1], times[1:], strict=True):
+        guess = x
+        for _ in range(corrections + 1):
+            guess = _move(x, predict_noise(guess, high), schedule, low, high)
+        x = guess
+        progress()
+    return x
+
+
+def _move(x: Tensor, noise: Tensor, schedule: Schedule, start: int, stop: int) -> Tensor:
+    """Carry a state from one time to another along a fixed noise estimate."""
+    clean = (x - schedule.sigma[start] * noise) / schedule.alpha[start]
+    return schedule.alpha[stop] * clean + schedule.sigma[stop] * noise

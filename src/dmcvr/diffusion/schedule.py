@@ -1,0 +1,62 @@
+"""The noise schedule of DDPM (Ho et al. 2020): linear beta, T steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """x_t = alpha_t x_0 + sigma_t eps, with alpha_t^2 = prod(1 - beta) and sigma_t^2 = 1 - alpha_t^2.
+
+    `alpha` and `sigma` are (T,), float32.
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+
+    @classmethod
+    def linear(cls, steps: int = 1000, beta: tuple[float, float] = (1e-4, 0.02)) -> Schedule:
+        alpha_bar = np.cumprod(1 - np.linspace(*beta, steps))
+        return cls(torch.from_numpy(np.sqrt(alpha_bar)).float(), torch.from_numpy(np.sqrt(1 - alpha_bar)).float())
+
+    @property
+    def length(self) -> int:
+        return len(self.alpha)
+
+    def grid(self, steps: int) -> list[int]:
+        """`steps` + 1 increasing times from 0 to T - 1, quadratically spaced (Song et al. 2021, App. D.2).
+
+        The image is the state at time 0 (sigma = 0.01): sampling and inversion walk the very same times.
+        Raises `ValueError` unless 1 <= steps < T.
+        """
+        if not 1 <= steps < self.length:
+            raise ValueError(f"Expected 1 to {self.length - 1} steps; got {steps}.")
+        last = self.length - 1
+        times = [round(last * (i / steps) ** 2) for i in range(steps + 1)]
+        for i in range(1, steps + 1):  # many steps: the dense end would repeat itself
+            times[i] = max(times[i], times[i - 1] + 1)
+        times[-1] = last
+        for i in reversed(range(steps)):
+            times[i] = min(times[i], times[i + 1] - 1)
+        return times
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """x_t of images (B, 1, H, W) at times (B,)."""
+        return self._at(self.alpha, t, x0) * x0 + self._at(self.sigma, t, x0) * noise
+
+    def velocity(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """v = alpha eps - sigma x_0 (Salimans & Ho 2022)."""
+        return self._at(self.alpha, t, x0) * noise - self._at(self.sigma, t, x0) * x0
+
+    def noise_of_velocity(self, x: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+        """eps = sigma x_t + alpha v."""
+        return self._at(self.sigma, t, x) * x + self._at(self.alpha, t, x) * velocity
+
+    @staticmethod
+    def _at(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
+        return values.to(like.device)[t].view(-1, *[1] * (like.ndim - 1))

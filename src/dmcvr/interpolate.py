@@ -1,0 +1,82 @@
+"""Missing slices from their neighbours' codes: slerp for the stochastic code, lerp for the other two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dmcvr.model.autoencoder import SliceCodes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """For each of M dense positions: its acquired neighbours, and how far it lies between them.
+
+    ========  ====  ===========================================================
+    lower     (M,)  index of the acquired slice at or before the position
+    upper     (M,)  index of the next one
+    fraction  (M,)  0 at `lower`, 1 at `upper`; clamped outside the stack
+    ========  ====  ===========================================================
+    """
+
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    fraction: NDArray[np.float64]
+
+    @classmethod
+    def between(cls, acquired_mm: NDArray[np.float64], wanted_mm: NDArray[np.float64]) -> Plan:
+        """Positions along the stack's normal, in mm; `acquired_mm` ascending, at least two."""
+        lower = np.clip(np.searchsorted(acquired_mm, wanted_mm, side="right") - 1, 0, len(acquired_mm) - 2)
+        gap = acquired_mm[lower + 1] - acquired_mm[lower]
+        fraction = np.clip((wanted_mm - acquired_mm[lower]) / gap, 0, 1)
+        return cls(lower, lower + 1, fraction)
+
+    def __len__(self) -> int:
+        return len(self.fraction)
+
+
+def lerp(a: Tensor, b: Tensor, fraction: Tensor) -> Tensor:
+    """(1 - f) a + f b for each of B items; `fraction` (B,)."""
+    f = fraction.view(-1, *[1] * (a.ndim - 1))
+    return a + f * (b - a)
+
+
+def slerp(a: Tensor, b: Tensor, fraction: Tensor) -> Tensor:
+    """Spherical interpolation of each of B items (Shoemake 1985): the direction turns, the norm moves linearly.
+
+    Two Gaussian codes have nearly equal norms and are nearly orthogonal: lerp would shrink their mixture by
+    up to sqrt(2), slerp keeps it Gaussian. Nearly parallel items fall back to lerp.
+    """
+    f = fraction.view(-1, 1).double()
+    u, v = a.flatten(1).double(), b.flatten(1).double()
+    norm_u, norm_v = u.norm(dim=1, keepdim=True), v.norm(dim=1, keepdim=True)
+    u, v = u / norm_u.clamp(min=1e-12), v / norm_v.clamp(min=1e-12)
+    angle = torch.acos((u * v).sum(dim=1, keepdim=True).clamp(-1, 1))
+    sine = torch.sin(angle)
+    safe = torch.where(sine < 1e-6, torch.ones_like(sine), sine)
+    weight_u = torch.where(sine < 1e-6, 1 - f, torch.sin((1 - f) * angle) / safe)
+    weight_v = torch.where(sine < 1e-6, f, torch.sin(f * angle) / safe)
+    mixed = (weight_u * u + weight_v * v) * (norm_u + f * (norm_v - norm_u))
+    return mixed.view_as(a).to(a.dtype)
+
+
+def interpolate_codes(codes: SliceCodes, plan: Plan) -> SliceCodes:
+    """The codes at every position of the plan (He et al. 2023, Sect. 2.2)."""
+    device = codes.x_T.device
+    lower, upper = (torch.from_numpy(index).to(device) for index in (plan.lower, plan.upper))
+    fraction = torch.from_numpy(plan.fraction).to(device, torch.float32)
+    return SliceCodes(
+        slerp(codes.x_T[lower], codes.x_T[upper], fraction),
+        lerp(codes.z_sem[lower], codes.z_sem[upper], fraction),
+        lerp(codes.z_mor[lower], codes.z_mor[upper], fraction),
+    )
+
+
+def blend(values: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+    """Linear interpolation of (N, ...) along the stack: (M, ...)."""
+    f = plan.fraction.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
+    return (1 - f) * values[plan.lower] + f * values[plan.upper]

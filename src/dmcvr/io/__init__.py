@@ -1,0 +1,1 @@
+"""Files in and out: readers, writers, dataset layouts, label conventions."""

@@ -1,0 +1,48 @@
+"""Output folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dmcvr.errors import InputError
+
+
+def check_output_folder(folder: Path, *, marker: str = "run.json") -> None:
+    """Raise `InputError` if `folder` cannot become the output: called before any work is done.
+
+    An empty folder and one of an earlier run (it holds `marker`) may be replaced; anything else may not.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
+        raise InputError(f"The folder {folder} is not empty and not of an earlier run: choose another with -o.")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: choose a folder with -o.")
+    parent = folder.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{folder.name}-"):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be written ({error.strerror}): choose another with -o."
+        ) from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its place at the end; on an error nothing is left."""
+    check_output_folder(folder)
+    partial = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}-"))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+    except OSError as error:
+        raise InputError(f"The results cannot be written to {folder} ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,39 @@
+"""Named label conventions: every dataset numbers the three structures in its own way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcvr.errors import InputError
+
+#: For each convention: the file's value to ours (1 LV cavity, 2 LV myocardium, 3 RV cavity).
+LABEL_MAPS: dict[str, dict[int, int]] = {
+    "dmcvr": {0: 0, 1: 1, 2: 2, 3: 3},
+    "acdc": {0: 0, 1: 3, 2: 2, 3: 1},
+    "mnms": {0: 0, 1: 1, 2: 2, 3: 3},
+    "ukbb": {0: 0, 1: 1, 2: 2, 3: 3, 4: 3},
+}
+
+
+def to_internal(labels: NDArray[Any], convention: str) -> NDArray[np.uint8]:
+    """Labels of a named convention as ours, same shape, uint8.
+
+    Raises `InputError` for an unknown convention and for a value that the convention does not have.
+    """
+    if convention not in LABEL_MAPS:
+        raise InputError(f"Unknown label map {convention!r}: choose one of {', '.join(LABEL_MAPS)}.")
+    mapping = LABEL_MAPS[convention]
+    values = np.unique(labels)
+    unknown = [f"{value:g}" for value in values if float(value) not in mapping]
+    if unknown:
+        raise InputError(
+            f"The labels hold the value {', '.join(unknown[:5])}, which the {convention!r} map does not have "
+            f"(it has {', '.join(str(v) for v in mapping)}): choose the right map with --label-map."
+        )
+    table = np.zeros(max(mapping) + 1, dtype=np.uint8)
+    for theirs, ours in mapping.items():
+        table[theirs] = ours
+    return np.asarray(table[labels.astype(np.intp)])

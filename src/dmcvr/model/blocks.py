@@ -1,0 +1,96 @@
+"""The building blocks of the ADM / DiffAE U-Nets (Dhariwal & Nichol 2021; Preechakul et al. 2022)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm of 32 groups, or as many as leave at least four channels each."""
+    groups = min(32, max(1, channels // 4))
+    while channels % groups:
+        groups -= 1
+    return nn.GroupNorm(groups, channels)
+
+
+def zero(module: nn.Conv2d) -> nn.Conv2d:
+    """The same convolution, starting at zero: its block starts as the identity."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+def sinusoids(t: Tensor, dimension: int) -> Tensor:
+    """(B,) times in [0, 1000) to (B, dimension) sines and cosines (Vaswani et al. 2017)."""
+    rates = torch.exp(-math.log(10000) * torch.arange(dimension // 2, device=t.device) / (dimension // 2))
+    angles = t.float()[:, None] * rates
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class ResBlock(nn.Module):
+    """Residual block with DiffAE's adaptive group norm (their Eq. 7).
+
+    AdaGN(h, t, z) = z_s (t_s GroupNorm(h) + t_b); t_s, t_b come from the time, z_s from the semantic code.
+    Without `time_dimension` the block is the encoder's: plain GroupNorm. `resample` is -1 (halve), 0 or 1
+    (double the resolution inside the block).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        *,
+        time_dimension: int | None = None,
+        code_dimension: int | None = None,
+        dropout: float = 0.0,
+        resample: int = 0,
+    ) -> None:
+        super().__init__()
+        self.resample = resample
+        self.norm_in = norm(channels)
+        self.conv_in = nn.Conv2d(channels, out_channels, 3, padding=1)
+        self.time = nn.Linear(time_dimension, 2 * out_channels) if time_dimension else None
+        self.code = nn.Linear(code_dimension, out_channels) if code_dimension else None
+        self.norm_out = norm(out_channels)
+        self.dropout = nn.Dropout(dropout)
+        self.conv_out = zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
+        self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor | None = None, code: Tensor | None = None) -> Tensor:
+        h = F.silu(self.norm_in(x))
+        h, x = self._resample(h), self._resample(x)
+        h = self.norm_out(self.conv_in(h))
+        if self.time is not None and time is not None:
+            scale, shift = self.time(F.silu(time))[:, :, None, None].chunk(2, dim=1)
+            h = h * (1 + scale) + shift
+        if self.code is not None and code is not None:
+            h = h * (1 + self.code(F.silu(code))[:, :, None, None])
+        h = self.conv_out(self.dropout(F.silu(h)))
+        return self.skip(x) + h
+
+    def _resample(self, x: Tensor) -> Tensor:
+        if self.resample < 0:
+            return F.avg_pool2d(x, 2)
+        return F.interpolate(x, scale_factor=2, mode="nearest") if self.resample > 0 else x
+
+
+class Attention(nn.Module):
+    """One-head self-attention over the pixels of a small map."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zero(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        qkv = self.qkv(self.norm(x)).flatten(2).transpose(1, 2)
+        q, k, v = (part[:, None] for part in qkv.chunk(3, dim=2))
+        attended = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        return x + self.out(attended.transpose(1, 2).reshape(b, c, h, w))

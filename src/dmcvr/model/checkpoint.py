@@ -1,0 +1,74 @@
+"""Weights to and from safetensors files: lean (float16), no pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from dmcvr.errors import InputError
+from dmcvr.model.autoencoder import Autoencoder
+from dmcvr.model.morphology import Segmenter
+from dmcvr.presets import Preset
+from dmcvr.weights import WeightsInfo, describe, find
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def save_weights(
+    model: nn.Module,
+    path: Path,
+    *,
+    preset: Preset,
+    training: dict[str, Any],
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write a model's weights and its record; `kind` follows from the model's class."""
+    kind = "autoencoder" if isinstance(model, Autoencoder) else "segmenter"
+    record = {"kind": kind, "preset": preset.as_dict(), "training": training}
+    tensors = {
+        key: value.detach().to("cpu", dtype).contiguous()
+        for key, value in model.state_dict().items()
+        if value.is_floating_point()
+    }
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"dmcvr": json.dumps(record)})
+    partial.replace(path)
+
+
+def load_autoencoder(name: str | Path) -> tuple[Autoencoder, WeightsInfo]:
+    """A whole model from a bundled name or a file, in float32, ready for inference."""
+    info = _described(name, "autoencoder")
+    return _load(Autoencoder(info.preset), info.path), info
+
+
+def load_segmenter(name: str | Path) -> tuple[Segmenter, WeightsInfo]:
+    """The segmentation network alone, from a segmenter's or a whole model's file."""
+    info = describe(find(name))
+    if info.kind == "autoencoder":
+        return load_autoencoder(name)[0].segmenter, info
+    return _load(Segmenter(info.preset.segmenter), info.path), info
+
+
+def _described(name: str | Path, kind: str) -> WeightsInfo:
+    info = describe(find(name))
+    if info.kind != kind:
+        raise InputError(f"{info.path} holds a {info.kind}; expected an {kind}: train it with dmcvr train {kind}.")
+    return info
+
+
+def _load(model: M, path: Path) -> M:
+    try:
+        tensors = {key: value.float() for key, value in load_file(path).items()}
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+    except (SafetensorError, RuntimeError) as error:
+        raise InputError(f"The weights in {path} do not fit their own description: the file is damaged.") from error
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise InputError(f"The weights in {path} are incomplete or of another version ({[*missing, *unexpected][0]}).")
+    return model.eval()

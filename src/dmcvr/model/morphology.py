@@ -1,0 +1,74 @@
+"""E_mor: a segmentation network whose bottleneck map is the regional morphology code z_mor."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dmcvr.presets import SegmenterConfig
+
+CLASSES = 4
+
+
+class _Block(nn.Module):
+    """Residual block with batch norm: cheap, and independent of how much of the slice is in view."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(h)) + self.skip(x))
+
+
+class Segmenter(nn.Module):
+    """A residual U-Net over slices.
+
+    x (B, 1, H, W) in [-1, 1], H and W multiples of `config.reduction`.
+    `forward` gives logits (B, 4, H, W); `morphology` gives z_mor (B, C, H / reduction, W / reduction).
+    """
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config.channels
+        self.stem = nn.Conv2d(config.patch**2, c[0], 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Sequential(*(_Block(c[max(0, n - 1)] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
+            for n in range(len(c))
+        )
+        self.bottleneck = nn.Sequential(_Block(c[-1], c[-1]), _Block(c[-1], c[-1]))
+        self.up = nn.ModuleList(
+            nn.Sequential(*(_Block(c[n] + c[n + 1] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
+            for n in reversed(range(len(c) - 1))
+        )
+        self.head = nn.Conv2d(c[0], CLASSES * config.patch**2, 3, padding=1)
+
+    @property
+    def code_channels(self) -> int:
+        return self.config.channels[-1]
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """z_mor, and the maps of each level above it."""
+        h = self.stem(F.pixel_unshuffle(x, self.config.patch))
+        maps: list[Tensor] = []
+        for n, level in enumerate(self.down):
+            h = level(F.max_pool2d(h, 2) if n else h)
+            maps.append(h)
+        return self.bottleneck(h), maps[:-1]
+
+    def morphology(self, x: Tensor) -> Tensor:
+        """z_mor of each slice."""
+        return self.encode(x)[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, maps = self.encode(x)
+        for level, skip in zip(self.up, reversed(maps), strict=True):
+            h = level(torch.cat([F.interpolate(h, scale_factor=2, mode="nearest"), skip], dim=1))
+        return F.pixel_shuffle(self.head(h), self.config.patch)

@@ -1,0 +1,28 @@
+"""One heart: stray pieces of a label map are removed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+def keep_one_heart(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Keep the largest connected piece of the whole LV, of its cavity and of the RV cavity in (A, B, C) labels.
+
+    A stray piece of cavity inside the kept LV becomes myocardium, any other stray piece background.
+    """
+    whole = largest_component((labels == 1) | (labels == 2))
+    cavity = largest_component((labels == 1) & whole)
+    right = largest_component(labels == 3)
+    return np.select([cavity, whole, right], [1, 2, 3], 0).astype(np.uint8)
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected component of a 3D mask (an empty mask stays empty)."""
+    components, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(components.ravel())
+    sizes[0] = 0
+    return np.asarray(components == sizes.argmax())

@@ -1,0 +1,168 @@
+"""The sizes a model comes in. No torch here, so that listing them is instant."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dmcvr.errors import InputError
+
+#: Side of the square around the heart that the networks see. The largest heart in ACDC spans 152 mm.
+ROI_MM = 192.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterConfig:
+    """E_mor and its head: channels a level, pixels merged at the input (`patch`)."""
+
+    patch: int = 2
+    channels: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+
+    @property
+    def reduction(self) -> int:
+        """How many pixels one cell of z_mor spans."""
+        return int(self.patch * 2 ** (len(self.channels) - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """E_sem: a half U-Net to a vector."""
+
+    patch: int = 2
+    channels: tuple[int, ...] = (32, 64, 128, 128)
+    blocks: int = 1
+    attention_level: int | None = None
+    dimension: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserConfig:
+    """The two-code conditional U-Net.
+
+    `join_level` is the level whose resolution is z_mor's: z_mor is concatenated as that level is left
+    downwards (the level's down block, or the middle block where it is the deepest).
+    `resample_blocks`: resolution changes inside residual blocks with skips of their own (ADM, the paper), or
+    by plain pooling and repetition (a third of the cost).
+    `prediction` is what the network puts out: the noise (`eps`, the paper) or the velocity (`v`).
+    """
+
+    patch: int = 2
+    channels: tuple[int, ...] = (48, 96, 192)
+    blocks: int = 1
+    attention_level: int = 2
+    join_level: int = 2
+    time_dimension: int = 192
+    morphology_channels: int = 96
+    dropout: float = 0.0
+    resample_blocks: bool = False
+    prediction: str = "v"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One size of the whole model.
+
+    `size` is the slices' side in pixels, `steps` the DDIM steps each way. Training draws its times as
+    T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail is decided), and
+    conditions a share `between` of the slices on their neighbours' interpolated codes (0 as published).
+    """
+
+    name: str
+    about: str
+    size: int
+    steps: int
+    segmenter: SegmenterConfig
+    encoder: EncoderConfig
+    denoiser: DenoiserConfig
+    train_steps: int = 1000
+    beta: tuple[float, float] = (1e-4, 0.02)
+    time_power: float = 1.0
+    between: float = 0.0
+
+    @property
+    def pixel_mm(self) -> float:
+        """Pixel size of the slices: every preset sees the same square of the world."""
+        return ROI_MM / self.size
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+COMPACT = Preset(
+    name="compact",
+    about="the default: 128 px at 1.5 mm, patches of 2 x 2 pixels, velocity prediction; seconds on a CPU",
+    size=128,
+    steps=20,
+    segmenter=SegmenterConfig(),
+    encoder=EncoderConfig(),
+    denoiser=DenoiserConfig(),
+    time_power=1.5,
+    between=0.5,
+)
+
+#: He et al. 2023, as its authors ran it (Sect. 2 and 3.1 there; DiffAE's 256 px network underneath).
+PAPER = Preset(
+    name="paper",
+    about="the published size: 256 px, noise prediction, 100 + 100 steps; for reference and training on a GPU",
+    size=256,
+    steps=100,
+    segmenter=SegmenterConfig(patch=1, channels=(32, 64, 128, 256, 512), blocks=2),
+    encoder=EncoderConfig(
+        patch=1, channels=(128, 128, 256, 256, 512, 512, 512), blocks=1, attention_level=4, dimension=512
+    ),
+    denoiser=DenoiserConfig(
+        patch=1,
+        channels=(128, 128, 256, 256, 512, 512),
+        blocks=2,
+        attention_level=4,
+        join_level=4,
+        time_dimension=512,
+        morphology_channels=512,
+        dropout=0.1,
+        resample_blocks=True,
+        prediction="eps",
+    ),
+)
+
+#: For tests of the machinery: trains in seconds, is good for nothing else.
+TINY = Preset(
+    name="tiny",
+    about="a toy for trying out training: learns little, in seconds",
+    size=128,
+    steps=4,
+    segmenter=SegmenterConfig(patch=4, channels=(8, 16), blocks=1),
+    encoder=EncoderConfig(patch=4, channels=(8, 16), blocks=1, dimension=16),
+    denoiser=DenoiserConfig(
+        patch=4,
+        channels=(8, 16),
+        attention_level=1,
+        join_level=1,
+        time_dimension=32,
+        morphology_channels=8,
+    ),
+)
+
+PRESETS = {preset.name: preset for preset in (COMPACT, PAPER, TINY)}
+
+
+def get_preset(name: str) -> Preset:
+    """A preset by its name; raises `InputError` for an unknown one."""
+    if name not in PRESETS:
+        raise InputError(f"Unknown preset {name!r}: choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def preset_from_dict(record: dict[str, Any]) -> Preset:
+    """The inverse of `Preset.as_dict`, also after a way through JSON."""
+
+    def build(kind: type[Any], values: dict[str, Any]) -> Any:
+        return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+    nested = {
+        "segmenter": build(SegmenterConfig, record["segmenter"]),
+        "encoder": build(EncoderConfig, record["encoder"]),
+        "denoiser": build(DenoiserConfig, record["denoiser"]),
+    }
+    preset: Preset = build(Preset, record | nested)
+    return preset

@@ -1,0 +1,229 @@
+"""The main job: a short-axis stack in, a 3D heart out (He et al., MICCAI 2023, arXiv 2308.09223).
+
+Find the heart, crop and normalise its slices; invert them to codes; interpolate the codes to a dense grid;
+decode and segment; put everything back into the world; measure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dmcvr.baselines import BASELINES
+from dmcvr.engine import Engine, choose_device
+from dmcvr.errors import InputError
+from dmcvr.interpolate import Plan
+from dmcvr.io.read import read_exam, with_labels
+from dmcvr.io.write import write_reconstruction
+from dmcvr.locate import Located, Region, prepare
+from dmcvr.measures import dense_volumes, measures, slice_summation
+from dmcvr.methods import Acquired, Method
+from dmcvr.metrics import psnr_db, ssim
+from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.postprocess import keep_one_heart
+from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.stack import SliceStack
+from dmcvr.stages import Stages
+from dmcvr.volume import Volume, slice_affines
+
+#: Voxels of the dense grid are between these sizes, in mm.
+SPACING_LIMITS_MM = (0.4, 10.0)
+
+METHODS = ("dmcvr", *BASELINES)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A 3D (or, with several phases, 4D) heart.
+
+    ========  ================  ==================================================================
+    image     (P, I, J, K)      grey values in the exam's own unit, float32
+    labels    (P, I, J, K)      0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity, uint8
+    acquired  stack             what went in, with the labels of its slices
+    measures  dict              volumes (mL), mass (g) and function, as in measures.json
+    run       dict              how it was made, as in run.json
+    ========  ================  ==================================================================
+    """
+
+    image: Volume
+    labels: Volume
+    acquired: SliceStack
+    measures: dict[str, Any]
+    run: dict[str, Any]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write images, labels, meshes and records into `folder`, which appears whole or not at all.
+
+        Raises `InputError` where the folder holds something else or cannot be written.
+        """
+        return write_reconstruction(self, Path(folder))
+
+
+def reconstruct(
+    source: SliceStack | str | Path,
+    *,
+    phase: str = "all",
+    method: str = "dmcvr",
+    spacing_mm: float | None = None,
+    steps: int | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    labels_in: str | Path | None = None,
+    label_map: str = "dmcvr",
+    weights: str | Path = "compact",
+    stages: Stages | None = None,
+) -> Reconstruction:
+    """Reconstruct a short-axis exam on a dense isotropic grid.
+
+    ==========  ==========================================================================================
+    source      a `SliceStack`, a NIfTI file, or an ACDC patient's folder
+    phase       "ED", "ES", a phase's number, or "all"
+    method      "dmcvr", or a plain interpolation: "linear", "shape", "nearest"
+    spacing_mm  voxel size; default: the in-plane pixel size
+    steps       DDIM steps each way; default: the preset's
+    device      "auto", "cpu" or "cuda"
+    seed        of torch's generator; the present methods draw no random numbers
+    labels_in   NIfTI labels of the acquired slices, numbered as `label_map` says ("acdc", "mnms", "ukbb")
+    weights     a bundled name or a weights file
+    stages      collects timings and shows progress
+    ==========  ==========================================================================================
+
+    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used.
+    """
+    stages = stages or Stages()
+    torch.manual_seed(seed)
+    if method not in METHODS:
+        raise InputError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
+    with stages("load"):
+        stack = _load(source, phase, labels_in, label_map)
+        spacing_mm = _spacing(spacing_mm, stack)
+        model, weights_info = load_autoencoder(weights)
+        engine = Engine(model, device=choose_device(device), steps=steps, stages=stages)
+
+    with stages("locate"):
+        region = prepare(stack, engine.segment, model.preset.size)
+        located, frame = region.located, region.located.frame
+
+    affine, shape = output_grid(stack, frame, spacing_mm)
+    affines = slice_affines(affine, shape[2])
+    plan = Plan.between(stack.positions_mm, affines[:, :3, 3] @ stack.normal)
+    fill: Method = engine if method == "dmcvr" else BASELINES[method](engine.segment)
+
+    volumes, label_volumes, slice_labels, residuals = [], [], [], []
+    for index in range(len(stack.phases)):
+        acquired = _acquired(stack, region, index, engine)
+        dense = fill(acquired, plan)
+        with stages("resample"):
+            unit = uncrop(dense.images, frame, affines, shape[:2], stack.normal)
+            found = uncrop_labels(dense.scores, frame, affines, shape[:2], stack.normal)
+            volumes.append(region.scale.restore(np.clip(unit, -1, 1)))
+            label_volumes.append(keep_one_heart(found))
+        slice_labels.append(acquired.labels)
+        residuals.append(_residual(acquired.images, dense.round_trip))
+
+    image = Volume(np.moveaxis(np.stack(volumes), 1, 3), affine)
+    labels = Volume(np.moveaxis(np.stack(label_volumes), 1, 3), affine)
+    at_slices = np.stack(slice_labels)
+    pixel = (frame.pixel_mm, frame.pixel_mm)
+    numbers = measures(
+        dense_volumes(labels),
+        slice_summation(at_slices, stack.positions_mm, pixel),
+        stack.phases,
+        stack.patient,
+    )
+    run = {
+        "dmcvr": version("dmcvr"),
+        "torch": torch.__version__,
+        "method": method,
+        "preset": weights_info.preset.name,
+        "weights_sha256": weights_info.sha256,
+        "seed": seed,
+        "steps": engine.steps,
+        "inversion_corrections": engine.corrections,
+        "device": str(engine.device),
+        "precision": str(engine.precision).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "labels": "given" if stack.labels is not None else "segmented",
+        "phases": list(stack.phases),
+        "input": _geometry(stack),
+        "output": {"shape": list(shape), "spacing_mm": spacing_mm, "affine_ras_mm": affine.tolist()},
+        "heart": {
+            "found": located.found,
+            "confidence": round(located.confidence, 4),
+            "centre_ras_mm": np.round(frame.centre, 2).tolist(),
+            "mirrored_geometry": located.mirrored,
+        },
+        "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
+        "warnings": [*stack.warnings, *_warnings(stack, located)],
+        "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
+        "notice": "Research software, not a medical device.",
+    }
+    return Reconstruction(image, labels, stack, numbers, run)
+
+
+def _load(source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str) -> SliceStack:
+    stack = source if isinstance(source, SliceStack) else read_exam(Path(source))
+    if phase != "all":
+        stack = stack.select_phases([stack.phase_index(phase)])
+    return with_labels(stack, Path(labels_in), label_map) if labels_in is not None else stack
+
+
+def _spacing(spacing_mm: float | None, stack: SliceStack) -> float:
+    low, high = SPACING_LIMITS_MM
+    if spacing_mm is None:
+        return float(np.clip(np.mean(stack.pixel_mm), low, high))
+    if not low <= spacing_mm <= high:
+        raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {spacing_mm:g}.")
+    return spacing_mm
+
+
+def _acquired(stack: SliceStack, region: Region, index: int, engine: Engine) -> Acquired:
+    images = region.images[index]
+    if stack.labels is not None:
+        return Acquired(images, crop_labels(stack, stack.labels, region.located.frame)[index], labels_given=True)
+    with engine.stages("segment"):
+        found = engine.segment(images).argmax(axis=1).astype(np.uint8)
+    return Acquired(images, keep_one_heart(found))
+
+
+def _residual(acquired: NDArray[np.float32], round_trip: NDArray[np.float32]) -> dict[str, float]:
+    unit, back = (acquired + 1) / 2, (round_trip + 1) / 2
+    if np.array_equal(unit, back):
+        return {"ssim": 1.0, "max_error": 0.0}
+    similarity = float(np.mean([ssim(a, b) for a, b in zip(unit, back, strict=True)]))
+    return {"ssim": round(similarity, 4), "psnr_db": round(psnr_db(unit, back), 2)}
+
+
+def _geometry(stack: SliceStack) -> dict[str, Any]:
+    return {
+        "slices": stack.images.shape[1],
+        "pixels": list(stack.images.shape[2:]),
+        "pixel_mm": [round(size, 4) for size in stack.pixel_mm],
+        "spacing_mm": round(stack.spacing_mm, 4),
+        "thickness_mm": round(stack.thickness_mm, 4),
+        "positions_mm": np.round(stack.positions_mm, 3).tolist(),
+        "normal_ras": np.round(stack.normal, 6).tolist(),
+    }
+
+
+def _warnings(stack: SliceStack, located: Located) -> list[str]:
+    warnings = []
+    if not located.found:
+        warnings.append("No heart was found in the slices: the middle of the picture was taken instead.")
+    elif located.confidence < 0.8:
+        warnings.append(f"The segmenter is unsure of this heart (mean probability {located.confidence:.2f}).")
+    if located.mirrored:
+        warnings.append(
+            "By the file's geometry this heart is a mirror image (the header carries no true scanner frame, as in "
+            "ACDC): volumes are right, meshes are mirrored as the file is."
+        )
+    gaps = np.diff(stack.positions_mm)
+    if gaps.max() > 1.5 * gaps.min():
+        warnings.append(f"The slices are unequally spaced ({gaps.min():.1f} to {gaps.max():.1f} mm): is one missing?")
+    return warnings

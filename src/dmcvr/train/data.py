@@ -1,0 +1,170 @@
+"""Training slices: every slice of every patient on a canvas around the heart, and random views of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dmcvr.errors import InputError
+from dmcvr.io.acdc import list_patients, read_acdc, read_patient
+from dmcvr.preprocess import Frame, IntensityScale, crop_images, crop_labels, label_centre
+from dmcvr.presets import ROI_MM
+from dmcvr.stack import SliceStack
+
+#: Side (pixels) and pixel size of the stored canvas: room for a shifted, rotated view, and for views beside the
+#: heart.
+CANVAS = 224
+PIXEL_MM = 1.5
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """M slices with labels; those of one patient and phase follow each other in order of position.
+
+    =========  ============  ===========================================================================
+    images     (M, S, S)     float16, the ROI's [-1, 1] scale, not clipped
+    labels     (M, S, S)     uint8, ours
+    patients   (M,)          names
+    phases     (M,)          names
+    positions  (M,)          float64, mm along the stack
+    =========  ============  ===========================================================================
+    """
+
+    images: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+    patients: NDArray[np.str_]
+    phases: NDArray[np.str_]
+    positions: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def of(self, names: tuple[str, ...]) -> TrainingSet:
+        """The slices of these patients."""
+        keep = np.isin(self.patients, names)
+        return TrainingSet(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
+
+    def neighbours(self) -> NDArray[np.intp]:
+        """(M, 2) indices of the slices below and above in the same stack; -1, -1 where one is missing."""
+        index = np.arange(len(self))
+        stack = np.unique(np.stack([self.patients, self.phases]), axis=1, return_inverse=True)[1].ravel()
+        inner = np.zeros(len(self), dtype=bool)
+        inner[1:-1] = (stack[1:-1] == stack[:-2]) & (stack[1:-1] == stack[2:])
+        return np.where(inner[:, None], np.stack([index - 1, index + 1], axis=1), -1)
+
+    def save(self, path: Path) -> None:
+        """One compressed file, to carry to another machine."""
+        np.savez_compressed(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> TrainingSet:
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls(**{f.name: archive[f.name] for f in fields(cls)})
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{path} is not a packed training set: make it with dmcvr train pack.") from error
+
+
+def heart_frame(stack: SliceStack, labels: NDArray[np.uint8], size: int) -> Frame:
+    """The frame centred on labels (P, N, I, J), with the stack's own axes as u and v."""
+    u, v = (stack.affines[0, :3, axis] / stack.pixel_mm[axis] for axis in (0, 1))
+    return Frame(label_centre(stack, labels), u, v, size, PIXEL_MM)
+
+
+def slices_of(name: str, stack: SliceStack) -> TrainingSet:
+    """The slices of one labelled exam on the canvas; its intensity scale is that of the ROI."""
+    if stack.labels is None:
+        raise InputError(f"{name} has no labels to train on.")
+    scale = IntensityScale.of(crop_images(stack, heart_frame(stack, stack.labels, round(ROI_MM / PIXEL_MM))))
+    frame = heart_frame(stack, stack.labels, CANVAS)
+    unit = (crop_images(stack, frame) - scale.low) / (scale.high - scale.low) * 2 - 1
+    p, n = unit.shape[:2]
+    return TrainingSet(
+        images=np.clip(unit, -1.5, 3).reshape(p * n, CANVAS, CANVAS).astype(np.float16),
+        labels=crop_labels(stack, stack.labels, frame).reshape(p * n, CANVAS, CANVAS),
+        patients=np.repeat(np.array([name]), p * n),
+        phases=np.repeat(np.array(stack.phases), n),
+        positions=np.tile(stack.positions_mm, p),
+    )
+
+
+def load_training_set(data: Path, names: tuple[str, ...] | None = None) -> TrainingSet:
+    """Slices of an ACDC-style folder or of a packed file, of these patients only."""
+    if data.is_file():
+        packed = TrainingSet.load(data)
+        return packed if names is None else packed.of(names)
+    folders = [f for f in list_patients(data) if names is None or f.name in names]
+    if not folders:
+        raise InputError(f"None of the patients of the split is under {data}: write a new split with --split.")
+    parts = [slices_of(folder.name, read_acdc(folder, with_labels=True)) for folder in folders]
+    return TrainingSet(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TrainingSet)})
+
+
+def patient_groups(data: Path) -> dict[str, str]:
+    """{patient: disease group} of an ACDC-style folder or a packed file (which knows no groups)."""
+    if data.is_file():
+        return dict.fromkeys(TrainingSet.load(data).patients.tolist(), "")
+    return {f.name: read_patient(f).group or "" for f in list_patients(data)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random views. No mirroring: a mirrored heart does not exist, and the sides tell LV from RV."""
+
+    rotation_deg: float = 30.0
+    scale: float = 0.15
+    shift_mm: float = 12.0
+    anywhere: float = 0.0  # share of views whose centre is anywhere on the canvas
+    contrast: float = 0.2
+    gamma: float = 0.25
+    noise: float = 0.04
+    bias: float = 0.2
+
+
+def random_view(
+    images: Tensor, labels: Tensor, generator: torch.Generator, how: Augmentation, size: int
+) -> tuple[Tensor, Tensor]:
+    """Views (B, C, size, size) of the ROI in [-1, 1], and labels (B, size, size), from canvases (B, C, S, S).
+
+    One affine resampling an item (bilinear images, nearest labels), then bias field, gamma, contrast, noise; the
+    C slices of an item share all of it but the noise.
+    """
+    b, canvas = images.shape[0], images.shape[-1]
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(b, *shape, generator=generator) * (high - low) + low
+
+    angle = uniform(-1, 1) * math.radians(how.rotation_deg)
+    zoom = 1 + uniform(-1, 1) * how.scale
+    shift = torch.randn(b, 2, generator=generator) * how.shift_mm / PIXEL_MM
+    elsewhere = uniform(0, 1) < how.anywhere
+    shift = torch.where(elsewhere[:, None], uniform(-0.5, 0.5, 2) * (canvas - ROI_MM / PIXEL_MM / 2), shift)
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    ratio = ROI_MM / PIXEL_MM / canvas
+    theta = torch.stack(
+        [
+            torch.stack([cos * ratio, -sin * ratio, shift[:, 0] * 2 / canvas], dim=1),
+            torch.stack([sin * ratio, cos * ratio, shift[:, 1] * 2 / canvas], dim=1),
+        ],
+        dim=1,
+    )
+    grid = F.affine_grid(theta, [b, 1, size, size], align_corners=False)
+    view = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    mask = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0].long()
+
+    field = F.interpolate(uniform(-1, 1, 1, 3, 3), size=(size, size), mode="bicubic", align_corners=True)
+    unit = ((view + 1) / 2).clamp(min=0) * (1 + how.bias * field)
+    unit = unit.clamp(min=1e-4) ** torch.exp(uniform(-1, 1, 1, 1, 1) * how.gamma)
+    unit = (
+        (unit - 0.5) * (1 + uniform(-1, 1, 1, 1, 1) * how.contrast) + 0.5 + uniform(-0.5, 0.5, 1, 1, 1) * how.contrast
+    )
+    level = uniform(0, how.noise, 1, 1, 1)
+    unit = unit + level * torch.randn(unit.shape, generator=generator)
+    return unit.mul(2).sub(1).clamp(-1, 1), mask

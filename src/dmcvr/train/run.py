@@ -1,0 +1,176 @@
+"""`dmcvr train`: from a folder of patients to a weights file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dmcvr.engine import Engine, choose_device
+from dmcvr.errors import InputError
+from dmcvr.metrics import dice, ssim
+from dmcvr.model.autoencoder import Autoencoder
+from dmcvr.model.checkpoint import load_segmenter, save_weights
+from dmcvr.model.morphology import Segmenter
+from dmcvr.presets import Preset, get_preset
+from dmcvr.train.autoencoder import autoencoder_objective
+from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, patient_groups, random_view
+from dmcvr.train.loop import LoopConfig, Trainer
+from dmcvr.train.pictures import save_tiles
+from dmcvr.train.segmenter import segmenter_objective
+from dmcvr.train.split import BUNDLED_SPLIT, Split
+
+Kind = Literal["segmenter", "autoencoder"]
+
+#: Held-out slices looked at with every checkpoint.
+MONITORED = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What is trained, on what, and for how long. Unset rates and sizes are the kind's own."""
+
+    data: Path
+    out: Path
+    preset: str = "compact"
+    max_minutes: float | None = None
+    max_steps: int = 100_000
+    batch: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    mixed_precision: bool = True
+    split: Path | None = None
+    segmenter: Path | None = None
+    resume: bool = False
+
+
+DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 4e-4)}
+
+
+def train(kind: Kind, config: TrainConfig) -> Path:
+    """Train and write `<kind>.safetensors`; returns its path.
+
+    The folder also gets split.json, log.jsonl, checkpoint.pt and sample pictures. Raises `InputError` for data,
+    split, preset or checkpoint that cannot be used.
+    """
+    preset = get_preset(config.preset)
+    device = choose_device(config.device)
+    config.out.mkdir(parents=True, exist_ok=True)
+    trainer_exists = (config.out / "checkpoint.pt").is_file()
+    if trainer_exists and not config.resume:
+        raise InputError(f"{config.out} holds an earlier run: go on with --resume, or choose another folder.")
+    split = _split(config)
+    split.write(config.out / "split.json")
+    training = load_training_set(config.data, split.train)
+    watched = split.development or split.validation
+    held_out = load_training_set(config.data, watched) if watched else training
+
+    batch, rate = DEFAULTS[kind]
+    batch = config.batch or batch
+    loop = LoopConfig(
+        max_steps=config.max_steps,
+        max_minutes=config.max_minutes,
+        learning_rate=config.learning_rate or rate,
+        seed=config.seed,
+        mixed_precision=config.mixed_precision,
+        device=str(device),
+    )
+    torch.manual_seed(config.seed)
+    model: Segmenter | Autoencoder
+    if kind == "segmenter":
+        model = Segmenter(preset.segmenter)
+        objective = segmenter_objective(training, batch=batch, size=preset.size, device=str(device))
+        monitor = _segmenter_monitor(preset, held_out)
+    else:
+        model = _autoencoder(preset, config)
+        objective = autoencoder_objective(training, batch=batch, device=str(device))
+        monitor = _autoencoder_monitor(held_out)
+    trainer = Trainer(model, objective, loop, config.out)
+    if config.resume and trainer_exists:
+        trainer.resume()
+    averaged = trainer.run(monitor)
+    monitor(trainer)
+    path = config.out / f"{kind}.safetensors"
+    record = {
+        "data": config.data.name,
+        "patients": len(split.train),
+        "slices": len(training),
+        "batch": batch,
+        "steps": trainer.step,
+        "minutes": round(trainer.seconds / 60, 1),
+        "loop": asdict(loop),
+    }
+    save_weights(averaged, path, preset=preset, training=record)
+    return path
+
+
+def _split(config: TrainConfig) -> Split:
+    if config.split is not None:
+        return Split.read(config.split)
+    if config.resume and (config.out / "split.json").is_file():
+        return Split.read(config.out / "split.json")
+    groups = patient_groups(config.data)
+    bundled = Split.read(BUNDLED_SPLIT)
+    if set(groups) <= {*bundled.train, *bundled.development, *bundled.validation}:
+        names = [
+            tuple(n for n in part if n in groups) for part in (bundled.train, bundled.development, bundled.validation)
+        ]
+        if names[0]:
+            return Split(*names)
+    return Split.stratified(groups, seed=config.seed)
+
+
+def _autoencoder(preset: Preset, config: TrainConfig) -> Autoencoder:
+    segmenter, info = load_segmenter(config.segmenter or preset.name)
+    if info.preset.segmenter != preset.segmenter:
+        raise InputError(f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset.")
+    model = Autoencoder(preset)
+    model.segmenter.load_state_dict(segmenter.state_dict())
+    model.segmenter.requires_grad_(False)
+    return model
+
+
+def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    chosen = np.linspace(0, len(data) - 1, min(MONITORED, len(data))).astype(int)
+    plain = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
+    canvases = torch.from_numpy(data.images[chosen])[:, None], torch.from_numpy(data.labels[chosen])
+    images, labels = random_view(*canvases, torch.Generator().manual_seed(0), plain, size)
+    return images[:, 0].numpy(), labels.numpy()
+
+
+def _segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Callable[[Trainer], None]:
+    images, labels = _sample(held_out, preset.size)
+
+    def monitor(trainer: Trainer) -> None:
+        model = trainer.averaged()
+        with torch.no_grad():
+            logits = model(torch.from_numpy(images)[:, None].to(trainer.config.device))
+        found = logits.argmax(dim=1).cpu().numpy()
+        scores = {f"dice_{c}": dice(found == c, labels == c) for c in (1, 2, 3)}
+        trainer.record({"held_out": True, **scores})
+        save_tiles(trainer.out / "samples.png", [images, images], [labels, found])
+
+    return monitor
+
+
+def _autoencoder_monitor(held_out: TrainingSet) -> Callable[[Trainer], None]:
+    def monitor(trainer: Trainer) -> None:
+        model = trainer.averaged()
+        assert isinstance(model, Autoencoder)
+        images, _ = _sample(held_out, model.preset.size)
+        engine = Engine(model, device=torch.device(trainer.config.device))
+        codes = engine.encode(images)
+        back = engine.decode(codes)
+        codes.x_T.normal_(generator=torch.Generator(codes.x_T.device).manual_seed(0))
+        drawn = engine.decode(codes)
+        score = float(np.mean([ssim((a + 1) / 2, (b + 1) / 2) for a, b in zip(images, back, strict=True)]))
+        trainer.record({"held_out": True, "round_trip_ssim": score})
+        save_tiles(trainer.out / "samples.png", [images, back, drawn])
+
+    return monitor

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dmcvr.engine import Engine
-from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.phantom import Phantom, make_phantom
 
 ROOT = Path(__file__).parent.parent
@@ -30,4 +29,4 @@ def phantom() -> Phantom:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The bundled model, with few steps."""
-    return Engine(load_autoencoder("compact")[0], steps=4)
+    return Engine.load(device="cpu", steps=4)

@@ -90,7 +90,9 @@ def test_velocity_and_noise_agree(schedule: Schedule, noise: torch.Tensor) -> No
     image = torch.linspace(-1, 1, 64, dtype=torch.float64).view(-1, 1, 1, 1).expand_as(noise)
     t = torch.linspace(0, 999, 64).long()
     x = schedule.add_noise(image, noise, t)
-    torch.testing.assert_close(schedule.noise_of_velocity(x, schedule.velocity(image, noise, t), t), noise, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        schedule.noise_of_velocity(x, schedule.velocity(image, noise, t), t), noise, atol=1e-5, rtol=0
+    )
 
 
 def test_progress_is_called_once_a_step(schedule: Schedule, noise: torch.Tensor) -> None:

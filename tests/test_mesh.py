@@ -77,9 +77,7 @@ def test_epicardium_encloses_cavity_and_wall_and_the_wall_has_two_surfaces() -> 
     assert meshes["rv_cavity"] is None
     assert meshes["lv_epicardium"].body_count == 1
     assert meshes["lv_myocardium"].body_count == 2
-    assert meshes["lv_myocardium"].volume == pytest.approx(
-        meshes["lv_epicardium"].volume - meshes["lv_cavity"].volume
-    )
+    assert meshes["lv_myocardium"].volume == pytest.approx(meshes["lv_epicardium"].volume - meshes["lv_cavity"].volume)
 
 
 def test_every_way_eight_voxels_can_touch_is_watertight() -> None:

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from test_stack import make
 
-from dmcvr.preprocess import Frame, IntensityScale, crop_images, crop_labels, output_grid, plane_axes, uncrop, uncrop_labels
+from dmcvr.preprocess import (
+    Frame,
+    IntensityScale,
+    crop_images,
+    crop_labels,
+    output_grid,
+    plane_axes,
+    uncrop,
+    uncrop_labels,
+)
 from dmcvr.stack import SliceStack
 from dmcvr.volume import slice_affines
 
@@ -40,7 +49,12 @@ def test_crop_and_back_is_the_identity_on_the_grid() -> None:
 
 
 @given(
-    st.floats(0.8, 1.2), st.floats(-3, 3), st.floats(-3, 3), st.sampled_from(range(8)), st.floats(-180, 180), st.floats(0, 90)
+    st.floats(0.8, 1.2),
+    st.floats(-3, 3),
+    st.floats(-3, 3),
+    st.sampled_from(range(8)),
+    st.floats(-180, 180),
+    st.floats(0, 90),
 )
 @settings(max_examples=25, deadline=None)
 def test_there_and_back_for_any_geometry(zoom: float, x: float, y: float, axes: int, turn: float, tilt: float) -> None:

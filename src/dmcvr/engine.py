@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +14,9 @@ from dmcvr.errors import InputError
 from dmcvr.interpolate import Plan, blend, interpolate_codes
 from dmcvr.methods import Acquired, Dense
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
+from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.stages import Stages
+from dmcvr.weights import DEFAULT, WeightsInfo
 
 BATCH = 16
 
@@ -47,6 +51,7 @@ class Engine:
         corrections: int = 3,
         precision: torch.dtype | None = None,
         stages: Stages | None = None,
+        info: WeightsInfo | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.precision = precision or fast_precision(self.device)
@@ -54,8 +59,22 @@ class Engine:
         self.steps = model.preset.steps if steps is None else steps
         self.corrections = corrections
         self.stages = stages or Stages()
+        self.info = info
         if not 1 <= self.steps < model.schedule.length:
             raise InputError(f"Expected 1 to {model.schedule.length - 1} steps; got {self.steps}.")
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path = DEFAULT,
+        *,
+        device: str = "auto",
+        steps: int | None = None,
+        stages: Stages | None = None,
+    ) -> Engine:
+        """A bundled model by name, or one from a weights file; raises `InputError` for what cannot be used."""
+        model, info = load_autoencoder(weights)
+        return cls(model, device=choose_device(device), steps=steps, stages=stages, info=info)
 
     def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""

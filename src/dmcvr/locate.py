@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.methods import Segment
+from dmcvr.orient import find_orientation, turn
 from dmcvr.postprocess import largest_component
 from dmcvr.preprocess import (
     Frame,
@@ -22,9 +23,6 @@ from dmcvr.stack import SliceStack
 
 #: The field of view is looked at up to this side.
 MAX_VIEW_MM = 480.0
-
-#: Slices from the middle of the stack that decide how the exam is turned.
-ORIENTING_SLICES = 4
 
 #: Less heart than this in the whole stack counts as none (a small apex alone has more).
 MIN_HEART_ML = 20.0
@@ -63,10 +61,8 @@ class Located:
 def locate_heart(stack: SliceStack, segment: Segment, size: int, labels: NDArray[np.uint8] | None = None) -> Located:
     """The ROI of an exam, `size` pixels wide, from its first phase.
 
-    Files store slices turned and mirrored in every way, and not all carry the truth about it. So each of the
-    eight ways to lay a picture on the stack's axes is tried, and the one in which the network sees the most
-    heart is taken: the result does not depend on the storage order. `labels` (P, N, I, J), if given, decide
-    the centre.
+    The result does not depend on how the file stores its axes. `labels` (P, N, I, J), if given, decide the
+    centre.
     """
     extent = max(stack.images.shape[2] * stack.pixel_mm[0], stack.images.shape[3] * stack.pixel_mm[1])
     pixel_mm = ROI_MM / size
@@ -77,12 +73,9 @@ def locate_heart(stack: SliceStack, segment: Segment, size: int, labels: NDArray
     scale = IntensityScale.of(crop_images(first, replace(wide, size=size)))
     views = scale.normalise(crop_images(first, wide)[0])
 
-    middle = len(views) // 2
-    low = max(0, middle - ORIENTING_SLICES // 2)
-    few = views[low : low + ORIENTING_SLICES]
-    evidence = [_evidence(segment(_turn(few, axes[0], pair))) for pair in axes]
-    u, v = axes[int(np.argmax(evidence))]
-    probabilities = segment(_turn(views, axes[0], (u, v)))
+    orientation = find_orientation(views, axes, stack.normal, segment)
+    u, v = orientation.u, orientation.v
+    probabilities = segment(turn(views, axes[0], (u, v)))
 
     heart = largest_component(probabilities.argmax(axis=1) > 0)
     found = bool(heart.sum() * pixel_mm**2 * stack.spacing_mm / 1000 >= MIN_HEART_ML)
@@ -93,7 +86,7 @@ def locate_heart(stack: SliceStack, segment: Segment, size: int, labels: NDArray
     if labels is not None:
         centre = label_centre(stack, labels)
     frame = replace(oriented, centre=centre, size=size)
-    return Located(frame, confidence, found, _is_mirrored(heart, frame, stack.normal) if found else None)
+    return Located(frame, confidence, found, orientation.mirrored if found else None)
 
 
 def prepare(stack: SliceStack, segment: Segment, size: int) -> Region:
@@ -102,35 +95,3 @@ def prepare(stack: SliceStack, segment: Segment, size: int) -> Region:
     grey = crop_images(stack, located.frame)
     scale = IntensityScale.of(grey)
     return Region(scale.normalise(grey), scale, located)
-
-
-def _turn(
-    views: NDArray[np.float32],
-    drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
-    wanted: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> NDArray[np.float32]:
-    """(N, S, S) views drawn on one pair of axes, as they look on another pair along the same lines."""
-    if abs(drawn[0] @ wanted[0]) < 0.5:
-        views, drawn = views.swapaxes(1, 2), (drawn[1], drawn[0])
-    for axis in (0, 1):
-        if drawn[axis] @ wanted[axis] < 0:
-            views = np.flip(views, axis=axis + 1)
-    return np.ascontiguousarray(views)
-
-
-def _evidence(probabilities: NDArray[np.float32]) -> float:
-    """How much heart the network sees: the geometric mean of the three structures' confident areas."""
-    confident = np.where(probabilities[:, 1:] > 0.5, probabilities[:, 1:], 0).sum(axis=(0, 2, 3))
-    return float(np.prod(confident + 1.0) ** (1 / 3))
-
-
-def _is_mirrored(heart: NDArray[np.bool_], frame: Frame, normal: NDArray[np.float64]) -> bool | None:
-    """Shown with the RV on the left, a short-axis slice is seen from the apex: u x v points to the base."""
-    areas = heart.sum(axis=(1, 2))
-    areas = areas[areas > 0]
-    third = max(1, len(areas) // 3)
-    first, last = areas[:third].mean(), areas[-third:].mean()
-    if max(first, last) < 1.3 * min(first, last):
-        return None
-    to_base = -normal if first > last else normal
-    return bool(np.cross(frame.u, frame.v) @ to_base < 0)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from dmcvr.baselines import BASELINES
-from dmcvr.engine import Engine, choose_device
+from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.interpolate import Plan
 from dmcvr.io.read import read_exam, with_labels
@@ -25,12 +25,12 @@ from dmcvr.locate import Located, Region, prepare
 from dmcvr.measures import dense_volumes, measures, slice_summation
 from dmcvr.methods import Acquired, Method
 from dmcvr.metrics import psnr_db, ssim
-from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
 from dmcvr.stack import SliceStack
 from dmcvr.stages import Stages
 from dmcvr.volume import Volume, slice_affines
+from dmcvr.weights import DEFAULT
 
 #: Voxels of the dense grid are between these sizes, in mm.
 SPACING_LIMITS_MM = (0.4, 10.0)
@@ -76,7 +76,8 @@ def reconstruct(
     seed: int = 0,
     labels_in: str | Path | None = None,
     label_map: str = "dmcvr",
-    weights: str | Path = "compact",
+    weights: str | Path = DEFAULT,
+    engine: Engine | None = None,
     stages: Stages | None = None,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -91,6 +92,7 @@ def reconstruct(
     seed        of torch's generator; the present methods draw no random numbers
     labels_in   NIfTI labels of the acquired slices, numbered as `label_map` says ("acdc", "mnms", "ukbb")
     weights     a bundled name or a weights file
+    engine      a loaded model, to use again for many exams; `weights`, `steps` and `device` are then its own
     stages      collects timings and shows progress
     ==========  ==========================================================================================
 
@@ -103,11 +105,11 @@ def reconstruct(
     with stages("load"):
         stack = _load(source, phase, labels_in, label_map)
         spacing_mm = _spacing(spacing_mm, stack)
-        model, weights_info = load_autoencoder(weights)
-        engine = Engine(model, device=choose_device(device), steps=steps, stages=stages)
+        engine = engine or Engine.load(weights, device=device, steps=steps)
+        engine.stages = stages
 
     with stages("locate"):
-        region = prepare(stack, engine.segment, model.preset.size)
+        region = prepare(stack, engine.segment, engine.model.preset.size)
         located, frame = region.located, region.located.frame
 
     affine, shape = output_grid(stack, frame, spacing_mm)
@@ -141,8 +143,8 @@ def reconstruct(
         "dmcvr": version("dmcvr"),
         "torch": torch.__version__,
         "method": method,
-        "preset": weights_info.preset.name,
-        "weights_sha256": weights_info.sha256,
+        "preset": engine.model.preset.name,
+        "weights_sha256": engine.info.sha256 if engine.info else None,
         "seed": seed,
         "steps": engine.steps,
         "inversion_corrections": engine.corrections,
@@ -220,8 +222,8 @@ def _warnings(stack: SliceStack, located: Located) -> list[str]:
         warnings.append(f"The segmenter is unsure of this heart (mean probability {located.confidence:.2f}).")
     if located.mirrored:
         warnings.append(
-            "By the file's geometry this heart is a mirror image (the header carries no true scanner frame, as in "
-            "ACDC): volumes are right, meshes are mirrored as the file is."
+            "The header knows no scanner frame (as in ACDC), and in the frame it gives the heart is a mirror image: "
+            "measures are right, meshes are mirrored."
         )
     gaps = np.diff(stack.positions_mm)
     if gaps.max() > 1.5 * gaps.min():

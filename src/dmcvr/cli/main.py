@@ -29,6 +29,9 @@ class Demo:
     output: Output
     seed: int = 0
     """Which synthetic heart."""
+    spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
+    steps: int | None = None
+    """DDIM steps each way; default: the preset's."""
     device: Device = "auto"
 
     def run(self) -> None:
@@ -40,7 +43,14 @@ class Demo:
         with _progress() as stages:
             with stages("synthetic exam"):
                 stack = make_phantom(self.seed).stack
-            heart = reconstruct(stack.without_labels(), device=self.device, seed=self.seed, stages=stages)
+            heart = reconstruct(
+                stack.without_labels(),
+                spacing_mm=self.spacing,
+                steps=self.steps,
+                device=self.device,
+                seed=self.seed,
+                stages=stages,
+            )
             with stages("write"):
                 heart.save(self.output)
         _summary(heart, self.output)

@@ -99,9 +99,7 @@ def clinical(name: str, stack: SliceStack, engine: Engine) -> Iterator[Row]:
             stack.without_labels(),
             method=method,
             spacing_mm=CLINICAL_SPACING_MM,
-            steps=engine.steps,
-            device=engine.device.type,
-            weights=engine.model,
+            engine=engine,
         )
         rows[method] = tuple(heart.measures["dense_volume"]["phases"][p] for p in stack.phases)
         rows["slice summation"] = tuple(heart.measures["slice_summation"]["phases"][p] for p in stack.phases)

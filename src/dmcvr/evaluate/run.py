@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dmcvr.engine import Engine, choose_device
+from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.evaluate.protocols import PROTOCOLS, Row
 from dmcvr.io.acdc import list_patients, read_acdc
 from dmcvr.io.folder import check_output_folder, whole_folder
-from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.stages import Stages
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 
@@ -46,8 +45,7 @@ def evaluate(
     folders = [folder for folder in list_patients(data) if folder.name in names]
     if not folders:
         raise InputError(f"None of the split's {patients} patients is under {data}: give a split with --split.")
-    model, info = load_autoencoder(weights)
-    engine = Engine(model, device=choose_device(device), steps=steps)
+    engine = Engine.load(weights, device=device, steps=steps)
     rows: list[Row] = []
     with stages(protocol, len(folders)) as advance:
         for folder in folders:
@@ -59,7 +57,7 @@ def evaluate(
             "protocol": protocol,
             "patients": [folder.name for folder in folders],
             "steps": engine.steps,
-            "weights_sha256": info.sha256,
+            "weights_sha256": engine.info.sha256 if engine.info else None,
             "table": table,
         }
         with whole_folder(output) as partial:

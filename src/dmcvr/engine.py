@@ -105,25 +105,27 @@ class Engine:
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         """DMCVR: invert the acquired slices, interpolate their codes, decode, segment (He et al. 2023, Fig. 1)."""
         codes = self.encode(acquired.images)
-        images = self.decode(interpolate_codes(codes, plan))
-        round_trip = self.decode(codes)
+        count = len(codes)
+        slices = np.arange(float(count))  # positions in units of slices: each is decoded once, the acquired ones too
+        stops, where = np.unique(np.concatenate([slices, plan.lower + plan.fraction]), return_inverse=True)
+        images = self.decode(interpolate_codes(codes, Plan.between(slices, stops)))
         with self.stages("segment"):
             scores = self.segment(images)
-            if acquired.labels_given:
-                scores = self._follow_given(scores, self.segment(round_trip), acquired.labels, plan)
-        return Dense(images, scores, round_trip)
+        images, scores = images[where], scores[where]
+        if acquired.labels_given:
+            scores = self._follow_given(scores, acquired.labels, plan)
+        return Dense(images[count:], scores[count:], images[:count])
 
     @staticmethod
-    def _follow_given(
-        scores: NDArray[np.float32], at_acquired: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan
-    ) -> NDArray[np.float32]:
-        """Where the user's labels differ from ours at the acquired slices, carry the difference in between."""
+    def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:
+        """Where the user's labels differ from ours at the acquired slices, carry the difference in between.
 
-        def distances(of: NDArray[np.float32]) -> NDArray[np.float32]:
-            return signed_distances(of.argmax(axis=1).astype(np.uint8))
-
-        difference = signed_distances(given) - distances(at_acquired)
-        return scores_of(distances(scores) + blend(difference, plan))
+        `scores` are those of the acquired slices, then of the plan's; the difference is one of signed distances.
+        """
+        count = len(given)
+        distances = signed_distances(scores.argmax(axis=1).astype(np.uint8))
+        difference = signed_distances(given) - distances[:count]
+        return scores_of(distances + np.concatenate([difference, blend(difference, plan)]))
 
     def _tensor(self, images: NDArray[np.float32]) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None].to(self.device)

@@ -7,13 +7,11 @@ decode and segment; put everything back into the world; measure.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dmcvr.baselines import BASELINES
 from dmcvr.engine import Engine
@@ -21,12 +19,12 @@ from dmcvr.errors import InputError
 from dmcvr.interpolate import Plan
 from dmcvr.io.read import read_exam, with_labels
 from dmcvr.io.write import write_reconstruction
-from dmcvr.locate import Located, Region, prepare
+from dmcvr.locate import Region, prepare
 from dmcvr.measures import dense_volumes, measures, slice_summation
 from dmcvr.methods import Acquired, Method
-from dmcvr.metrics import psnr_db, ssim
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.record import agreement, engine_record, exam_record
 from dmcvr.stack import SliceStack
 from dmcvr.stages import Stages
 from dmcvr.volume import Volume, slice_affines
@@ -127,7 +125,7 @@ def reconstruct(
             volumes.append(region.scale.restore(np.clip(unit, -1, 1)))
             label_volumes.append(keep_one_heart(found))
         slice_labels.append(acquired.labels)
-        residuals.append(_residual(acquired.images, dense.round_trip))
+        residuals.append(agreement(acquired.images, dense.round_trip))
 
     image = Volume(np.moveaxis(np.stack(volumes), 1, 3), affine)
     labels = Volume(np.moveaxis(np.stack(label_volumes), 1, 3), affine)
@@ -140,31 +138,14 @@ def reconstruct(
         stack.patient,
     )
     run = {
-        "dmcvr": version("dmcvr"),
-        "torch": torch.__version__,
         "method": method,
-        "preset": engine.model.preset.name,
-        "weights_sha256": engine.info.sha256 if engine.info else None,
         "seed": seed,
-        "steps": engine.steps,
-        "inversion_corrections": engine.corrections,
-        "device": str(engine.device),
-        "precision": str(engine.precision).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
         "labels": "given" if stack.labels is not None else "segmented",
-        "phases": list(stack.phases),
-        "input": _geometry(stack),
         "output": {"shape": list(shape), "spacing_mm": spacing_mm, "affine_ras_mm": affine.tolist()},
-        "heart": {
-            "found": located.found,
-            "confidence": round(located.confidence, 4),
-            "centre_ras_mm": np.round(frame.centre, 2).tolist(),
-            "mirrored_geometry": located.mirrored,
-        },
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
-        "warnings": [*stack.warnings, *_warnings(stack, located)],
+        **engine_record(engine),
+        **exam_record(stack, located),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
-        "notice": "Research software, not a medical device.",
     }
     return Reconstruction(image, labels, stack, numbers, run)
 
@@ -192,40 +173,3 @@ def _acquired(stack: SliceStack, region: Region, index: int, engine: Engine) -> 
     with engine.stages("segment"):
         found = engine.segment(images).argmax(axis=1).astype(np.uint8)
     return Acquired(images, keep_one_heart(found))
-
-
-def _residual(acquired: NDArray[np.float32], round_trip: NDArray[np.float32]) -> dict[str, float]:
-    unit, back = (acquired + 1) / 2, (round_trip + 1) / 2
-    if np.array_equal(unit, back):
-        return {"ssim": 1.0, "max_error": 0.0}
-    similarity = float(np.mean([ssim(a, b) for a, b in zip(unit, back, strict=True)]))
-    return {"ssim": round(similarity, 4), "psnr_db": round(psnr_db(unit, back), 2)}
-
-
-def _geometry(stack: SliceStack) -> dict[str, Any]:
-    return {
-        "slices": stack.images.shape[1],
-        "pixels": list(stack.images.shape[2:]),
-        "pixel_mm": [round(size, 4) for size in stack.pixel_mm],
-        "spacing_mm": round(stack.spacing_mm, 4),
-        "thickness_mm": round(stack.thickness_mm, 4),
-        "positions_mm": np.round(stack.positions_mm, 3).tolist(),
-        "normal_ras": np.round(stack.normal, 6).tolist(),
-    }
-
-
-def _warnings(stack: SliceStack, located: Located) -> list[str]:
-    warnings = []
-    if not located.found:
-        warnings.append("No heart was found in the slices: the middle of the picture was taken instead.")
-    elif located.confidence < 0.8:
-        warnings.append(f"The segmenter is unsure of this heart (mean probability {located.confidence:.2f}).")
-    if located.mirrored:
-        warnings.append(
-            "The header knows no scanner frame (as in ACDC), and in the frame it gives the heart is a mirror image: "
-            "measures are right, meshes are mirrored."
-        )
-    gaps = np.diff(stack.positions_mm)
-    if gaps.max() > 1.5 * gaps.min():
-        warnings.append(f"The slices are unequally spaced ({gaps.min():.1f} to {gaps.max():.1f} mm): is one missing?")
-    return warnings

@@ -13,6 +13,7 @@ import tyro
 from tyro.conf import Positional, arg, subcommand
 
 from dmcvr.errors import InputError
+from dmcvr.train.config import TrainConfig
 
 if TYPE_CHECKING:
     from dmcvr.reconstruct import Reconstruction
@@ -127,49 +128,26 @@ class PhantomCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Train:
-    data: Path
-    """ACDC-style folder (one folder a patient, or dmcvr phantom's output), or a file of dmcvr train pack."""
-    out: Path
-    """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
-    preset: str = "compact"
-    max_minutes: float | None = None
-    """Wall-clock budget, over all resumed parts."""
-    max_steps: int = 100_000
-    batch: int | None = None
-    learning_rate: float | None = None
-    seed: int = 0
-    device: Device = "auto"
-    mixed_precision: bool = True
-    split: Path | None = None
-    """JSON with the lists train, development, validation; default: the bundled ACDC split, else a new one."""
-    resume: bool = False
-    """Go on from the checkpoint in --out."""
-
-    def _train(self, kind: Literal["segmenter", "autoencoder"], **extra: Any) -> None:
-        from dmcvr.train.run import TrainConfig, train
-
-        own = {name: getattr(self, name) for name in _Train.__dataclass_fields__}
-        print(f"Weights written to {train(kind, TrainConfig(**own, **extra))}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainSegmenter(_Train):
+class TrainSegmenter(TrainConfig):
     """E_mor and its head, on focal + Dice: the first of the two."""
 
     def run(self) -> None:
-        self._train("segmenter")
+        from dmcvr.train.run import train
+
+        print(f"Weights written to {train('segmenter', self)}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainAutoencoder(_Train):
+class TrainAutoencoder(TrainConfig):
     """E_sem and the denoiser, with a trained segmenter: writes a whole model."""
 
     segmenter: Path | None = None
     """The segmenter's weights; default: the bundled ones of the preset."""
 
     def run(self) -> None:
-        self._train("autoencoder", segmenter=self.segmenter)
+        from dmcvr.train.run import train
+
+        print(f"Weights written to {train('autoencoder', self, segmenter=self.segmenter)}")
 
 
 @dataclass(frozen=True, kw_only=True)

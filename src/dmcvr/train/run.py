@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,42 +18,25 @@ from dmcvr.model.checkpoint import load_segmenter, save_weights
 from dmcvr.model.morphology import Segmenter
 from dmcvr.presets import Preset, get_preset
 from dmcvr.train.autoencoder import autoencoder_objective
+from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, patient_groups, random_view
 from dmcvr.train.loop import LoopConfig, Trainer
 from dmcvr.train.pictures import save_tiles
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 
-Kind = Literal["segmenter", "autoencoder"]
-
 #: Held-out slices looked at with every checkpoint.
 MONITORED = 12
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """What is trained, on what, and for how long. Unset rates and sizes are the kind's own."""
-
-    data: Path
-    out: Path
-    preset: str = "compact"
-    max_minutes: float | None = None
-    max_steps: int = 100_000
-    batch: int | None = None
-    learning_rate: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    mixed_precision: bool = True
-    split: Path | None = None
-    segmenter: Path | None = None
-    resume: bool = False
+#: Batch and learning rate of each kind.
+DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4)}
 
 
-DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 4e-4)}
-
-
-def train(kind: Kind, config: TrainConfig) -> Path:
+def train(kind: Kind, config: TrainConfig, *, segmenter: Path | None = None) -> Path:
     """Train and write `<kind>.safetensors`; returns its path.
+
+    An autoencoder takes its segmenter's weights from a file (default: the bundled ones of the preset).
 
     The folder also gets split.json, log.jsonl, checkpoint.pt and sample pictures. Raises `InputError` for data,
     split, preset or checkpoint that cannot be used.
@@ -88,7 +70,7 @@ def train(kind: Kind, config: TrainConfig) -> Path:
         objective = segmenter_objective(training, batch=batch, size=preset.size, device=str(device))
         monitor = _segmenter_monitor(preset, held_out)
     else:
-        model = _autoencoder(preset, config)
+        model = _autoencoder(preset, segmenter)
         objective = autoencoder_objective(training, batch=batch, device=str(device))
         monitor = _autoencoder_monitor(held_out)
     trainer = Trainer(model, objective, loop, config.out)
@@ -126,8 +108,8 @@ def _split(config: TrainConfig) -> Split:
     return Split.stratified(groups, seed=config.seed)
 
 
-def _autoencoder(preset: Preset, config: TrainConfig) -> Autoencoder:
-    segmenter, info = load_segmenter(config.segmenter or preset.name)
+def _autoencoder(preset: Preset, weights: Path | None) -> Autoencoder:
+    segmenter, info = load_segmenter(weights or preset.name)
     if info.preset.segmenter != preset.segmenter:
         raise InputError(f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset.")
     model = Autoencoder(preset)

@@ -21,7 +21,7 @@ from dmcvr.methods import Acquired
 from dmcvr.metrics import dice
 from dmcvr.phantom import Phantom
 from dmcvr.postprocess import keep_one_heart
-from dmcvr.reconstruct import METHODS, Reconstruction
+from dmcvr.reconstruction import METHODS, Reconstruction
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,12 @@ def test_acquired_slices_stay_what_they_were(phantom: Phantom) -> None:
         ((n, k) for n in range(2, 8) for k in range(len(heights))),
         key=lambda pair: abs(heights[pair[1]] - stack.positions_mm[pair[0]]),
     )
-    assert abs(heights[k] - stack.positions_mm[n]) < 0.1
+    assert abs(heights[k] - stack.positions_mm[n]) < 0.3  # of 10 mm: next to none of the neighbour
     corner = np.round((np.linalg.inv(stack.affines[n]) @ heart.image.affine @ [0, 0, k, 1])[:2]).astype(int)
     size = heart.image.data.shape[1:3]
     mine = heart.image.data[0, :, :, k]
     theirs = stack.images[0, n][corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
-    assert np.abs(mine[8:-8, 8:-8] - np.clip(theirs, mine.min(), mine.max())[8:-8, 8:-8]).mean() < 0.01 * np.ptp(theirs)
+    assert np.abs(mine[8:-8, 8:-8] - np.clip(theirs, mine.min(), mine.max())[8:-8, 8:-8]).mean() < 0.02 * np.ptp(theirs)
 
 
 def test_measures_are_near_the_phantom_s(hearts: dict[str, Reconstruction], phantom: Phantom) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dmcvr.errors import InputError
     from dmcvr.io.read import read_exam
     from dmcvr.phantom import make_phantom
-    from dmcvr.reconstruct import Reconstruction, reconstruct
+    from dmcvr.reconstruction import Reconstruction, reconstruct
     from dmcvr.stack import Patient, SliceStack
     from dmcvr.volume import Volume
 
@@ -31,12 +31,12 @@ __all__ = [
 _HOME = {
     "InputError": "dmcvr.errors",
     "Patient": "dmcvr.stack",
-    "Reconstruction": "dmcvr.reconstruct",
+    "Reconstruction": "dmcvr.reconstruction",
     "SliceStack": "dmcvr.stack",
     "Volume": "dmcvr.volume",
     "make_phantom": "dmcvr.phantom",
     "read_exam": "dmcvr.io.read",
-    "reconstruct": "dmcvr.reconstruct",
+    "reconstruct": "dmcvr.reconstruction",
 }
 
 

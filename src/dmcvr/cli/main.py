@@ -16,7 +16,7 @@ from dmcvr.errors import InputError
 from dmcvr.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    from dmcvr.reconstruct import Reconstruction
+    from dmcvr.reconstruction import Reconstruction
     from dmcvr.stages import Stages
 
 Output = Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier run")]
@@ -38,7 +38,7 @@ class Demo:
     def run(self) -> None:
         from dmcvr.io.folder import check_output_folder
         from dmcvr.phantom import make_phantom
-        from dmcvr.reconstruct import reconstruct
+        from dmcvr.reconstruction import reconstruct
 
         check_output_folder(self.output)
         with _progress() as stages:
@@ -79,7 +79,7 @@ class Reconstruct:
 
     def run(self) -> None:
         from dmcvr.io.folder import check_output_folder
-        from dmcvr.reconstruct import reconstruct
+        from dmcvr.reconstruction import reconstruct
 
         check_output_folder(self.output)
         with _progress() as stages:

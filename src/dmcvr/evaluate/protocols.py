@@ -21,7 +21,7 @@ from dmcvr.methods import Acquired, Method
 from dmcvr.metrics import dice, psnr_db, sharpness, ssim
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import IntensityScale, crop_images, crop_labels, uncrop_labels
-from dmcvr.reconstruct import METHODS, reconstruct
+from dmcvr.reconstruction import METHODS, reconstruct
 from dmcvr.stack import LABEL_NAMES, SliceStack
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ from dmcvr.stack import SliceStack
 from dmcvr.volume import Volume
 
 if TYPE_CHECKING:
-    from dmcvr.reconstruct import Reconstruction
+    from dmcvr.reconstruction import Reconstruction
 
 
 def write_reconstruction(heart: Reconstruction, folder: Path) -> Path:

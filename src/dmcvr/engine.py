@@ -70,11 +70,10 @@ class Engine:
         *,
         device: str = "auto",
         steps: int | None = None,
-        stages: Stages | None = None,
     ) -> Engine:
         """A bundled model by name, or one from a weights file; raises `InputError` for what cannot be used."""
         model, info = load_autoencoder(weights)
-        return cls(model, device=choose_device(device), steps=steps, stages=stages, info=info)
+        return cls(model, device=choose_device(device), steps=steps, info=info)
 
     def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""

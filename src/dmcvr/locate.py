@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.methods import Segment
-from dmcvr.orient import find_orientation, turn
+from dmcvr.orient import find_orientation
 from dmcvr.postprocess import largest_component
 from dmcvr.preprocess import (
     Frame,
@@ -74,12 +74,11 @@ def locate_heart(stack: SliceStack, segment: Segment, size: int, labels: NDArray
     views = scale.normalise(crop_images(first, wide)[0])
 
     orientation = find_orientation(views, axes, stack.normal, segment)
-    u, v = orientation.u, orientation.v
-    probabilities = segment(turn(views, axes[0], (u, v)))
+    probabilities = orientation.probabilities
 
     heart = largest_component(probabilities.argmax(axis=1) > 0)
     found = bool(heart.sum() * pixel_mm**2 * stack.spacing_mm / 1000 >= MIN_HEART_ML)
-    oriented = replace(wide, u=u, v=v)
+    oriented = replace(wide, u=orientation.u, v=orientation.v)
     where = np.argwhere(heart)[:, 1:].mean(axis=0) if found else np.full(2, (view - 1) / 2)
     confidence = float(probabilities[:, 1:].sum(axis=1)[heart].mean()) if found else 0.0
     centre = (oriented.affine_at(0.0, stack.normal) @ [where[0], where[1], 0, 1])[:3]

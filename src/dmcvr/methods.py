@@ -9,6 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.interpolate import Plan
+from dmcvr.postprocess import keep_one_heart
+
+
+class Segment(Protocol):
+    """(B, S, S) slices in [-1, 1] to (B, 4, S, S) class probabilities."""
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,11 @@ class Acquired:
     images: NDArray[np.float32]
     labels: NDArray[np.uint8]
     labels_given: bool = False
+
+    @classmethod
+    def segmented(cls, images: NDArray[np.float32], segment: Segment) -> Acquired:
+        """With the segmenter's labels, one heart of them."""
+        return cls(images, keep_one_heart(segment(images).argmax(axis=1).astype(np.uint8)))
 
 
 @dataclass(frozen=True)
@@ -47,9 +59,3 @@ class Method(Protocol):
     """Fills a plan's positions from the acquired slices."""
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense: ...
-
-
-class Segment(Protocol):
-    """(B, S, S) slices in [-1, 1] to (B, 4, S, S) class probabilities."""
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]: ...

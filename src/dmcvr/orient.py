@@ -31,11 +31,19 @@ USUAL_DOWN = np.array([0.0, -1.0, -1.0])
 
 @dataclass(frozen=True)
 class Orientation:
-    """Axes of the picture in the world, and whether the world's geometry mirrors a real heart (None: cannot tell)."""
+    """How the picture lies, and what the network sees in it then.
+
+    ==============  ============  ===========================================================================
+    u, v            (3,)          axes of the picture in the world
+    mirrored        bool or None  whether the world's geometry mirrors a real heart (None: cannot tell)
+    probabilities   (N, 4, S, S)  of the views, drawn on u and v
+    ==============  ============  ===========================================================================
+    """
 
     u: NDArray[np.float64]
     v: NDArray[np.float64]
     mirrored: bool | None
+    probabilities: NDArray[np.float32]
 
 
 def find_orientation(
@@ -53,10 +61,11 @@ def find_orientation(
     low = max(0, (len(views) - ORIENTING_SLICES) // 2)
     few = views[low : low + ORIENTING_SLICES]
     evidence = [_evidence(segment(turn(few, axes[0], pair))) for pair in axes]
-    seen = axes[int(np.argmax(evidence))]
-    labels = segment(turn(views, axes[0], seen)).argmax(axis=1)
+    seen = int(np.argmax(evidence))
+    probabilities = segment(turn(views, axes[0], axes[seen]))
+    labels = probabilities.argmax(axis=1)
     labels = np.where(largest_component(labels > 0), labels, 0)
-    rightwards, to_base = _right_to_left_ventricle(labels, seen), _to_base(labels, normal)
+    rightwards, to_base = _right_to_left_ventricle(labels, axes[seen]), _to_base(labels, normal)
 
     allowed = np.ones(len(axes), dtype=bool)
     if rightwards is not None:
@@ -68,7 +77,10 @@ def find_orientation(
             allowed &= np.array([np.cross(u, v) @ to_base > 0 for u, v in axes])
     best = int(np.argmax(np.where(allowed | ~allowed.any(), evidence, -1.0)))
     u, v = axes[best]
-    return Orientation(u, v, None if to_base is None else bool(np.cross(u, v) @ to_base < 0))
+    if best != seen:
+        probabilities = segment(turn(views, axes[0], axes[best]))
+    mirrored = None if to_base is None else bool(np.cross(u, v) @ to_base < 0)
+    return Orientation(u, v, mirrored, probabilities)
 
 
 def turn(views: NDArray[np.float32], drawn: Axes, wanted: Axes) -> NDArray[np.float32]:

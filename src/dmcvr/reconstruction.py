@@ -43,7 +43,7 @@ class Reconstruction:
     ========  ================  ==================================================================
     image     (P, I, J, K)      grey values in the exam's own unit, float32
     labels    (P, I, J, K)      0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity, uint8
-    acquired  stack             what went in, with the labels of its slices
+    acquired  stack             what went in, with its labels if they were given
     measures  dict              volumes (mL), mass (g) and function, as in measures.json
     run       dict              how it was made, as in run.json
     ========  ================  ==================================================================
@@ -169,7 +169,7 @@ def _spacing(spacing_mm: float | None, stack: SliceStack) -> float:
 def _acquired(stack: SliceStack, region: Region, index: int, engine: Engine) -> Acquired:
     images = region.images[index]
     if stack.labels is not None:
-        return Acquired(images, crop_labels(stack, stack.labels, region.located.frame)[index], labels_given=True)
+        given = crop_labels(stack, stack.labels[index : index + 1], region.located.frame)[0]
+        return Acquired(images, given, labels_given=True)
     with engine.stages("segment"):
-        found = engine.segment(images).argmax(axis=1).astype(np.uint8)
-    return Acquired(images, keep_one_heart(found))
+        return Acquired.segmented(images, engine.segment)

@@ -72,7 +72,7 @@ def held_out(name: str, stack: SliceStack, engine: Engine) -> Iterator[Row]:
     task = f"{stack.spacing_mm:.1f} mm stack" if stack.spacing_mm < FINE_MM else "coarse stack"
     for p, phase in enumerate(stack.phases):
         images = region.images[p]
-        acquired = Acquired(images, keep_one_heart(engine.segment(images).argmax(axis=1).astype(np.uint8)))
+        acquired = Acquired.segmented(images, engine.segment)
         for method in METHODS:
             fill: Method = engine if method == "dmcvr" else BASELINES[method](engine.segment)
             dense = fill(acquired, plan)

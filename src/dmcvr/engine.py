@@ -11,13 +11,14 @@ from torch import Tensor
 
 from dmcvr.distances import scores_of, signed_distances
 from dmcvr.errors import InputError
-from dmcvr.interpolate import Plan, blend, interpolate_codes
+from dmcvr.interpolate import Mixing, Plan, blend, interpolate_codes
 from dmcvr.methods import Acquired, Dense
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.stages import Stages
 from dmcvr.weights import DEFAULT, WeightsInfo
 
+#: Slices a network call.
 BATCH = 16
 
 
@@ -49,6 +50,8 @@ class Engine:
         device: torch.device | None = None,
         steps: int | None = None,
         corrections: int = 3,
+        mixing: Mixing | None = None,
+        batch: int = BATCH,
         precision: torch.dtype | None = None,
         stages: Stages | None = None,
         info: WeightsInfo | None = None,
@@ -58,6 +61,8 @@ class Engine:
         self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.steps = model.preset.steps if steps is None else steps
         self.corrections = corrections
+        self.mixing = mixing or Mixing()
+        self.batch = batch
         self.stages = stages or Stages()
         self.info = info
         if not 1 <= self.steps < model.schedule.length:
@@ -70,25 +75,34 @@ class Engine:
         *,
         device: str = "auto",
         steps: int | None = None,
+        mixing: Mixing | None = None,
     ) -> Engine:
         """A bundled model by name, or one from a weights file; raises `InputError` for what cannot be used."""
         model, info = load_autoencoder(weights)
-        return cls(model, device=choose_device(device), steps=steps, info=info)
+        return cls(model, device=choose_device(device), steps=steps, mixing=mixing, info=info)
 
     def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""
         x = self._tensor(images)
         with torch.no_grad(), self._autocast():
-            parts = [self.model.segmenter(x[n : n + BATCH]).float().softmax(dim=1) for n in range(0, len(x), BATCH)]
+            parts = [
+                self.model.segmenter(x[n : n + self.batch]).float().softmax(dim=1) for n in range(0, len(x), self.batch)
+            ]
         return np.asarray(torch.cat(parts).cpu().numpy())
+
+    def features(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """(B, H, W) slices in [-1, 1] to the segmenter's maps (B, C, h, w), finest first; the last is z_mor."""
+        with torch.no_grad(), self._autocast():
+            morphology, maps = self.model.segmenter.encode(self._tensor(images))
+        return [np.asarray(part.float().cpu().numpy()) for part in (*maps, morphology)]
 
     def encode(self, images: NDArray[np.float32]) -> SliceCodes:
         """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion."""
         x = self._tensor(images)
         with self._autocast(), self.stages("invert", self._batches(len(x)) * self.steps) as advance:
             parts = [
-                self.model.encode(x[n : n + BATCH], self.steps, corrections=self.corrections, progress=advance)
-                for n in range(0, len(x), BATCH)
+                self.model.encode(x[n : n + self.batch], self.steps, corrections=self.corrections, progress=advance)
+                for n in range(0, len(x), self.batch)
             ]
         return SliceCodes(*(torch.cat([getattr(p, f) for p in parts]) for f in ("x_T", "z_sem", "z_mor")))
 
@@ -96,24 +110,29 @@ class Engine:
         """Codes to (B, S, S) slices in [-1, 1]."""
         with self._autocast(), self.stages("decode", self._batches(len(codes)) * self.steps) as advance:
             parts = [
-                self.model.decode(codes[n : n + BATCH], self.steps, progress=advance)
-                for n in range(0, len(codes), BATCH)
+                self.model.decode(codes[n : n + self.batch], self.steps, progress=advance)
+                for n in range(0, len(codes), self.batch)
             ]
         return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         """DMCVR: invert the acquired slices, interpolate their codes, decode, segment (He et al. 2023, Fig. 1)."""
-        codes = self.encode(acquired.images)
-        count = len(codes)
-        slices = np.arange(float(count))  # positions in units of slices: each is decoded once, the acquired ones too
-        stops, where = np.unique(np.concatenate([slices, plan.lower + plan.fraction]), return_inverse=True)
-        images = self.decode(interpolate_codes(codes, Plan.between(slices, stops)))
+        return self.label(acquired, plan, self.draw(acquired.images, plan))
+
+    def draw(self, images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+        """(N, S, S) acquired slices to (N + M, S, S): themselves as they come back, then the plan's."""
+        codes = self.encode(images)
+        slices, stops, where = _stops(len(codes), plan)
+        return self.decode(interpolate_codes(codes, Plan.between(slices, stops), self.mixing))[where]
+
+    def label(self, acquired: Acquired, plan: Plan, drawn: NDArray[np.float32]) -> Dense:
+        """Drawn slices (N + M, S, S) with their scores; where labels are given, the scores follow them."""
+        count = len(acquired.images)
         with self.stages("segment"):
-            scores = self.segment(images)
-        images, scores = images[where], scores[where]
+            scores = self.segment(drawn)
         if acquired.labels_given:
             scores = self._follow_given(scores, acquired.labels, plan)
-        return Dense(images[count:], scores[count:], images[:count])
+        return Dense(drawn[count:], scores[count:], drawn[:count])
 
     @staticmethod
     def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:
@@ -133,6 +152,12 @@ class Engine:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
 
-    @staticmethod
-    def _batches(count: int) -> int:
-        return -(-count // BATCH)
+    def _batches(self, count: int) -> int:
+        return -(-count // self.batch)
+
+
+def _stops(count: int, plan: Plan) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Positions in units of slices: the acquired ones, all distinct ones (each is drawn once), and where each went."""
+    slices = np.arange(float(count))
+    stops, where = np.unique(np.concatenate([slices, plan.lower + plan.fraction]), return_inverse=True)
+    return slices, stops, where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -64,15 +65,36 @@ def slerp(a: Tensor, b: Tensor, fraction: Tensor) -> Tensor:
     return mixed.view_as(a).to(a.dtype)
 
 
-def interpolate_codes(codes: SliceCodes, plan: Plan) -> SliceCodes:
+@dataclass(frozen=True)
+class Mixing:
+    """How the codes of two neighbours are mixed; the default is the published way.
+
+    ==========  =================================================================================
+    stochastic  x_T: "slerp", "lerp", or "fresh": noise drawn anew between the acquired slices
+    guides      z_sem and z_mor: "lerp" or "slerp"
+    ==========  =================================================================================
+    """
+
+    stochastic: Literal["slerp", "lerp", "fresh"] = "slerp"
+    guides: Literal["lerp", "slerp"] = "lerp"
+
+
+def interpolate_codes(codes: SliceCodes, plan: Plan, mixing: Mixing | None = None) -> SliceCodes:
     """The codes at every position of the plan (He et al. 2023, Sect. 2.2)."""
+    mixing = mixing or Mixing()
     device = codes.x_T.device
     lower, upper = (torch.from_numpy(index).to(device) for index in (plan.lower, plan.upper))
     fraction = torch.from_numpy(plan.fraction).to(device, torch.float32)
+    guide = lerp if mixing.guides == "lerp" else slerp
+    x_T = (lerp if mixing.stochastic == "lerp" else slerp)(codes.x_T[lower], codes.x_T[upper], fraction)
+    if mixing.stochastic == "fresh":
+        drawn = torch.randn(x_T.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        inside = ((fraction > 0) & (fraction < 1)).view(-1, 1, 1, 1)
+        x_T = torch.where(inside, drawn, x_T)
     return SliceCodes(
-        slerp(codes.x_T[lower], codes.x_T[upper], fraction),
-        lerp(codes.z_sem[lower], codes.z_sem[upper], fraction),
-        lerp(codes.z_mor[lower], codes.z_mor[upper], fraction),
+        x_T,
+        guide(codes.z_sem[lower], codes.z_sem[upper], fraction),
+        guide(codes.z_mor[lower], codes.z_mor[upper], fraction),
     )
 
 

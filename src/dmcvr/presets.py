@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dmcvr.errors import InputError
@@ -44,6 +44,7 @@ class DenoiserConfig:
     downwards (the level's down block, or the middle block where it is the deepest).
     `resample_blocks`: resolution changes inside residual blocks with skips of their own (ADM, the paper), or
     by plain pooling and repetition (a third of the cost).
+    `morphology_channels` 0 leaves z_mor out: the network of the ablation.
     `prediction` is what the network puts out: the noise (`eps`, the paper) or the velocity (`v`).
     """
 
@@ -101,6 +102,14 @@ COMPACT = Preset(
     between=0.5,
 )
 
+#: The ablation of the method's central idea: the same network, blind to the morphology code.
+COMPACT_WITHOUT_MORPHOLOGY = replace(
+    COMPACT,
+    name="compact-without-morphology",
+    about="compact without the morphology code: for the ablation table",
+    denoiser=replace(COMPACT.denoiser, morphology_channels=0),
+)
+
 #: He et al. 2023, as its authors ran it (Sect. 2 and 3.1 there; DiffAE's 256 px network underneath).
 PAPER = Preset(
     name="paper",
@@ -143,7 +152,7 @@ TINY = Preset(
     ),
 )
 
-PRESETS = {preset.name: preset for preset in (COMPACT, PAPER, TINY)}
+PRESETS = {preset.name: preset for preset in (COMPACT, COMPACT_WITHOUT_MORPHOLOGY, PAPER, TINY)}
 
 
 def get_preset(name: str) -> Preset:

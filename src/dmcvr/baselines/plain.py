@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from dmcvr.distances import scores_of, signed_distances
 from dmcvr.interpolate import Plan, blend
-from dmcvr.methods import Acquired, Dense, Method, Segment
+from dmcvr.methods import Acquired, Dense, Segment
 
 
 class Nearest:
@@ -27,14 +27,35 @@ class Nearest:
 
 
 class Linear:
-    """The neighbours' weighted mean; labels by the segmenter on that image."""
+    """The neighbours' weighted mean; labels by the segmenter on that image, or the weighted majority of given ones."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         images = blend(acquired.images, plan)
-        return Dense(images, self.segment(images), acquired.images)
+        scores = blend(_shares(acquired.labels), plan) if acquired.labels_given else self.segment(images)
+        return Dense(images, scores, acquired.images)
+
+
+class Cubic:
+    """A natural cubic spline through all slices; labels as with `Linear`.
+
+    Slices are counted, not measured: with unequal gaps the curve bends at the slices a little.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+
+    def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
+        images = np.clip(self._spline(acquired.images, plan), -1, 1)
+        scores = self._spline(_shares(acquired.labels), plan) if acquired.labels_given else self.segment(images)
+        return Dense(images, scores, acquired.images)
+
+    @staticmethod
+    def _spline(values: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+        curve = CubicSpline(np.arange(len(values)), values, axis=0, bc_type="natural")
+        return np.asarray(curve(plan.lower + plan.fraction), dtype=np.float32)
 
 
 class Shape:
@@ -48,5 +69,6 @@ class Shape:
         return Dense(blend(acquired.images, plan), scores_of(distances), acquired.images)
 
 
-#: By the name the command line knows them by.
-BASELINES: dict[str, Callable[[Segment], Method]] = {"nearest": Nearest, "linear": Linear, "shape": Shape}
+def _shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, H, W) labels to (N, 4, H, W) shares of 0 and 1."""
+    return np.stack([(labels == c) for c in range(4)], axis=1).astype(np.float32)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Output = Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier run")]
 Device = Literal["auto", "cpu", "cuda"]
+METHODS_HELP = (
+    "methods, separated by commas: dmcvr, nearest, linear, cubic, shape, registration; with options such as "
+    "shape:labels=manual or dmcvr:steps=10:x_T=lerp; default: the protocol's own"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ class Reconstruct:
     input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file (3D, or 4D with phases last) or ACDC patient folder")]
     output: Output
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
-    method: Literal["dmcvr", "linear", "shape", "nearest"] = "dmcvr"
+    method: Literal["dmcvr", "linear", "shape", "registration", "cubic", "nearest"] = "dmcvr"
     """How the gaps are filled: ours, or a plain interpolation."""
     spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
     steps: int | None = None
@@ -172,17 +176,25 @@ class TrainPack:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Measure the bundled model on held-out patients: the tables of the documentation."""
+    """Measure methods against held-out truth: the tables of the documentation."""
 
-    protocol: Positional[Literal["segmentation", "round-trip", "held-out", "clinical"]]
-    data: Path
-    """ACDC-style folder with manual labels."""
-    output: Annotated[Path | None, arg(aliases=["-o"], help="folder for the rows as CSV and the summary as JSON")] = (
-        None
-    )
-    patients: Literal["validation", "development"] = "validation"
+    protocol: Positional[
+        Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation"]
+    ]
+    data: Path | None = None
+    """ACDC-style folder with manual labels; long-axis: folder of M&Ms-2 patients, or none for synthetic exams."""
+    output: Annotated[
+        Path | None, arg(aliases=["-o"], help="folder for rows, tables and pictures; goes on if interrupted")
+    ] = None
+    methods: Annotated[str | None, arg(metavar="A,B,C", help=METHODS_HELP)] = None
+    patients: Literal["validation", "development", "all"] = "validation"
+    """Of the split; all: those that were not trained on."""
     split: Path | None = None
+    keep_every: Annotated[int, arg(metavar="N", help="held-out, ablation: one slice in N is kept")] = 2
+    exams: int = 6
+    """phantom, long-axis: how many synthetic hearts."""
     steps: int | None = None
+    """DDIM steps each way; default: the preset's."""
     device: Device = "auto"
     weights: str = "compact"
 
@@ -190,18 +202,23 @@ class Evaluate:
         from dmcvr.evaluate.run import evaluate
 
         with _progress() as stages:
-            table = evaluate(
+            evaluation = evaluate(
                 self.protocol,
                 self.data,
+                methods=tuple(self.methods.split(",")) if self.methods else None,
                 output=self.output,
                 patients=self.patients,
                 split=self.split,
+                keep_every=self.keep_every,
+                exams=self.exams,
                 steps=self.steps,
                 device=self.device,
                 weights=self.weights,
                 stages=stages,
             )
-        print(table)
+        print(evaluation.markdown(whole=False))
+        if self.output is not None:
+            print(f"\nAll tables, rows and pictures are in {self.output}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ class Denoiser(nn.Module):
     z_sem   (B, D)             enters every block as a scale (AdaGN)
     z_mor   (B, C, h, w)       passes a 3 x 3 convolution and is concatenated at its level
     ======  =================  =========================================================
+
+    With `config.morphology_channels` 0 it does not look at z_mor.
     """
 
     def __init__(self, config: DenoiserConfig, *, code_dimension: int, morphology_dimension: int) -> None:
@@ -40,7 +42,8 @@ class Denoiser(nn.Module):
             )
 
         self.time = nn.Sequential(nn.Linear(c[0], time), nn.SiLU(), nn.Linear(time, time))
-        self.morphology = nn.Conv2d(morphology_dimension, config.morphology_channels, 3, padding=1)
+        joined = config.morphology_channels
+        self.morphology = nn.Conv2d(morphology_dimension, joined, 3, padding=1) if joined else None
         self.stem = nn.Conv2d(config.patch**2, c[0], 3, padding=1)
 
         def attend(n: int) -> nn.Module:
@@ -79,7 +82,6 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor) -> Tensor:
         time = self.time(sinusoids(t, self.config.channels[0]))
-        morphology = self.morphology(z_mor)
         last = len(self.config.channels) - 1
         extra = self.config.resample_blocks
         h = self.stem(F.pixel_unshuffle(x, self.config.patch))
@@ -88,8 +90,8 @@ class Denoiser(nn.Module):
             for stage in level:  # type: ignore[attr-defined]
                 h = stage(h, time, z_sem)
                 skips.append(h)
-            if n == self.config.join_level:
-                h = torch.cat([h, morphology], dim=1)
+            if n == self.config.join_level and self.morphology is not None:
+                h = torch.cat([h, self.morphology(z_mor)], dim=1)
             if n < last:
                 h = self.down_samplers[n](h, time, z_sem) if extra else F.avg_pool2d(h, 2)
                 skips += [h] if extra else []

@@ -1,0 +1,193 @@
+"""What a protocol is given, what it returns, and the scores that the protocols share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcvr.engine import Engine
+from dmcvr.evaluate.contenders import Contender
+from dmcvr.io.mnms2 import View
+from dmcvr.locate import Region, prepare
+from dmcvr.methods import Acquired, Dense
+from dmcvr.metrics import dice, hd95_mm, psnr_db, sharpness, ssim
+from dmcvr.phantom import Phantom
+from dmcvr.preprocess import crop_labels
+from dmcvr.stack import LABEL_NAMES, SliceStack
+
+Row = dict[str, Any]
+
+#: A slice may be moved this far in its plane, the same way for every method, before it is scored a second time.
+#: Each slice has its own breath-hold: this much of an error nobody can predict.
+MAX_SHIFT_MM = 5.0
+
+#: Rows of a score after that translation begin with this.
+ALIGNED = "aligned_"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One exam with its truth: manual labels in the stack, a phantom, or long-axis views."""
+
+    name: str
+    stack: SliceStack
+    phantom: Phantom | None = None
+    views: tuple[View, ...] = ()
+
+    @property
+    def about(self) -> Row:
+        """The first columns of every row."""
+        return {"patient": self.name, "group": self.stack.patient.group or ""}
+
+    @property
+    def manual(self) -> NDArray[np.uint8]:
+        """(P, N, I, J) the labels to compare with."""
+        assert self.stack.labels is not None
+        return self.stack.labels
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is compared, and how: the engine's segmenter finds every heart and labels every plain image."""
+
+    engine: Engine
+    contenders: tuple[Contender, ...]
+    keep_every: int = 2
+    spacing_mm: float = 2.5
+
+    def prepare(self, stack: SliceStack) -> Region:
+        """Find, crop and scale the heart by the images alone."""
+        return prepare(stack.without_labels(), self.engine.segment, self.engine.model.preset.size)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A scored slice for the contact sheet: the truth first, then each method.
+
+    ======  ============  ==========================
+    images  (K, S, S)     uint8 grey
+    labels  (K, S, S)     uint8
+    ======  ============  ==========================
+    """
+
+    title: str
+    score: float
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The rows of one case, and slices to look at."""
+
+    rows: list[Row] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+
+Measure = Callable[[Case, Bench], Findings]
+
+
+class Inputs:
+    """One phase's acquired slices for contenders of either kind; the segmenter runs once."""
+
+    def __init__(self, bench: Bench, stack: SliceStack, region: Region, phase: int) -> None:
+        self._bench, self._stack, self._region, self._phase = bench, stack, region, phase
+        self._segmented: Acquired | None = None
+        self._given: Acquired | None = None
+
+    def of(self, contender: Contender) -> Acquired:
+        images = self._region.images[self._phase]
+        if not contender.manual:
+            self._segmented = self._segmented or Acquired.segmented(images, self._bench.engine.segment)
+            return self._segmented
+        if self._given is None:
+            assert self._stack.labels is not None
+            manual = self._stack.labels[self._phase : self._phase + 1]
+            given = crop_labels(self._stack, manual, self._region.located.frame)[0]
+            self._given = Acquired(images, given, labels_given=True)
+        return self._given
+
+
+def labels_of(dense: Dense) -> NDArray[np.uint8]:
+    """(M, S, S) the labels of drawn slices."""
+    return np.asarray(dense.scores.argmax(axis=1), dtype=np.uint8)
+
+
+def levels(labels: NDArray[np.uint8]) -> list[str]:
+    """base, mid or apex for each slice of a phase (N, I, J): thirds of the slices with left ventricle.
+
+    The base is the end where the larger heart is. Slices without left ventricle are "beyond".
+    """
+    inside = np.flatnonzero(((labels == 1) | (labels == 2)).any(axis=(1, 2)))
+    result = ["beyond"] * len(labels)
+    if len(inside) == 0:
+        return result
+    area = (labels > 0).sum(axis=(1, 2))[inside]
+    third = max(1, len(inside) // 3)
+    from_base = inside if area[:third].sum() >= area[-third:].sum() else inside[::-1]
+    for n, index in enumerate(from_base):
+        result[index] = ("base", "mid", "apex")[3 * n // len(inside)]
+    return result
+
+
+def label_scores(found: NDArray[np.uint8], truth: NDArray[np.uint8], spacing_mm: tuple[float, ...]) -> Row:
+    """Dice and HD95 (mm) of each structure."""
+    row: Row = {f"dice_{name}": dice(found == c, truth == c) for c, name in LABEL_NAMES.items()}
+    return row | {f"hd95_{name}_mm": hd95_mm(found == c, truth == c, spacing_mm) for c, name in LABEL_NAMES.items()}
+
+
+def image_scores(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> Row:
+    """PSNR, SSIM and relative sharpness (1 is right) of 2D images in [0, 1]."""
+    return {
+        "psnr_db": psnr_db(image, truth),
+        "ssim": ssim(image, truth),
+        "sharpness": sharpness(image) / max(sharpness(truth), 1e-6),
+    }
+
+
+def feature_distances(
+    engine: Engine, images: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]
+) -> list[float]:
+    """Perceptual distance of each of B slices in [0, 1], after LPIPS (Zhang et al. 2018).
+
+    The features are those of our segmentation network, which knows cardiac MRI and needs no download: at each
+    level, channels are scaled to unit length, their squared difference is averaged over the slice, and levels are
+    averaged. 0 for equal slices; every method is judged by the same network.
+    """
+    pairs = zip(*(engine.features(np.asarray(part * 2 - 1, dtype=np.float32)) for part in (images, truth)), strict=True)
+    by_level = []
+    for a, b in pairs:
+        a, b = (part / (np.linalg.norm(part, axis=1, keepdims=True) + 1e-6) for part in (a, b))
+        by_level.append(((a - b) ** 2).sum(axis=1).mean(axis=(1, 2)))
+    return [float(value) for value in np.mean(by_level, axis=0)]
+
+
+def best_shift(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], pixel_mm: float) -> tuple[int, int]:
+    """The whole-pixel translation, at most `MAX_SHIFT_MM`, that brings a slice nearest to the truth.
+
+    By mean squared error over the part of the truth that every translation covers. Whole pixels, so that
+    nothing is smoothed; no label takes part.
+    """
+    reach = int(MAX_SHIFT_MM / pixel_mm)
+    inner = truth[reach:-reach, reach:-reach]
+    best, shift = np.inf, (0, 0)
+    for i in range(-reach, reach + 1):
+        for j in range(-reach, reach + 1):
+            if np.hypot(i, j) * pixel_mm > MAX_SHIFT_MM:
+                continue
+            rows, columns = (slice(reach - k, size - reach - k) for k, size in zip((i, j), truth.shape, strict=True))
+            error = float(np.square(image[rows, columns] - inner).mean())
+            if error < best:
+                best, shift = error, (i, j)
+    return shift
+
+
+def shifted(image: NDArray[Any], shift: tuple[int, int]) -> NDArray[Any]:
+    """A 2D image moved by whole pixels; its edge is repeated."""
+    index = (np.clip(np.arange(n) - k, 0, n - 1) for k, n in zip(shift, image.shape, strict=True))
+    return image[np.ix_(*index)]

@@ -1,0 +1,114 @@
+"""Who takes part: methods by name, with options, e.g. `linear`, `dmcvr:steps=10`, `shape:labels=manual`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcvr.baselines import BASELINES
+from dmcvr.engine import Engine
+from dmcvr.errors import InputError
+from dmcvr.interpolate import Mixing, Plan
+from dmcvr.methods import Acquired, Dense, Method
+from dmcvr.model.checkpoint import load_autoencoder
+
+#: What may follow a name, and what it may be (None: anything).
+OPTIONS: dict[str, tuple[str, ...] | None] = {
+    "labels": ("segmenter", "manual"),
+    "steps": None,
+    "batch": None,
+    "x_T": ("slerp", "lerp", "fresh"),
+    "guides": ("lerp", "slerp"),
+    "weights": None,
+}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method under its name in the tables.
+
+    `plain`: something a user has without us. `manual`: it is given the neighbours' manual labels; all others
+    see images alone. `calls`: network calls for each acquired slice and for each drawn one.
+    """
+
+    name: str
+    method: Method
+    plain: bool
+    manual: bool = False
+    calls: tuple[int, int] = (0, 0)
+
+
+class Ours:
+    """DMCVR as a method that remembers what it drew last: the same slices with other labels cost nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._last: tuple[bytes, NDArray[np.float32]] | None = None
+
+    def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
+        key = b"".join(part.tobytes() for part in (acquired.images, plan.lower, plan.fraction))
+        if self._last is None or self._last[0] != key:
+            self._last = key, self.engine.draw(acquired.images, plan)
+        return self.engine.label(acquired, plan, self._last[1])
+
+
+class Contenders:
+    """The contenders of a comparison, in order, and the engine whose segmenter labels every plain image."""
+
+    def __init__(self, names: tuple[str, ...], *, engine: Engine) -> None:
+        if len(set(names)) != len(names) or not names:
+            raise InputError(f"Expected different methods, separated by commas; got {', '.join(names) or 'none'}.")
+        self._engine = engine
+        self._ours: dict[tuple[tuple[str, str], ...], Ours] = {}
+        self.all = tuple(self._contender(name) for name in names)
+
+    def _contender(self, text: str) -> Contender:
+        name, options = _parse(text)
+        manual = options.pop("labels", "segmenter") == "manual"
+        if name in BASELINES:
+            if options:
+                raise InputError(f"The method {name} takes no option but labels; got {text!r}.")
+            return Contender(text, BASELINES[name](self._engine.segment), plain=True, manual=manual)
+        ours = self._ours.setdefault(tuple(sorted(options.items())), Ours(self._engine_of(options)))
+        engine = ours.engine
+        return Contender(text, ours, False, manual, (engine.steps * (engine.corrections + 1), engine.steps))
+
+    def _engine_of(self, options: dict[str, str]) -> Engine:
+        base = self._engine
+        numbers = {key: options.get(key, str(getattr(base, key))) for key in ("steps", "batch")}
+        for key, value in numbers.items():
+            if not value.isdecimal() or int(value) < 1:
+                raise InputError(f"Expected a whole number for {key}; got {value!r}.")
+        mixing = Mixing(
+            options.get("x_T", base.mixing.stochastic),  # type: ignore[arg-type] # checked by _parse
+            options.get("guides", base.mixing.guides),  # type: ignore[arg-type]
+        )
+        model, info = base.model, base.info
+        if "weights" in options:
+            model, info = load_autoencoder(Path(options["weights"]))
+        return Engine(
+            model,
+            device=base.device,
+            steps=int(numbers["steps"]),
+            batch=int(numbers["batch"]),
+            mixing=mixing,
+            info=info,
+        )
+
+
+def _parse(text: str) -> tuple[str, dict[str, str]]:
+    name, *parts = text.strip().split(":")
+    if name != "dmcvr" and name not in BASELINES:
+        raise InputError(f"Unknown method {name!r}: choose among dmcvr, {', '.join(BASELINES)}.")
+    options: dict[str, str] = {}
+    for part in parts:
+        key, _, value = part.partition("=")
+        allowed = OPTIONS.get(key, ())
+        if key not in OPTIONS or not value or (allowed is not None and value not in allowed):
+            known = ", ".join(f"{k}={'|'.join(v) if v else '...'}" for k, v in OPTIONS.items())
+            raise InputError(f"Unknown option {part!r} in {text!r}: known are {known}.")
+        options[key] = value
+    return name, options

@@ -1,0 +1,104 @@
+"""Pictures of an evaluation: paired dots, Bland-Altman, and the worst slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dmcvr.evaluate.case import Picture, Row
+from dmcvr.evaluate.clinical import agreement
+from dmcvr.evaluate.statistics import per_patient
+from dmcvr.evaluate.tables import heading
+from dmcvr.train.pictures import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Slices on the contact sheet.
+WORST = 12
+
+#: What is drawn where a protocol has it.
+PAIRED = (
+    "psnr_db",
+    "ssim",
+    "sharpness",
+    "feature_distance",
+    "dice_lv_cavity",
+    "dice_lv_myocardium",
+    "dice_rv_cavity",
+    "correlation",
+)
+
+
+def paired_plot(path: Path, rows: list[Row]) -> None:
+    """Every patient's mean of each score, one line a patient across the methods."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    tasks = list(dict.fromkeys(str(row.get("task", "")) for row in rows))
+    metrics = [metric for metric in PAIRED if metric in rows[0]]
+    figure = _figure(3.2 * len(metrics), 0.4 + 2.8 * len(tasks))
+    axes = figure.subplots(len(tasks), len(metrics), squeeze=False)
+    for line, task in zip(axes, tasks, strict=True):
+        of_task = [row for row in rows if str(row.get("task", "")) == task]
+        for axis, metric in zip(line, metrics, strict=True):
+            values = [per_patient([row for row in of_task if row["method"] == m], metric) for m in methods]
+            for patient in values[0]:
+                axis.plot([v.get(patient, np.nan) for v in values], "o-", color="0.6", ms=3, lw=0.6)
+            axis.plot([np.mean(list(v.values())) if v else np.nan for v in values], "_", color="#0072B2", ms=16, mew=3)
+            axis.set_xticks(range(len(methods)), methods, rotation=30, ha="right", fontsize=7)
+            axis.set_title(f"{task} {heading(metric)}".strip(), fontsize=8)
+            axis.tick_params(axis="y", labelsize=7)
+    _save(figure, path)
+
+
+def bland_altman(path: Path, rows: list[Row]) -> None:
+    """Difference against the mean of both, with bias and limits: a panel for each measure and method."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    measures = list(dict.fromkeys(row["task"] for row in rows))
+    figure = _figure(3 * len(measures), 2.6 * len(methods))
+    for line, method in zip(figure.subplots(len(methods), len(measures), squeeze=False), methods, strict=True):
+        for axis, measure in zip(line, measures, strict=True):
+            members = [row for row in rows if row["method"] == method and row["task"] == measure]
+            value, manual = (np.array([row[k] for row in members], dtype=float) for k in ("value", "manual"))
+            found = agreement(value, manual)
+            axis.plot((value + manual) / 2, value - manual, "o", color="#0072B2", ms=3)
+            axis.axhline(found["bias"], color="0.2", lw=1)
+            for limit in ("loa_low", "loa_high"):
+                axis.axhline(found[limit], color="0.2", lw=0.8, ls="--")
+            axis.set_title(f"{method}: {heading(measure)}", fontsize=8)
+            axis.tick_params(labelsize=7)
+    figure.supxlabel("mean of method and manual", fontsize=8)
+    figure.supylabel("method - manual", fontsize=8)
+    _save(figure, path)
+
+
+def contact_sheet(path: Path, pictures: list[Picture]) -> None:
+    """The slices where the first method scored worst: the truth, then every method, with label contours."""
+    worst = sorted(pictures, key=lambda picture: picture.score)[:WORST]
+    columns = max(len(picture.names) for picture in worst)
+    figure = _figure(1.9 * columns, 2.15 * len(worst))
+    for line, picture in zip(figure.subplots(len(worst), columns, squeeze=False), worst, strict=True):
+        for k, axis in enumerate(line):
+            axis.set_axis_off()
+            if k >= len(picture.names):
+                continue
+            axis.imshow(picture.images[k].T, cmap="gray", vmin=0, vmax=255)
+            for value, colour in COLOURS.items():
+                mask = (picture.labels[k] == value).T
+                if mask.any():
+                    axis.contour(mask, [0.5], colors=[np.array(colour) / 255], linewidths=0.8)
+            axis.set_title(picture.names[k], fontsize=7)
+        text = line[0].text(0, -0.02, picture.title, transform=line[0].transAxes, fontsize=7, va="top")
+        text.set_in_layout(False)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=90)

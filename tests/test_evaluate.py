@@ -98,7 +98,8 @@ def test_manual_labels_reach_those_who_ask(engine: Engine, fine: Case) -> None:
     rows = held_out(fine, bench_of(engine, *names)).rows
     assert mean(rows, names[0], "psnr_db") == mean(rows, names[1], "psnr_db")
     assert mean(rows, names[1], "dice_lv_cavity") != mean(rows, names[0], "dice_lv_cavity")
-    assert mean(rows, names[2], "dice_lv_cavity") > 0.9
+    # (At the first and the last slice with left ventricle, one neighbour has none: nobody can know.)
+    assert np.median([row["dice_lv_cavity"] for row in rows if row["method"] == names[2]]) > 0.95
 
 
 def test_ablation_tells_the_cost(engine: Engine, fine: Case) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dmcvr.align import _meeting_points, demons
 from dmcvr.baselines import Linear, Registration
-from dmcvr.baselines.registration import demons, meeting_points
 from dmcvr.interpolate import Plan
 from dmcvr.methods import Acquired
 
@@ -27,7 +27,7 @@ def test_points_meet() -> None:
     """x + f D(x) = y, for a field that varies."""
     i, j = np.indices((32, 32)).astype(float)
     field = np.stack([2 * np.sin(j / 8), np.cos(i / 9)])
-    start, stop = meeting_points(field, 0.25)
+    start, stop = _meeting_points(field, 0.25)
     inner = (slice(None), slice(6, -6), slice(6, -6))
     np.testing.assert_allclose((start + 0.25 * (stop - start))[inner], np.indices((32, 32))[inner], atol=0.02)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmcvr.interpolate import Plan, blend, interpolate_codes, lerp, slerp
@@ -17,6 +17,7 @@ def gaussians(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.randn(3, 1, 32, 32, generator=generator) for _ in range(2))  # type: ignore[return-value]
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.integers(0, 1000))
 def test_slerp_keeps_equal_norms(fraction: float, seed: int) -> None:
     a, b = gaussians(seed)
@@ -66,3 +67,12 @@ def test_codes_at_acquired_positions_are_unchanged() -> None:
         torch.testing.assert_close(getattr(same, name), getattr(codes, name))
     between = interpolate_codes(codes, Plan.between(positions, np.array([4.0])))
     torch.testing.assert_close(between.z_sem, torch.tensor([[1.0, 2.0]]))
+
+
+def test_acquired_positions_join_a_plan() -> None:
+    plan = Plan.between(np.array([0.0, 10.0, 16.0]), np.array([-4.0, 2.5, 10.0, 13.0]))
+    np.testing.assert_allclose(plan.gap_mm, [10, 10, 6, 6])
+    np.testing.assert_allclose(plan.positions_mm, [0, 2.5, 10, 13])
+    whole, where = plan.with_acquired()
+    np.testing.assert_allclose(whole.positions_mm, [0, 2.5, 10, 13, 16])
+    np.testing.assert_array_equal(where, [0, 2, 4, 0, 1, 2, 3])

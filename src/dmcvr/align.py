@@ -103,7 +103,7 @@ def _meeting_points(
     if fraction > 0:
         for _ in range(INVERSION_ROUNDS):
             points = pixels - fraction * _sample(displacement, points, 1)
-    return points, points + _sample(displacement, points, 1)
+    return points, pixels + (1 - fraction) * _sample(displacement, points, 1)  # = x + D(x), exact at the ends
 
 
 def _sample(values: NDArray[Any], points: NDArray[np.float64], order: int) -> NDArray[Any]:

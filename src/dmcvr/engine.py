@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dmcvr.align import paths
 from dmcvr.distances import scores_of, signed_distances
 from dmcvr.errors import InputError
-from dmcvr.interpolate import Mixing, Plan, blend, interpolate_codes
+from dmcvr.interpolate import Mixing, Plan, blend, interpolate_codes, lerp, slerp
 from dmcvr.methods import Acquired, Dense
-from dmcvr.model.autoencoder import Autoencoder, SliceCodes
+from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
 from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.stages import Stages
 from dmcvr.weights import DEFAULT, WeightsInfo
+
+#: One sharp slice among those that fit, or the mean of all of them.
+Output = Literal["sharp", "mean"]
 
 #: Slices a network call.
 BATCH = 16
@@ -51,6 +56,8 @@ class Engine:
         steps: int | None = None,
         corrections: int = 3,
         mixing: Mixing | None = None,
+        output: Output = "sharp",
+        temperature: float = 1.0,
         batch: int = BATCH,
         precision: torch.dtype | None = None,
         stages: Stages | None = None,
@@ -62,11 +69,15 @@ class Engine:
         self.steps = model.preset.steps if steps is None else steps
         self.corrections = corrections
         self.mixing = mixing or Mixing()
+        self.output: Output = output
+        self.temperature = temperature
         self.batch = batch
         self.stages = stages or Stages()
         self.info = info
         if not 1 <= self.steps < model.schedule.length:
             raise InputError(f"Expected 1 to {model.schedule.length - 1} steps; got {self.steps}.")
+        if output == "mean" and not model.preset.denoiser.surroundings:
+            raise InputError(f"Weights of preset {model.preset.name} draw no mean: use others, or --output sharp.")
 
     @classmethod
     def load(
@@ -106,11 +117,16 @@ class Engine:
             ]
         return SliceCodes(*(torch.cat([getattr(p, f) for p in parts]) for f in ("x_T", "z_sem", "z_mor")))
 
-    def decode(self, codes: SliceCodes) -> NDArray[np.float32]:
-        """Codes to (B, S, S) slices in [-1, 1]."""
+    def decode(self, codes: SliceCodes, around: Surroundings | None = None) -> NDArray[np.float32]:
+        """Codes (and surroundings, for a model that looks at them) to (B, S, S) slices in [-1, 1]."""
         with self._autocast(), self.stages("decode", self._batches(len(codes)) * self.steps) as advance:
             parts = [
-                self.model.decode(codes[n : n + self.batch], self.steps, progress=advance)
+                self.model.decode(
+                    codes[n : n + self.batch],
+                    self.steps,
+                    around=None if around is None else around[n : n + self.batch],
+                    progress=advance,
+                )
                 for n in range(0, len(codes), self.batch)
             ]
         return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
@@ -121,9 +137,43 @@ class Engine:
 
     def draw(self, images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
         """(N, S, S) acquired slices to (N + M, S, S): themselves as they come back, then the plan's."""
-        codes = self.encode(images)
-        slices, stops, where = _stops(len(codes), plan)
-        return self.decode(interpolate_codes(codes, Plan.between(slices, stops), self.mixing))[where]
+        stops, where = plan.with_acquired()  # each distinct position is drawn once
+        if not self.model.preset.denoiser.surroundings:
+            return self.decode(interpolate_codes(self.encode(images), stops, self.mixing))[where]
+        with self.stages("align"):
+            around = self._surroundings(images, stops)
+        with self.stages("encode"):
+            z_sem, z_mor = self._aligned_guides(around)
+        if self.output == "mean":
+            noise = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+            return self._mean(SliceCodes(noise, z_sem, z_mor), around)[where]
+        x_T = interpolate_codes(self.encode(images), stops, self.mixing).x_T * self.temperature
+        return self.decode(SliceCodes(x_T, z_sem, z_mor), around)[where]
+
+    def _surroundings(self, images: NDArray[np.float32], stops: Plan) -> Surroundings:
+        below, above = (self._tensor(np.clip(part, -1, 1)) for part in paths(images, stops).warp(images))
+        fraction, gap_mm = (torch.from_numpy(part).float().to(self.device) for part in (stops.fraction, stops.gap_mm))
+        return Surroundings(below, above, fraction, gap_mm, torch.ones_like(fraction))
+
+    def _aligned_guides(self, around: Surroundings) -> tuple[Tensor, Tensor]:
+        """z_sem and z_mor of the warped neighbours, mixed at each slice's fraction."""
+        mixed: list[tuple[Tensor, Tensor]] = []
+        mix = lerp if self.mixing.guides == "lerp" else slerp
+        with torch.no_grad(), self._autocast():
+            for n in range(0, len(around.fraction), self.batch):
+                part = around[n : n + self.batch]
+                pairs = zip(self.model.guides(part.below), self.model.guides(part.above), strict=True)
+                sem, mor = (mix(below, above, part.fraction) for below, above in pairs)
+                mixed.append((sem, mor))
+        return torch.cat([sem for sem, _ in mixed]), torch.cat([mor for _, mor in mixed])
+
+    def _mean(self, codes: SliceCodes, around: Surroundings) -> NDArray[np.float32]:
+        with self._autocast(), self.stages("decode", self._batches(len(codes))) as advance:
+            parts = []
+            for n in range(0, len(codes), self.batch):
+                parts.append(self.model.mean(codes[n : n + self.batch], around[n : n + self.batch]))
+                advance()
+        return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
 
     def label(self, acquired: Acquired, plan: Plan, drawn: NDArray[np.float32]) -> Dense:
         """Drawn slices (N + M, S, S) with their scores; where labels are given, the scores follow them."""
@@ -154,10 +204,3 @@ class Engine:
 
     def _batches(self, count: int) -> int:
         return -(-count // self.batch)
-
-
-def _stops(count: int, plan: Plan) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-    """Positions in units of slices: the acquired ones, all distinct ones (each is drawn once), and where each went."""
-    slices = np.arange(float(count))
-    stops, where = np.unique(np.concatenate([slices, plan.lower + plan.fraction]), return_inverse=True)
-    return slices, stops, where

@@ -17,13 +17,15 @@ from dmcvr.model.autoencoder import SliceCodes
 class Plan:
     """For each of M dense positions: its acquired neighbours, and how far it lies between them.
 
-    ========  ====  ===========================================================
-    lower     (M,)  index of the acquired slice at or before the position
-    upper     (M,)  index of the next one
-    fraction  (M,)  0 at `lower`, 1 at `upper`; clamped outside the stack
-    ========  ====  ===========================================================
+    ===========  ====  ===========================================================
+    acquired_mm  (N,)  where the acquired slices are, ascending
+    lower        (M,)  index of the acquired slice at or before the position
+    upper        (M,)  index of the next one
+    fraction     (M,)  0 at `lower`, 1 at `upper`; clamped outside the stack
+    ===========  ====  ===========================================================
     """
 
+    acquired_mm: NDArray[np.float64]
     lower: NDArray[np.intp]
     upper: NDArray[np.intp]
     fraction: NDArray[np.float64]
@@ -34,7 +36,23 @@ class Plan:
         lower = np.clip(np.searchsorted(acquired_mm, wanted_mm, side="right") - 1, 0, len(acquired_mm) - 2)
         gap = acquired_mm[lower + 1] - acquired_mm[lower]
         fraction = np.clip((wanted_mm - acquired_mm[lower]) / gap, 0, 1)
-        return cls(lower, lower + 1, fraction)
+        return cls(np.asarray(acquired_mm, dtype=np.float64), lower, lower + 1, fraction)
+
+    @property
+    def gap_mm(self) -> NDArray[np.float64]:
+        """(M,) distance between the two neighbours."""
+        return self.acquired_mm[self.upper] - self.acquired_mm[self.lower]
+
+    @property
+    def positions_mm(self) -> NDArray[np.float64]:
+        """(M,) the positions, those outside the stack moved to its ends."""
+        return self.acquired_mm[self.lower] + self.fraction * self.gap_mm
+
+    def with_acquired(self) -> tuple[Plan, NDArray[np.intp]]:
+        """A plan of all distinct positions, the acquired ones too; and where they, then this plan's, are in it."""
+        wanted = np.concatenate([self.acquired_mm, self.positions_mm])
+        distinct, where = np.unique(np.round(wanted, 6), return_inverse=True)
+        return Plan.between(self.acquired_mm, distinct), where
 
     def __len__(self) -> int:
         return len(self.fraction)
@@ -89,7 +107,7 @@ def interpolate_codes(codes: SliceCodes, plan: Plan, mixing: Mixing | None = Non
     x_T = (lerp if mixing.stochastic == "lerp" else slerp)(codes.x_T[lower], codes.x_T[upper], fraction)
     if mixing.stochastic == "fresh":
         drawn = torch.randn(x_T.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        inside = ((fraction > 0) & (fraction < 1)).view(-1, 1, 1, 1)
+        inside = ((fraction > 1e-4) & (fraction < 1 - 1e-4)).view(-1, 1, 1, 1)
         x_T = torch.where(inside, drawn, x_T)
     return SliceCodes(
         x_T,

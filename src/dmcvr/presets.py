@@ -45,6 +45,7 @@ class DenoiserConfig:
     `resample_blocks`: resolution changes inside residual blocks with skips of their own (ADM, the paper), or
     by plain pooling and repetition (a third of the cost).
     `morphology_channels` 0 leaves z_mor out: the network of the ablation.
+    `surroundings`: the denoiser also sees the two neighbours, warped to the slice's place, and how far they are.
     `prediction` is what the network puts out: the noise (`eps`, the paper) or the velocity (`v`).
     """
 
@@ -58,6 +59,7 @@ class DenoiserConfig:
     dropout: float = 0.0
     resample_blocks: bool = False
     prediction: str = "v"
+    surroundings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,16 @@ COMPACT = Preset(
     denoiser=DenoiserConfig(),
     time_power=1.5,
     between=0.5,
+)
+
+#: Compact with aligned neighbours beside the codes.
+ALIGNED = replace(
+    COMPACT,
+    name="aligned",
+    about="compact, and the denoiser sees both neighbours warped along the deformation between them",
+    steps=8,
+    denoiser=replace(COMPACT.denoiser, surroundings=True),
+    between=0.7,
 )
 
 #: The ablation of the method's central idea: the same network, blind to the morphology code.
@@ -152,7 +164,7 @@ TINY = Preset(
     ),
 )
 
-PRESETS = {preset.name: preset for preset in (COMPACT, COMPACT_WITHOUT_MORPHOLOGY, PAPER, TINY)}
+PRESETS = {preset.name: preset for preset in (COMPACT, ALIGNED, COMPACT_WITHOUT_MORPHOLOGY, PAPER, TINY)}
 
 
 def get_preset(name: str) -> Preset:

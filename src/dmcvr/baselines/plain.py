@@ -39,10 +39,7 @@ class Linear:
 
 
 class Cubic:
-    """A natural cubic spline through all slices; labels as with `Linear`.
-
-    Slices are counted, not measured: with unequal gaps the curve bends at the slices a little.
-    """
+    """A natural cubic spline through all slices; labels as with `Linear`."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -54,8 +51,8 @@ class Cubic:
 
     @staticmethod
     def _spline(values: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
-        curve = CubicSpline(np.arange(len(values)), values, axis=0, bc_type="natural")
-        return np.asarray(curve(plan.lower + plan.fraction), dtype=np.float32)
+        curve = CubicSpline(plan.acquired_mm, values, axis=0, bc_type="natural")
+        return np.asarray(curve(plan.positions_mm), dtype=np.float32)
 
 
 class Shape:

@@ -57,6 +57,14 @@ class Schedule:
         """eps = sigma x_t + alpha v."""
         return self._at(self.sigma, t, x) * x + self._at(self.alpha, t, x) * velocity
 
+    def image_of_velocity(self, x: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+        """x_0 = alpha x_t - sigma v."""
+        return self._at(self.alpha, t, x) * x - self._at(self.sigma, t, x) * velocity
+
+    def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha_t and sigma_t of times (B,), shaped to multiply images like these."""
+        return self._at(self.alpha, t, like), self._at(self.sigma, t, like)
+
     @staticmethod
     def _at(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
         return values.to(like.device)[t].view(-1, *[1] * (like.ndim - 1))

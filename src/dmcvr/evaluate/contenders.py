@@ -22,6 +22,8 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
     "batch": None,
     "x_T": ("slerp", "lerp", "fresh"),
     "guides": ("lerp", "slerp"),
+    "output": ("sharp", "mean"),
+    "temperature": None,
     "weights": None,
 }
 
@@ -49,7 +51,7 @@ class Ours:
         self._last: tuple[bytes, NDArray[np.float32]] | None = None
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
-        key = b"".join(part.tobytes() for part in (acquired.images, plan.lower, plan.fraction))
+        key = b"".join(part.tobytes() for part in (acquired.images, plan.acquired_mm, plan.positions_mm))
         if self._last is None or self._last[0] != key:
             self._last = key, self.engine.draw(acquired.images, plan)
         return self.engine.label(acquired, plan, self._last[1])
@@ -82,6 +84,10 @@ class Contenders:
         for key, value in numbers.items():
             if not value.isdecimal() or int(value) < 1:
                 raise InputError(f"Expected a whole number for {key}; got {value!r}.")
+        try:
+            temperature = float(options.get("temperature", base.temperature))
+        except ValueError:
+            raise InputError(f"Expected a number for temperature; got {options['temperature']!r}.") from None
         mixing = Mixing(
             options.get("x_T", base.mixing.stochastic),  # type: ignore[arg-type] # checked by _parse
             options.get("guides", base.mixing.guides),  # type: ignore[arg-type]
@@ -92,9 +98,11 @@ class Contenders:
         return Engine(
             model,
             device=base.device,
-            steps=int(numbers["steps"]),
+            steps=int(numbers["steps"]) if "steps" in options or model is base.model else None,
             batch=int(numbers["batch"]),
             mixing=mixing,
+            output=options.get("output", base.output),  # type: ignore[arg-type]
+            temperature=temperature,
             info=info,
         )
 

@@ -14,6 +14,9 @@ from dmcvr.model.morphology import Segmenter
 from dmcvr.model.semantic import SemanticEncoder
 from dmcvr.presets import Preset
 
+#: How far (SD, images in [-1, 1]) a slice lies from the mean of its warped neighbours.
+SPREAD = 0.2
+
 
 @dataclass(frozen=True)
 class SliceCodes:
@@ -37,6 +40,51 @@ class SliceCodes:
         return SliceCodes(self.x_T[index], self.z_sem[index], self.z_mor[index])
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of the place of a slice: its neighbours, warped there (`dmcvr.align`), and how far they are.
+
+    ========  ============  ====================================================
+    below     (B, 1, H, W)  the lower neighbour at this place, in [-1, 1]
+    above     (B, 1, H, W)  the upper one
+    fraction  (B,)          0 at the lower neighbour, 1 at the upper
+    gap_mm    (B,)          between the two
+    known     (B,)          1; 0 where nothing is known and the codes are all
+    ========  ============  ====================================================
+    """
+
+    below: Tensor
+    above: Tensor
+    fraction: Tensor
+    gap_mm: Tensor
+    known: Tensor
+
+    @property
+    def middle(self) -> Tensor:
+        """(B, 1, H, W) the neighbours' weighted mean: the best plain guess; 0 where nothing is known."""
+        f = self.fraction.view(-1, 1, 1, 1)
+        return ((1 - f) * self.below + f * self.above) * self.known.view(-1, 1, 1, 1)
+
+    def images(self) -> Tensor:
+        """(B, 3, H, W) for the denoiser."""
+        neighbours = torch.cat([self.below, self.above], dim=1) * self.known.view(-1, 1, 1, 1)
+        return torch.cat([neighbours, self.middle], dim=1)
+
+    def place(self) -> Tensor:
+        """(B, 3) for the denoiser: whether anything is known, the fraction, the gap in cm."""
+        return torch.stack([self.known, self.known * self.fraction, self.known * self.gap_mm / 10], dim=1)
+
+    def __getitem__(self, index: slice | Tensor) -> Surroundings:
+        parts = (self.below, self.above, self.fraction, self.gap_mm, self.known)
+        return Surroundings(*(part[index] for part in parts))
+
+    @classmethod
+    def unknown(cls, like: Tensor) -> Surroundings:
+        """Nothing known of slices (B, 1, H, W)."""
+        nothing, zero = torch.zeros_like(like), like.new_zeros(len(like))
+        return cls(nothing, nothing, zero, zero, zero)
+
+
 class Autoencoder(nn.Module):
     """E_sem, E_mor (inside the segmenter) and the denoiser, with the schedule they share."""
 
@@ -52,17 +100,29 @@ class Autoencoder(nn.Module):
             morphology_dimension=self.segmenter.code_channels,
         )
 
-    def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor) -> Tensor:
-        """The denoiser's own output: noise or velocity, as `preset.denoiser.prediction` says."""
-        output: Tensor = self.denoiser(x, t, z_sem, z_mor)
-        return output
+    def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> Tensor:
+        """The noise or the velocity, as `preset.denoiser.prediction` says.
 
-    def noise_predictor(self, z_sem: Tensor, z_mor: Tensor) -> PredictNoise:
-        """eps_theta(x_t, t, z_sem, z_mor) for these codes."""
+        With surroundings the network adds to the best linear guess for a slice that lies around the neighbours'
+        mean m with variance s^2: v = F + a sigma (1 - s^2) / (a^2 s^2 + sigma^2) (x_t - a m) - sigma m, with a for
+        alpha. At t = T, where x_t is all noise, its image is m: the network learns what registration leaves.
+        """
+        if not self.preset.denoiser.surroundings:
+            output: Tensor = self.denoiser(x, t, z_sem, z_mor)
+            return output
+        around = around or Surroundings.unknown(x)
+        output = self.denoiser(x, t, z_sem, z_mor, around.images(), around.place()).float()
+        alpha, sigma = self.schedule.at(t, x)
+        pull = alpha * sigma * (1 - SPREAD**2) / (alpha**2 * SPREAD**2 + sigma**2)
+        guess = pull * (x - alpha * around.middle) - sigma * around.middle
+        return output + guess * around.known.view(-1, 1, 1, 1)
+
+    def noise_predictor(self, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> PredictNoise:
+        """eps_theta(x_t, t, z_sem, z_mor) for these codes and surroundings."""
 
         def predict_noise(x: Tensor, step: int) -> Tensor:
             t = torch.full((len(x),), step, device=x.device)
-            output = self.predict(x, t, z_sem, z_mor).float()
+            output = self.predict(x, t, z_sem, z_mor, around).float()
             if self.preset.denoiser.prediction == "v":
                 return self.schedule.noise_of_velocity(x, output, t)
             return output
@@ -70,9 +130,14 @@ class Autoencoder(nn.Module):
         return predict_noise
 
     @torch.no_grad()
+    def guides(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Slices (B, 1, H, W) to z_sem and z_mor."""
+        return self.encoder(x).float(), self.segmenter.morphology(x).float()
+
+    @torch.no_grad()
     def encode(self, x: Tensor, steps: int, *, corrections: int = 3, progress: Progress = lambda: None) -> SliceCodes:
         """Slices (B, 1, H, W) in [-1, 1] to their three codes."""
-        z_sem, z_mor = self.encoder(x), self.segmenter.morphology(x)
+        z_sem, z_mor = self.guides(x)
         x_T = ddim_invert(
             self.noise_predictor(z_sem, z_mor),
             x,
@@ -81,10 +146,24 @@ class Autoencoder(nn.Module):
             corrections=corrections,
             progress=progress,
         )
-        return SliceCodes(x_T, z_sem.float(), z_mor.float())
+        return SliceCodes(x_T, z_sem, z_mor)
 
     @torch.no_grad()
-    def decode(self, codes: SliceCodes, steps: int, *, progress: Progress = lambda: None) -> Tensor:
+    def decode(
+        self,
+        codes: SliceCodes,
+        steps: int,
+        *,
+        around: Surroundings | None = None,
+        progress: Progress = lambda: None,
+    ) -> Tensor:
         """Codes to slices (B, 1, H, W), by conditional DDIM."""
-        predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor)
+        predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor, around)
         return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress)
+
+    @torch.no_grad()
+    def mean(self, codes: SliceCodes, around: Surroundings) -> Tensor:
+        """The expected slice (B, 1, H, W) in one call: at t = T, x_t says nothing, and x_0 = alpha x_t - sigma v."""
+        t = torch.full((len(codes),), self.schedule.length - 1, device=codes.x_T.device)
+        velocity = self.predict(codes.x_T, t, codes.z_sem, codes.z_mor, around).float()
+        return self.schedule.image_of_velocity(codes.x_T, velocity, t)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,11 @@ def norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels)
 
 
-def zero(module: nn.Conv2d) -> nn.Conv2d:
-    """The same convolution, starting at zero: its block starts as the identity."""
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+
+
+def zero(module: Layer) -> Layer:
+    """The same layer, starting at zero: its block starts as the identity."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from dmcvr.model.blocks import Attention, ResBlock, norm, sinusoids, zero
 from dmcvr.presets import DenoiserConfig
 
+#: Images of a slice's surroundings, and numbers that say where they are.
+SURROUNDINGS = 3
+
 
 class Denoiser(nn.Module):
     """Predicts noise or velocity (`config.prediction`) from a noisy slice, its time and its two codes.
@@ -20,7 +23,8 @@ class Denoiser(nn.Module):
     z_mor   (B, C, h, w)       passes a 3 x 3 convolution and is concatenated at its level
     ======  =================  =========================================================
 
-    With `config.morphology_channels` 0 it does not look at z_mor.
+    With `config.morphology_channels` 0 it does not look at z_mor. With `config.surroundings` it also takes images
+    (B, 3, H, W) of the slice's surroundings beside x, and their place (B, 3), which joins the time.
     """
 
     def __init__(self, config: DenoiserConfig, *, code_dimension: int, morphology_dimension: int) -> None:
@@ -44,7 +48,9 @@ class Denoiser(nn.Module):
         self.time = nn.Sequential(nn.Linear(c[0], time), nn.SiLU(), nn.Linear(time, time))
         joined = config.morphology_channels
         self.morphology = nn.Conv2d(morphology_dimension, joined, 3, padding=1) if joined else None
-        self.stem = nn.Conv2d(config.patch**2, c[0], 3, padding=1)
+        seen = 1 + SURROUNDINGS * config.surroundings
+        self.stem = nn.Conv2d(seen * config.patch**2, c[0], 3, padding=1)
+        self.place = zero(nn.Linear(SURROUNDINGS, time)) if config.surroundings else None
 
         def attend(n: int) -> nn.Module:
             return Attention(c[n]) if n == config.attention_level else nn.Identity()
@@ -80,8 +86,19 @@ class Denoiser(nn.Module):
     def _joined_at(self, level: int) -> int:
         return self.config.morphology_channels if level == self.config.join_level else 0
 
-    def forward(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        z_sem: Tensor,
+        z_mor: Tensor,
+        images: Tensor | None = None,
+        place: Tensor | None = None,
+    ) -> Tensor:
         time = self.time(sinusoids(t, self.config.channels[0]))
+        if self.place is not None and images is not None and place is not None:
+            time = time + self.place(place)
+            x = torch.cat([x, images], dim=1)
         last = len(self.config.channels) - 1
         extra = self.config.resample_blocks
         h = self.stem(F.pixel_unshuffle(x, self.config.patch))

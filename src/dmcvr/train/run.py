@@ -17,10 +17,11 @@ from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.checkpoint import load_segmenter, save_weights
 from dmcvr.model.morphology import Segmenter
 from dmcvr.presets import Preset, get_preset
-from dmcvr.train.autoencoder import autoencoder_objective
+from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, patient_groups, random_view
 from dmcvr.train.loop import LoopConfig, Trainer
+from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
@@ -71,7 +72,10 @@ def train(kind: Kind, config: TrainConfig, *, segmenter: Path | None = None) -> 
         monitor = _segmenter_monitor(preset, held_out)
     else:
         model = _autoencoder(preset, segmenter)
-        objective = autoencoder_objective(training, batch=batch, device=str(device))
+        if preset.denoiser.surroundings:
+            objective = surrounded_objective(training, _pairs(training, config.out), batch=batch, device=str(device))
+        else:
+            objective = autoencoder_objective(training, batch=batch, device=str(device))
         monitor = _autoencoder_monitor(held_out)
     trainer = Trainer(model, objective, loop, config.out)
     if config.resume and trainer_exists:
@@ -90,6 +94,14 @@ def train(kind: Kind, config: TrainConfig, *, segmenter: Path | None = None) -> 
     }
     save_weights(averaged, path, preset=preset, training=record)
     return path
+
+
+def _pairs(training: TrainingSet, out: Path) -> PairSet:
+    """Registered once, kept beside the checkpoint."""
+    path = out / "pairs.npz"
+    if not path.is_file():
+        PairSet.of(training).save(path)
+    return PairSet.load(path)
 
 
 def _split(config: TrainConfig) -> Split:

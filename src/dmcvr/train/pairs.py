@@ -1,0 +1,130 @@
+"""Slices with their neighbours warped to their place: what a denoiser with surroundings learns from."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from dmcvr.align import paths
+from dmcvr.errors import InputError
+from dmcvr.interpolate import Plan
+from dmcvr.train.data import CANVAS, TrainingSet
+
+#: Neighbours of a target are up to so many slices apart.
+MAX_APART = 3
+
+#: Wider gaps than this nobody has to fill.
+MAX_GAP_MM = 25.0
+
+#: The middle of the canvas that is kept: room for a turned and shifted view.
+KEPT_PX = 176
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """R slices between two others of the same stack, which are warped to their place.
+
+    ========  ============  ==================================================================
+    target    (R,)          index of the true slice in the training set
+    below     (R, S, S)     uint8: [-1.5, 3] on the canvas' middle, the lower neighbour warped
+    above     (R, S, S)     uint8, the upper one
+    fraction  (R,)          float32, 0 at the lower neighbour, 1 at the upper
+    gap_mm    (R,)          float32
+    ========  ============  ==================================================================
+
+    One in a few targets is an acquired neighbour itself (fraction 0 or 1): the network has to leave it alone.
+    """
+
+    target: NDArray[np.int64]
+    below: NDArray[np.uint8]
+    above: NDArray[np.uint8]
+    fraction: NDArray[np.float32]
+    gap_mm: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @classmethod
+    def of(cls, data: TrainingSet) -> PairSet:
+        """Register all pairs of slices up to `MAX_APART` apart; minutes on a laptop."""
+        stacks = np.unique(np.stack([data.patients, data.phases]), axis=1, return_inverse=True)[1].ravel()
+        jobs = [job for stack in np.unique(stacks) for job in _jobs(np.flatnonzero(stacks == stack), data.positions)]
+        low = (CANVAS - KEPT_PX) // 2
+        window = (slice(low, low + KEPT_PX), slice(low, low + KEPT_PX))
+        tasks = [
+            (
+                data.images[[job.lower, job.upper]][:, *window].astype(np.float32),
+                data.positions[[job.lower, job.upper]],
+                data.positions[list(job.targets)],
+            )
+            for job in jobs
+        ]
+        with ProcessPoolExecutor() as pool:
+            warped = list(track(pool.map(_warped, tasks, chunksize=8), "registering slices", total=len(tasks)))
+        return cls(
+            np.array([target for job in jobs for target in job.targets]),
+            np.concatenate([below for below, _ in warped]),
+            np.concatenate([above for _, above in warped]),
+            np.concatenate([_plan(task).fraction for task in tasks]).astype(np.float32),
+            np.concatenate([_plan(task).gap_mm for task in tasks]).astype(np.float32),
+        )
+
+    def save(self, path: Path) -> None:
+        partial = path.with_name(f".{path.name}.partial.npz")
+        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> PairSet:
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls(**{f.name: archive[f.name] for f in fields(cls)})
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{path} is not a set of registered slices: remove it, it is made again.") from error
+
+
+def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """[-1.5, 3] to 0 to 255."""
+    return np.round(np.clip((images + 1.5) / 4.5, 0, 1) * 255).astype(np.uint8)
+
+
+def from_bytes(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The way back."""
+    return np.asarray(stored.astype(np.float32) / 255 * 4.5 - 1.5, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _Job:
+    lower: int
+    upper: int
+    targets: tuple[int, ...]
+
+
+def _jobs(stack: NDArray[np.intp], positions: NDArray[np.float64]) -> list[_Job]:
+    """Pairs of one stack (indices in order of position) with the slices between them, or one of the two."""
+    jobs = [_Job(int(a), int(b), (int(a if n % 2 else b),)) for n, (a, b) in enumerate(pairwise(stack))]
+    for apart in range(2, MAX_APART + 1):
+        for n in range(len(stack) - apart):
+            lower, upper = int(stack[n]), int(stack[n + apart])
+            if positions[upper] - positions[lower] <= MAX_GAP_MM:
+                jobs.append(_Job(lower, upper, tuple(int(k) for k in stack[n + 1 : n + apart])))
+    return jobs
+
+
+_Task = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _plan(task: _Task) -> Plan:
+    return Plan.between(task[1], task[2])
+
+
+def _warped(task: _Task) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    plan = _plan(task)
+    below, above = paths(np.clip(task[0], -1, 1), plan).warp(task[0])
+    return to_bytes(below), to_bytes(above)

@@ -1,0 +1,118 @@
+"""A denoiser that sees both neighbours, warped to the slice's place: pairs, objective, one-shot mean, drawing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dmcvr.align import paths
+from dmcvr.baselines import Registration
+from dmcvr.engine import Engine
+from dmcvr.errors import InputError
+from dmcvr.interpolate import Plan
+from dmcvr.methods import Acquired
+from dmcvr.model.autoencoder import Autoencoder, Surroundings
+from dmcvr.phantom import Scan, make_phantom
+from dmcvr.presets import TINY, Preset
+from dmcvr.train.autoencoder import surrounded_objective
+from dmcvr.train.data import TrainingSet, slices_of
+from dmcvr.train.pairs import KEPT_PX, PairSet, from_bytes, to_bytes
+
+SURROUNDED: Preset = replace(TINY, denoiser=replace(TINY.denoiser, surroundings=True), between=0.5)
+
+
+@pytest.fixture(scope="module")
+def slices() -> TrainingSet:
+    return slices_of("p", make_phantom(0, Scan(spacing_mm=8)).stack.select_phases([0]).select_slices([2, 3, 4, 5]))
+
+
+@pytest.fixture(scope="module")
+def pairs(slices: TrainingSet) -> PairSet:
+    return PairSet.of(slices)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.clip(rng.normal(0, 0.4, (3, 16, 16)).repeat(8, axis=1).repeat(8, axis=2), -1, 1).astype(np.float32)
+
+
+def test_pairs_by_hand(pairs: PairSet, slices: TrainingSet) -> None:
+    """Four slices: three pairs of neighbours with one of the two as target, two of every other, one across three."""
+    assert pairs.target.tolist() == [1, 1, 3, 1, 2, 1, 2]
+    np.testing.assert_allclose(pairs.fraction, [1, 0, 1, 0.5, 0.5, 1 / 3, 2 / 3], atol=1e-6)
+    np.testing.assert_allclose(pairs.gap_mm, [8, 8, 8, 16, 16, 24, 24], atol=1e-4)
+    low = (slices.images.shape[1] - KEPT_PX) // 2
+    own = slices.images[:, low : low + KEPT_PX, low : low + KEPT_PX].astype(np.float32)
+    np.testing.assert_allclose(from_bytes(pairs.below[1]), own[1], atol=0.02)
+    np.testing.assert_allclose(from_bytes(pairs.above[2]), own[3], atol=0.02)
+    # Warped to its place, the mean of both neighbours is nearer to the truth than the plain mean.
+    middle = (from_bytes(pairs.below[3]) + from_bytes(pairs.above[3])) / 2
+    assert np.square(middle - own[1]).mean() < np.square((own[0] + own[2]) / 2 - own[1]).mean()
+
+
+def test_pairs_there_and_back(pairs: PairSet, tmp_path: Path) -> None:
+    pairs.save(tmp_path / "pairs.npz")
+    np.testing.assert_array_equal(PairSet.load(tmp_path / "pairs.npz").below, pairs.below)
+    (tmp_path / "bad.npz").write_bytes(b"x")
+    with pytest.raises(InputError, match="made again"):
+        PairSet.load(tmp_path / "bad.npz")
+    grey = np.linspace(-1.5, 3, 100).astype(np.float32)
+    np.testing.assert_allclose(from_bytes(to_bytes(grey)), grey, atol=0.01)
+
+
+def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
+    torch.manual_seed(0)
+    model = Autoencoder(SURROUNDED)
+    objective = surrounded_objective(slices, pairs, batch=8, device="cpu")
+    loss, numbers = objective(model, torch.Generator().manual_seed(1))
+    assert numbers["mean_over_plain"] == pytest.approx(1, abs=0.02)  # untrained, the mean is the plain guess
+    loss.backward()
+    assert all(p.grad is not None for p in model.denoiser.parameters())
+    again, _ = objective(model, torch.Generator().manual_seed(1))
+    assert again.item() == loss.item()
+
+
+def test_untrained_mean_is_the_registration(images: np.ndarray) -> None:
+    """What the network adds starts at nothing: the mean is the warped neighbours' own."""
+    torch.manual_seed(0)
+    engine = Engine(Autoencoder(SURROUNDED), steps=2, output="mean", precision=torch.float32)
+    plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([0.0, 4.0, 14.0]))
+    drawn = engine.draw(images, plan)
+    assert drawn.shape == (6, 128, 128)
+    plain = Registration(engine.segment)(Acquired(images, np.zeros(images.shape, np.uint8)), plan)
+    assert np.abs(drawn[3:] - plain.images).mean() < 0.002
+    assert np.abs(drawn[:3] - images).mean() < 0.002
+
+
+def test_a_sharp_slice_is_one_of_many(images: np.ndarray) -> None:
+    torch.manual_seed(0)
+    model = Autoencoder(SURROUNDED)
+    plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([4.0]))
+    warm, cold = (Engine(model, steps=2, temperature=t).draw(images, plan) for t in (1.0, 0.0))
+    assert warm.shape == (4, 128, 128)
+    assert not np.allclose(warm, cold)
+    with pytest.raises(InputError, match="draw no mean"):
+        Engine(Autoencoder(TINY), output="mean")
+
+
+def test_nothing_known_is_nothing_seen() -> None:
+    x = torch.rand(2, 1, 8, 8)
+    nothing = Surroundings.unknown(x)
+    assert not nothing.images().any()
+    assert not nothing.place().any()
+    some = Surroundings(x, x + 1, torch.tensor([0.0, 0.25]), torch.tensor([10.0, 20.0]), torch.ones(2))
+    torch.testing.assert_close(some.middle[1], x[1] + 0.25)
+    torch.testing.assert_close(some.place(), torch.tensor([[1, 0, 1], [1, 0.25, 2]]))
+    assert some[:1].images().shape == (1, 3, 8, 8)
+
+
+def test_paths_end_at_the_slices(images: np.ndarray) -> None:
+    between = paths(images, Plan.between(np.arange(3.0), np.array([0.0, 1.0, 2.0])))
+    below, above = between.warp(images)
+    np.testing.assert_allclose(below[0], images[0], atol=1e-5)
+    np.testing.assert_allclose(above[2], images[2], atol=0.3)

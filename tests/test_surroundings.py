@@ -50,6 +50,7 @@ def test_pairs_by_hand(pairs: PairSet, slices: TrainingSet) -> None:
     own = slices.images[:, low : low + KEPT_PX, low : low + KEPT_PX].astype(np.float32)
     np.testing.assert_allclose(from_bytes(pairs.below[1]), own[1], atol=0.02)
     np.testing.assert_allclose(from_bytes(pairs.above[2]), own[3], atol=0.02)
+    np.testing.assert_array_equal(pairs.labels_below[1], slices.labels[1, low : low + KEPT_PX, low : low + KEPT_PX])
     # Warped to its place, the mean of both neighbours is nearer to the truth than the plain mean.
     middle = (from_bytes(pairs.below[3]) + from_bytes(pairs.above[3])) / 2
     assert np.square(middle - own[1]).mean() < np.square((own[0] + own[2]) / 2 - own[1]).mean()

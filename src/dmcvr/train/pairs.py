@@ -30,13 +30,15 @@ KEPT_PX = 176
 class PairSet:
     """R slices between two others of the same stack, which are warped to their place.
 
-    ========  ============  ==================================================================
-    target    (R,)          index of the true slice in the training set
-    below     (R, S, S)     uint8: [-1.5, 3] on the canvas' middle, the lower neighbour warped
-    above     (R, S, S)     uint8, the upper one
-    fraction  (R,)          float32, 0 at the lower neighbour, 1 at the upper
-    gap_mm    (R,)          float32
-    ========  ============  ==================================================================
+    ============  ============  ==================================================================
+    target        (R,)          index of the true slice in the training set
+    below         (R, S, S)     uint8: [-1.5, 3] on the canvas' middle, the lower neighbour warped
+    above         (R, S, S)     uint8, the upper one
+    labels_below  (R, S, S)     uint8, the lower neighbour's manual labels, warped
+    labels_above  (R, S, S)     uint8, the upper one's
+    fraction      (R,)          float32, 0 at the lower neighbour, 1 at the upper
+    gap_mm        (R,)          float32
+    ============  ============  ==================================================================
 
     One in a few targets is an acquired neighbour itself (fraction 0 or 1): the network has to leave it alone.
     """
@@ -44,6 +46,8 @@ class PairSet:
     target: NDArray[np.int64]
     below: NDArray[np.uint8]
     above: NDArray[np.uint8]
+    labels_below: NDArray[np.uint8]
+    labels_above: NDArray[np.uint8]
     fraction: NDArray[np.float32]
     gap_mm: NDArray[np.float32]
 
@@ -60,6 +64,7 @@ class PairSet:
         tasks = [
             (
                 data.images[[job.lower, job.upper]][:, *window].astype(np.float32),
+                data.labels[[job.lower, job.upper]][:, *window],
                 data.positions[[job.lower, job.upper]],
                 data.positions[list(job.targets)],
             )
@@ -67,10 +72,13 @@ class PairSet:
         ]
         with ProcessPoolExecutor() as pool:
             warped = list(track(pool.map(_warped, tasks, chunksize=8), "registering slices", total=len(tasks)))
+        below, above, labels_below, labels_above = (np.concatenate([parts[n] for parts in warped]) for n in range(4))
         return cls(
             np.array([target for job in jobs for target in job.targets]),
-            np.concatenate([below for below, _ in warped]),
-            np.concatenate([above for _, above in warped]),
+            below,
+            above,
+            labels_below,
+            labels_above,
             np.concatenate([_plan(task).fraction for task in tasks]).astype(np.float32),
             np.concatenate([_plan(task).gap_mm for task in tasks]).astype(np.float32),
         )
@@ -117,14 +125,18 @@ def _jobs(stack: NDArray[np.intp], positions: NDArray[np.float64]) -> list[_Job]
     return jobs
 
 
-_Task = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+#: Images and labels of two slices, where they are, and the targets between.
+_Task = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]
 
 
 def _plan(task: _Task) -> Plan:
-    return Plan.between(task[1], task[2])
+    return Plan.between(task[2], task[3])
 
 
-def _warped(task: _Task) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    plan = _plan(task)
-    below, above = paths(np.clip(task[0], -1, 1), plan).warp(task[0])
-    return to_bytes(below), to_bytes(above)
+def _warped(task: _Task) -> tuple[NDArray[np.uint8], ...]:
+    """Of every target: the images below and above, and their labels."""
+    images, labels, _, _ = task
+    between = paths(np.clip(images, -1, 1), _plan(task))
+    shares = np.stack([labels == c for c in range(4)], axis=1).astype(np.float32)
+    warped_labels = (part.argmax(axis=1).astype(np.uint8) for part in between.warp(shares, order=1))
+    return *(to_bytes(part) for part in between.warp(images)), *warped_labels

@@ -16,6 +16,7 @@ import dmcvr
 from dmcvr.distances import scores_of, signed_distances
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
+from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.methods import Acquired
 from dmcvr.metrics import dice
@@ -143,7 +144,7 @@ def test_given_labels_are_exact_at_their_slices(engine: Engine) -> None:
     labels = np.stack([np.select([radius < r, radius < r + 7], [1, 2], 0) for r in (15, 14, 12)]).astype(np.uint8)
     images = np.random.default_rng(0).uniform(-1, 1, labels.shape).astype(np.float32)
     positions = np.array([0.0, 10.0, 20.0])
-    dense = engine(Acquired(images, labels, labels_given=True), Plan.between(positions, positions))
+    dense = Dmcvr(engine)(Acquired(images, labels, labels_given=True), Plan.between(positions, positions))
     np.testing.assert_array_equal(dense.scores.argmax(axis=1), labels)
 
 

@@ -13,16 +13,23 @@ from dmcvr.align import paths
 from dmcvr.baselines import Registration
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
+from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.methods import Acquired
 from dmcvr.model.autoencoder import Autoencoder, Surroundings
 from dmcvr.phantom import Scan, make_phantom
-from dmcvr.presets import TINY, Preset
+from dmcvr.presets import TINY, Preset, SegmenterConfig
 from dmcvr.train.autoencoder import surrounded_objective
 from dmcvr.train.data import TrainingSet, slices_of
+from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.pairs import KEPT_PX, PairSet, from_bytes, to_bytes
 
-SURROUNDED: Preset = replace(TINY, denoiser=replace(TINY.denoiser, surroundings=True), between=0.5)
+SURROUNDED: Preset = replace(
+    TINY,
+    denoiser=replace(TINY.denoiser, surroundings=True),
+    between=0.5,
+    labeller=SegmenterConfig(images=10, patch=4, channels=(8, 16)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +90,53 @@ def test_untrained_mean_is_the_registration(images: np.ndarray) -> None:
     torch.manual_seed(0)
     engine = Engine(Autoencoder(SURROUNDED), steps=2, output="mean", precision=torch.float32)
     plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([0.0, 4.0, 14.0]))
-    drawn = engine.draw(images, plan)
+    drawing = Dmcvr(engine).draw(images, plan)
+    drawn = drawing.images[drawing.where]
     assert drawn.shape == (6, 128, 128)
     plain = Registration(engine.segment)(Acquired(images, np.zeros(images.shape, np.uint8)), plan)
     assert np.abs(drawn[3:] - plain.images).mean() < 0.002
     assert np.abs(drawn[:3] - images).mean() < 0.002
 
 
+def test_labels_start_as_the_neighbours_mixture(images: np.ndarray) -> None:
+    """An untrained labeller follows given labels: at the slices exactly, half way between by the warped mean."""
+    torch.manual_seed(0)
+    fill = Dmcvr(Engine(Autoencoder(SURROUNDED), steps=2, output="mean", precision=torch.float32))
+    labels = np.zeros(images.shape, np.uint8)
+    labels[:, 40:80, 40:80] = 1
+    labels[:, 80:100, 40:80] = 3
+    acquired = Acquired(images, labels, labels_given=True)
+    dense = fill(acquired, Plan.between(np.arange(3.0), np.array([0.0, 1.0, 2.0])))
+    assert (dense.scores.argmax(axis=1) == labels).mean() > 0.99
+    alone = fill(Acquired(images, labels), Plan.between(np.arange(3.0), np.array([0.5])))
+    assert alone.scores.shape == (1, 4, 128, 128)
+    np.testing.assert_allclose(alone.scores.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_labeller_alone_learns(slices: TrainingSet, pairs: PairSet) -> None:
+    torch.manual_seed(0)
+    model = Autoencoder(SURROUNDED)
+    model.requires_grad_(False)
+    assert model.labeller is not None
+    model.labeller.requires_grad_(True)
+    objective = labeller_objective(slices, pairs, batch=8, device="cpu")
+    optimiser = torch.optim.Adam(model.labeller.parameters(), 1e-2)
+    losses = []
+    for _ in range(12):
+        loss, numbers = objective(model, torch.Generator().manual_seed(0))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(numbers["loss"])
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(p.grad is None for p in model.denoiser.parameters())
+
+
 def test_a_sharp_slice_is_one_of_many(images: np.ndarray) -> None:
     torch.manual_seed(0)
     model = Autoencoder(SURROUNDED)
     plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([4.0]))
-    warm, cold = (Engine(model, steps=2, temperature=t).draw(images, plan) for t in (1.0, 0.0))
+    warm, cold = (Dmcvr(Engine(model, steps=2, temperature=t)).draw(images, plan).images for t in (1.0, 0.0))
     assert warm.shape == (4, 128, 128)
     assert not np.allclose(warm, cold)
     with pytest.raises(InputError, match="draw no mean"):

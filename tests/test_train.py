@@ -110,7 +110,7 @@ def config(folder: Path, out: Path, **changes: object) -> TrainConfig:
 def test_segmenter_then_autoencoder(folder: Path, tmp_path: Path) -> None:
     segmenter = train("segmenter", config(folder, tmp_path / "s"))
     assert load_segmenter(segmenter)[1].preset == TINY
-    whole = train("autoencoder", config(folder, tmp_path / "a"), segmenter=segmenter)
+    whole = train("autoencoder", config(folder, tmp_path / "a"), start=segmenter)
     model, info = load_autoencoder(whole)
     assert info.training["steps"] == 6
     for name, value in load_segmenter(segmenter)[0].state_dict().items():  # E_mor stayed as it was
@@ -193,7 +193,7 @@ def test_data_that_cannot_train_are_sentences(folder: Path, tmp_path: Path) -> N
     with pytest.raises(InputError, match="There is no folder"):
         train("segmenter", config(tmp_path / "nowhere", tmp_path / "o"))
     with pytest.raises(InputError, match="is not of preset tiny"):
-        train("autoencoder", config(folder, tmp_path / "p"), segmenter=Path("compact"))
+        train("autoencoder", config(folder, tmp_path / "p"), start=Path("compact"))
     (tmp_path / "split.json").write_text('{"train": ["nobody"], "development": [], "validation": []}')
     with pytest.raises(InputError, match="None of the patients"):
         train("segmenter", config(folder, tmp_path / "q", split=tmp_path / "split.json"))

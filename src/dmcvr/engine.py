@@ -10,11 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dmcvr.align import paths
-from dmcvr.distances import scores_of, signed_distances
 from dmcvr.errors import InputError
-from dmcvr.interpolate import Mixing, Plan, blend, interpolate_codes, lerp, slerp
-from dmcvr.methods import Acquired, Dense
+from dmcvr.interpolate import Mixing, lerp, slerp
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
 from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.stages import Stages
@@ -46,7 +43,7 @@ def fast_precision(device: torch.device) -> torch.dtype:
 
 
 class Engine:
-    """An `Autoencoder` on a device: the segmenter as a function, and DMCVR as a `dmcvr.methods.Method`."""
+    """An `Autoencoder` on a device. `steps`, `mixing`, `output` and `temperature` are how `dmcvr.fill` uses it."""
 
     def __init__(
         self,
@@ -94,26 +91,24 @@ class Engine:
 
     def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""
-        x = self._tensor(images)
+        x = self.tensor(images)
         with torch.no_grad(), self._autocast():
-            parts = [
-                self.model.segmenter(x[n : n + self.batch]).float().softmax(dim=1) for n in range(0, len(x), self.batch)
-            ]
+            parts = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in self._parts(len(x))]
         return np.asarray(torch.cat(parts).cpu().numpy())
 
     def features(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """(B, H, W) slices in [-1, 1] to the segmenter's maps (B, C, h, w), finest first; the last is z_mor."""
         with torch.no_grad(), self._autocast():
-            morphology, maps = self.model.segmenter.encode(self._tensor(images))
+            morphology, maps = self.model.segmenter.encode(self.tensor(images))
         return [np.asarray(part.float().cpu().numpy()) for part in (*maps, morphology)]
 
     def encode(self, images: NDArray[np.float32]) -> SliceCodes:
         """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion."""
-        x = self._tensor(images)
+        x = self.tensor(images)
         with self._autocast(), self.stages("invert", self._batches(len(x)) * self.steps) as advance:
             parts = [
-                self.model.encode(x[n : n + self.batch], self.steps, corrections=self.corrections, progress=advance)
-                for n in range(0, len(x), self.batch)
+                self.model.encode(x[part], self.steps, corrections=self.corrections, progress=advance)
+                for part in self._parts(len(x))
             ]
         return SliceCodes(*(torch.cat([getattr(p, f) for p in parts]) for f in ("x_T", "z_sem", "z_mor")))
 
@@ -122,85 +117,58 @@ class Engine:
         with self._autocast(), self.stages("decode", self._batches(len(codes)) * self.steps) as advance:
             parts = [
                 self.model.decode(
-                    codes[n : n + self.batch],
-                    self.steps,
-                    around=None if around is None else around[n : n + self.batch],
-                    progress=advance,
+                    codes[part], self.steps, around=None if around is None else around[part], progress=advance
                 )
-                for n in range(0, len(codes), self.batch)
+                for part in self._parts(len(codes))
             ]
         return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
 
-    def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
-        """DMCVR: invert the acquired slices, interpolate their codes, decode, segment (He et al. 2023, Fig. 1)."""
-        return self.label(acquired, plan, self.draw(acquired.images, plan))
-
-    def draw(self, images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
-        """(N, S, S) acquired slices to (N + M, S, S): themselves as they come back, then the plan's."""
-        stops, where = plan.with_acquired()  # each distinct position is drawn once
-        if not self.model.preset.denoiser.surroundings:
-            return self.decode(interpolate_codes(self.encode(images), stops, self.mixing))[where]
-        with self.stages("align"):
-            around = self._surroundings(images, stops)
-        with self.stages("encode"):
-            z_sem, z_mor = self._aligned_guides(around)
-        if self.output == "mean":
-            noise = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-            return self._mean(SliceCodes(noise, z_sem, z_mor), around)[where]
-        x_T = interpolate_codes(self.encode(images), stops, self.mixing).x_T * self.temperature
-        return self.decode(SliceCodes(x_T, z_sem, z_mor), around)[where]
-
-    def _surroundings(self, images: NDArray[np.float32], stops: Plan) -> Surroundings:
-        below, above = (self._tensor(np.clip(part, -1, 1)) for part in paths(images, stops).warp(images))
-        fraction, gap_mm = (torch.from_numpy(part).float().to(self.device) for part in (stops.fraction, stops.gap_mm))
-        return Surroundings(below, above, fraction, gap_mm, torch.ones_like(fraction))
-
-    def _aligned_guides(self, around: Surroundings) -> tuple[Tensor, Tensor]:
-        """z_sem and z_mor of the warped neighbours, mixed at each slice's fraction."""
-        mixed: list[tuple[Tensor, Tensor]] = []
-        mix = lerp if self.mixing.guides == "lerp" else slerp
-        with torch.no_grad(), self._autocast():
-            for n in range(0, len(around.fraction), self.batch):
-                part = around[n : n + self.batch]
-                pairs = zip(self.model.guides(part.below), self.model.guides(part.above), strict=True)
-                sem, mor = (mix(below, above, part.fraction) for below, above in pairs)
-                mixed.append((sem, mor))
-        return torch.cat([sem for sem, _ in mixed]), torch.cat([mor for _, mor in mixed])
-
-    def _mean(self, codes: SliceCodes, around: Surroundings) -> NDArray[np.float32]:
+    def mean(self, codes: SliceCodes, around: Surroundings) -> NDArray[np.float32]:
+        """The expected slices (B, S, S) in [-1, 1]: one network call."""
         with self._autocast(), self.stages("decode", self._batches(len(codes))) as advance:
             parts = []
-            for n in range(0, len(codes), self.batch):
-                parts.append(self.model.mean(codes[n : n + self.batch], around[n : n + self.batch]))
+            for part in self._parts(len(codes)):
+                parts.append(self.model.mean(codes[part], around[part]))
                 advance()
         return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
 
-    def label(self, acquired: Acquired, plan: Plan, drawn: NDArray[np.float32]) -> Dense:
-        """Drawn slices (N + M, S, S) with their scores; where labels are given, the scores follow them."""
-        count = len(acquired.images)
-        with self.stages("segment"):
-            scores = self.segment(drawn)
-        if acquired.labels_given:
-            scores = self._follow_given(scores, acquired.labels, plan)
-        return Dense(drawn[count:], scores[count:], drawn[:count])
+    def guides(self, around: Surroundings) -> tuple[Tensor, Tensor]:
+        """z_sem and z_mor of both warped neighbours, mixed at each slice's fraction."""
+        mix = lerp if self.mixing.guides == "lerp" else slerp
+        mixed: list[tuple[Tensor, ...]] = []
+        with torch.no_grad(), self._autocast():
+            for part in self._parts(len(around)):
+                here = around[part]
+                both = zip(self.model.guides(here.below), self.model.guides(here.above), strict=True)
+                mixed.append(tuple(mix(below, above, here.fraction) for below, above in both))
+        return torch.cat([codes[0] for codes in mixed]), torch.cat([codes[1] for codes in mixed])
 
-    @staticmethod
-    def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:
-        """Where the user's labels differ from ours at the acquired slices, carry the difference in between.
+    def label(
+        self,
+        images: NDArray[np.float32],
+        around: Surroundings,
+        below: NDArray[np.float32],
+        above: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """(B, 4, S, S) class probabilities of drawn slices (B, S, S), given those of their warped neighbours."""
+        x, shares = self.tensor(images), [torch.from_numpy(part).to(self.device) for part in (below, above)]
+        with torch.no_grad(), self._autocast():
+            parts = [
+                self.model.label(x[part], around[part], shares[0][part], shares[1][part]).softmax(dim=1)
+                for part in self._parts(len(x))
+            ]
+        return np.asarray(torch.cat(parts).cpu().numpy())
 
-        `scores` are those of the acquired slices, then of the plan's; the difference is one of signed distances.
-        """
-        count = len(given)
-        distances = signed_distances(scores.argmax(axis=1).astype(np.uint8))
-        difference = signed_distances(given) - distances[:count]
-        return scores_of(distances + np.concatenate([difference, blend(difference, plan)]))
-
-    def _tensor(self, images: NDArray[np.float32]) -> Tensor:
+    def tensor(self, images: NDArray[np.float32]) -> Tensor:
+        """(B, H, W) slices to a tensor (B, 1, H, W) on the device."""
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None].to(self.device)
         return x.contiguous(memory_format=torch.channels_last)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    def _parts(self, count: int) -> list[slice]:
+        return [slice(n, n + self.batch) for n in range(0, count, self.batch)]
 
     def _batches(self, count: int) -> int:
         return -(-count // self.batch)

@@ -13,8 +13,9 @@ ROI_MM = 192.0
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterConfig:
-    """E_mor and its head: channels a level, pixels merged at the input (`patch`)."""
+    """E_mor and its head: channels a level, pixels merged at the input (`patch`), images side by side (`images`)."""
 
+    images: int = 1
     patch: int = 2
     channels: tuple[int, ...] = (32, 64, 128)
     blocks: int = 1
@@ -69,6 +70,7 @@ class Preset:
     `size` is the slices' side in pixels, `steps` the DDIM steps each way. Training draws its times as
     T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail is decided), and
     conditions a share `between` of the slices on their neighbours' interpolated codes (0 as published).
+    `labeller` labels drawn slices from their surroundings as well; without one, the segmenter labels them alone.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Preset:
     beta: tuple[float, float] = (1e-4, 0.02)
     time_power: float = 1.0
     between: float = 0.0
+    labeller: SegmenterConfig | None = None
 
     @property
     def pixel_mm(self) -> float:
@@ -112,6 +115,7 @@ ALIGNED = replace(
     steps=8,
     denoiser=replace(COMPACT.denoiser, surroundings=True),
     between=0.7,
+    labeller=SegmenterConfig(images=10),
 )
 
 #: The ablation of the method's central idea: the same network, blind to the morphology code.
@@ -184,6 +188,7 @@ def preset_from_dict(record: dict[str, Any]) -> Preset:
         "segmenter": build(SegmenterConfig, record["segmenter"]),
         "encoder": build(EncoderConfig, record["encoder"]),
         "denoiser": build(DenoiserConfig, record["denoiser"]),
+        "labeller": build(SegmenterConfig, record["labeller"]) if record.get("labeller") else None,
     }
     preset: Preset = build(Preset, record | nested)
     return preset

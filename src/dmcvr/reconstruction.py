@@ -16,6 +16,7 @@ import torch
 from dmcvr.baselines import BASELINES
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
+from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.io.read import read_exam, with_labels
 from dmcvr.io.write import write_reconstruction
@@ -113,7 +114,7 @@ def reconstruct(
     affine, shape = output_grid(stack, frame, spacing_mm)
     affines = slice_affines(affine, shape[2])
     plan = Plan.between(stack.positions_mm, affines[:, :3, 3] @ stack.normal)
-    fill: Method = engine if method == "dmcvr" else BASELINES[method](engine.segment)
+    fill: Method = Dmcvr(engine) if method == "dmcvr" else BASELINES[method](engine.segment)
 
     volumes, label_volumes, slice_labels, residuals = [], [], [], []
     for index in range(len(stack.phases)):

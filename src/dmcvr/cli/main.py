@@ -146,12 +146,25 @@ class TrainAutoencoder(TrainConfig):
     """E_sem and the denoiser, with a trained segmenter: writes a whole model."""
 
     segmenter: Path | None = None
-    """The segmenter's weights; default: the bundled ones of the preset."""
+    """The segmenter's weights; default: the bundled ones."""
 
     def run(self) -> None:
         from dmcvr.train.run import train
 
-        print(f"Weights written to {train('autoencoder', self, segmenter=self.segmenter)}")
+        print(f"Weights written to {train('autoencoder', self, start=self.segmenter)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLabeller(TrainConfig):
+    """The labeller of drawn slices, for an autoencoder of preset aligned: writes a whole model."""
+
+    autoencoder: Path | None = None
+    """The autoencoder's weights; default: the bundled ones of the preset."""
+
+    def run(self) -> None:
+        from dmcvr.train.run import train
+
+        print(f"Weights written to {train('labeller', self, start=self.autoencoder)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +260,7 @@ Command = (
     | Annotated[
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
+        | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)],
         subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
     ]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dmcvr.baselines import BASELINES
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
+from dmcvr.fill import Dmcvr, Drawing
 from dmcvr.interpolate import Mixing, Plan
 from dmcvr.methods import Acquired, Dense, Method
 from dmcvr.model.checkpoint import load_autoencoder
@@ -43,18 +41,18 @@ class Contender:
     calls: tuple[int, int] = (0, 0)
 
 
-class Ours:
-    """DMCVR as a method that remembers what it drew last: the same slices with other labels cost nothing."""
+class Ours(Dmcvr):
+    """DMCVR, remembering what it drew last: the same slices with other labels cost nothing."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._last: tuple[bytes, NDArray[np.float32]] | None = None
+        super().__init__(engine)
+        self._last: tuple[bytes, Drawing] | None = None
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         key = b"".join(part.tobytes() for part in (acquired.images, plan.acquired_mm, plan.positions_mm))
         if self._last is None or self._last[0] != key:
-            self._last = key, self.engine.draw(acquired.images, plan)
-        return self.engine.label(acquired, plan, self._last[1])
+            self._last = key, self.draw(acquired.images, plan)
+        return self.label(acquired, plan, self._last[1])
 
 
 class Contenders:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import PredictNoise, Progress, ddim_invert, ddim_sample
 from dmcvr.diffusion.schedule import Schedule
+from dmcvr.model.blocks import zero
 from dmcvr.model.denoiser import Denoiser
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.semantic import SemanticEncoder
@@ -16,6 +17,10 @@ from dmcvr.presets import Preset
 
 #: How far (SD, images in [-1, 1]) a slice lies from the mean of its warped neighbours.
 SPREAD = 0.2
+
+
+#: A class that neither neighbour has at a pixel still has this probability.
+LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ class Surroundings:
         """(B, 3) for the denoiser: whether anything is known, the fraction, the gap in cm."""
         return torch.stack([self.known, self.known * self.fraction, self.known * self.gap_mm / 10], dim=1)
 
+    def __len__(self) -> int:
+        return len(self.fraction)
+
     def __getitem__(self, index: slice | Tensor) -> Surroundings:
         parts = (self.below, self.above, self.fraction, self.gap_mm, self.known)
         return Surroundings(*(part[index] for part in parts))
@@ -93,6 +101,7 @@ class Autoencoder(nn.Module):
         self.preset = preset
         self.schedule = Schedule.linear(preset.train_steps, preset.beta)
         self.segmenter = Segmenter(preset.segmenter)
+        self.labeller = _labeller(preset)
         self.encoder = SemanticEncoder(preset.encoder)
         self.denoiser = Denoiser(
             preset.denoiser,
@@ -128,6 +137,20 @@ class Autoencoder(nn.Module):
             return output
 
         return predict_noise
+
+    def label(self, x: Tensor, around: Surroundings, below: Tensor, above: Tensor) -> Tensor:
+        """Logits (B, 4, H, W) of drawn slices x (B, 1, H, W), from them, their surroundings and the labels there.
+
+        `below` and `above` (B, 4, H, W) are the neighbours' class probabilities, warped to the slice's place. The
+        network adds to the log of their mixture, the plain guess.
+        """
+        assert self.labeller is not None
+        f = around.fraction.view(-1, 1, 1, 1)
+        guess = (1 - f) * below + f * above
+        place = f.expand(-1, 1, *x.shape[2:])
+        seen = torch.cat([x, around.below, around.above, below[:, 1:], above[:, 1:], place], dim=1)
+        logits: Tensor = self.labeller(seen).float()
+        return logits + torch.log(guess.float().clamp(min=LEAST_SHARE))
 
     @torch.no_grad()
     def guides(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,3 +190,11 @@ class Autoencoder(nn.Module):
         t = torch.full((len(codes),), self.schedule.length - 1, device=codes.x_T.device)
         velocity = self.predict(codes.x_T, t, codes.z_sem, codes.z_mor, around).float()
         return self.schedule.image_of_velocity(codes.x_T, velocity, t)
+
+
+def _labeller(preset: Preset) -> Segmenter | None:
+    if preset.labeller is None:
+        return None
+    labeller = Segmenter(preset.labeller)
+    zero(labeller.head)
+    return labeller

@@ -30,7 +30,7 @@ class _Block(nn.Module):
 class Segmenter(nn.Module):
     """A residual U-Net over slices.
 
-    x (B, 1, H, W) in [-1, 1], H and W multiples of `config.reduction`.
+    x (B, `config.images`, H, W) in [-1, 1], H and W multiples of `config.reduction`.
     `forward` gives logits (B, 4, H, W); `morphology` gives z_mor (B, C, H / reduction, W / reduction).
     """
 
@@ -38,7 +38,7 @@ class Segmenter(nn.Module):
         super().__init__()
         self.config = config
         c = config.channels
-        self.stem = nn.Conv2d(config.patch**2, c[0], 3, padding=1)
+        self.stem = nn.Conv2d(config.images * config.patch**2, c[0], 3, padding=1)
         self.down = nn.ModuleList(
             nn.Sequential(*(_Block(c[max(0, n - 1)] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
             for n in range(len(c))

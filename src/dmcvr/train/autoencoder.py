@@ -85,7 +85,7 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
         view = views[:, :1].contiguous(memory_format=torch.channels_last)
         around = Surroundings(views[:, 1:2], views[:, 2:], fraction, gap, known.float())
         sources = torch.where(known.view(-1, 1, 1, 1), views[:, 1:], view)
-        z_sem, z_mor = _mixed_codes(model, sources, fraction)
+        z_sem, z_mor = mixed_codes(model, sources, fraction)
         output = model.predict(schedule.add_noise(view, noise, t), t, z_sem, z_mor, around)
         target_v = schedule.velocity(view, noise, t) if preset.denoiser.prediction == "v" else noise
         errors = (output.float() - target_v).square().mean(dim=(1, 2, 3))
@@ -100,7 +100,7 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
     return objective
 
 
-def _mixed_codes(model: Autoencoder, sources: Tensor, fraction: Tensor) -> tuple[Tensor, Tensor]:
+def mixed_codes(model: Autoencoder, sources: Tensor, fraction: Tensor) -> tuple[Tensor, Tensor]:
     """z_sem and z_mor of (B, 2, H, W): those of both slices, mixed at the fraction."""
     count = len(sources)
     slices = torch.cat([sources[:, :1], sources[:, 1:]]).contiguous(memory_format=torch.channels_last)

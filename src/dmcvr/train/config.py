@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["segmenter", "autoencoder"]
+Kind = Literal["segmenter", "autoencoder", "labeller"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +22,15 @@ class TrainConfig:
     """Wall-clock budget, over all resumed parts."""
     max_steps: int = 100_000
     batch: int | None = None
-    """Slices a step; default: 24 for the segmenter, 16 for the autoencoder."""
+    """Slices a step; default: 24 for the segmenter and the labeller, 16 for the autoencoder."""
     learning_rate: float | None = None
-    """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder."""
+    """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = True
     split: Path | None = None
     """JSON with the lists train, development, validation; default: the bundled ACDC split, else a new one."""
+    pairs: Path | None = None
+    """File of registered neighbours (preset aligned), made there if missing; default: in --out."""
     resume: bool = False
     """Go on from the checkpoint in --out."""

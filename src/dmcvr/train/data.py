@@ -131,7 +131,7 @@ class Augmentation:
 def random_view(
     images: Tensor, labels: Tensor, generator: torch.Generator, how: Augmentation, size: int
 ) -> tuple[Tensor, Tensor]:
-    """Views (B, C, size, size) of the ROI in [-1, 1], and labels (B, size, size), from canvases (B, C, S, S).
+    """Views (B, C, size, size) of the ROI in [-1, 1], and labels (B, [L,] size, size), from canvases (B, C, S, S).
 
     One affine resampling an item (bilinear images, nearest labels), then bias field, gamma, contrast, noise; the
     C slices of an item share all of it but the noise.
@@ -157,7 +157,9 @@ def random_view(
     )
     grid = F.affine_grid(theta, [b, 1, size, size], align_corners=False)
     view = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
-    mask = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0].long()
+    maps = labels if labels.ndim == 4 else labels[:, None]
+    mask = F.grid_sample(maps.float(), grid, mode="nearest", align_corners=False).long()
+    mask = mask if labels.ndim == 4 else mask[:, 0]
 
     field = F.interpolate(uniform(-1, 1, 1, 3, 3), size=(size, size), mode="bicubic", align_corners=True)
     unit = ((view + 1) / 2).clamp(min=0) * (1 + how.bias * field)

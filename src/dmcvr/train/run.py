@@ -14,30 +14,33 @@ from dmcvr.engine import Engine, choose_device
 from dmcvr.errors import InputError
 from dmcvr.metrics import dice, ssim
 from dmcvr.model.autoencoder import Autoencoder
-from dmcvr.model.checkpoint import load_segmenter, save_weights
+from dmcvr.model.checkpoint import load_autoencoder, load_segmenter, save_weights
 from dmcvr.model.morphology import Segmenter
 from dmcvr.presets import Preset, get_preset
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, patient_groups, random_view
+from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import LoopConfig, Trainer
 from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
+from dmcvr.weights import DEFAULT
 
 #: Held-out slices looked at with every checkpoint.
 MONITORED = 12
 
 
 #: Batch and learning rate of each kind.
-DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4)}
+DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4), "labeller": (24, 1e-3)}
 
 
-def train(kind: Kind, config: TrainConfig, *, segmenter: Path | None = None) -> Path:
+def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path:
     """Train and write `<kind>.safetensors`; returns its path.
 
-    An autoencoder takes its segmenter's weights from a file (default: the bundled ones of the preset).
+    What a network stands on comes from the weights file `start` (default: bundled ones): an autoencoder's segmenter, a
+    labeller's autoencoder.
 
     The folder also gets split.json, log.jsonl, checkpoint.pt and sample pictures. Raises `InputError` for data,
     split, preset or checkpoint that cannot be used.
@@ -70,13 +73,18 @@ def train(kind: Kind, config: TrainConfig, *, segmenter: Path | None = None) -> 
         model = Segmenter(preset.segmenter)
         objective = segmenter_objective(training, batch=batch, size=preset.size, device=str(device))
         monitor = _segmenter_monitor(preset, held_out)
-    else:
-        model = _autoencoder(preset, segmenter)
+    elif kind == "autoencoder":
+        model = _autoencoder(preset, start)
         if preset.denoiser.surroundings:
-            objective = surrounded_objective(training, _pairs(training, config.out), batch=batch, device=str(device))
+            objective = surrounded_objective(training, _pairs(training, config), batch=batch, device=str(device))
         else:
             objective = autoencoder_objective(training, batch=batch, device=str(device))
         monitor = _autoencoder_monitor(held_out)
+    else:
+        model = _unlabelled(start or preset.name)
+        preset = model.preset
+        objective = labeller_objective(training, _pairs(training, config), batch=batch, device=str(device))
+        monitor = _no_monitor
     trainer = Trainer(model, objective, loop, config.out)
     if config.resume and trainer_exists:
         trainer.resume()
@@ -96,9 +104,9 @@ def train(kind: Kind, config: TrainConfig, *, segmenter: Path | None = None) -> 
     return path
 
 
-def _pairs(training: TrainingSet, out: Path) -> PairSet:
-    """Registered once, kept beside the checkpoint."""
-    path = out / "pairs.npz"
+def _pairs(training: TrainingSet, config: TrainConfig) -> PairSet:
+    """Registered once and kept, for the next training too."""
+    path = config.pairs or config.out / "pairs.npz"
     if not path.is_file():
         PairSet.of(training).save(path)
     return PairSet.load(path)
@@ -121,12 +129,22 @@ def _split(config: TrainConfig) -> Split:
 
 
 def _autoencoder(preset: Preset, weights: Path | None) -> Autoencoder:
-    segmenter, info = load_segmenter(weights or preset.name)
+    segmenter, info = load_segmenter(weights or DEFAULT)
     if info.preset.segmenter != preset.segmenter:
         raise InputError(f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset.")
     model = Autoencoder(preset)
     model.segmenter.load_state_dict(segmenter.state_dict())
     model.segmenter.requires_grad_(False)
+    return model
+
+
+def _unlabelled(weights: str | Path) -> Autoencoder:
+    """A trained autoencoder of which only the labeller will learn."""
+    model, info = load_autoencoder(weights)
+    if model.labeller is None:
+        raise InputError(f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first.")
+    model.requires_grad_(False)
+    model.labeller.requires_grad_(True)
     return model
 
 
@@ -136,6 +154,10 @@ def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[
     canvases = torch.from_numpy(data.images[chosen])[:, None], torch.from_numpy(data.labels[chosen])
     images, labels = random_view(*canvases, torch.Generator().manual_seed(0), plain, size)
     return images[:, 0].numpy(), labels.numpy()
+
+
+def _no_monitor(trainer: Trainer) -> None:
+    del trainer  # the loss in the log is all there is to see
 
 
 def _segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Callable[[Trainer], None]:

@@ -1,0 +1,112 @@
+"""DMCVR as a way to fill the gaps: draw the slices between, then label them (He et al. 2023, Fig. 1).
+
+The published way: invert the acquired slices to codes, interpolate the codes, decode. A model with surroundings also
+warps both neighbours to the place between (`dmcvr.align`), takes its semantic and morphology codes from them there,
+and shows them to the denoiser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dmcvr.align import Paths, paths
+from dmcvr.distances import scores_of, signed_distances
+from dmcvr.engine import Engine
+from dmcvr.interpolate import Plan, blend, interpolate_codes
+from dmcvr.methods import Acquired, Dense
+from dmcvr.model.autoencoder import SliceCodes, Surroundings
+from dmcvr.model.morphology import CLASSES
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What was drawn, at K distinct positions; `where` (N + M,) has those of the acquired slices, then the plan's.
+
+    ========  =========  =====================================================================
+    images    (K, S, S)  float32 in [-1, 1]
+    where     (N + M,)   indices into the K positions
+    expected  (K, S, S)  the mean of what fits, for a model with surroundings; labels come of it
+    between              how the neighbours were warped there
+    around               and the warped neighbours
+    ========  =========  =====================================================================
+    """
+
+    images: NDArray[np.float32]
+    where: NDArray[np.intp]
+    expected: NDArray[np.float32] | None = None
+    between: Paths | None = None
+    around: Surroundings | None = None
+
+
+class Dmcvr:
+    """A `dmcvr.methods.Method`: ours."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
+        return self.label(acquired, plan, self.draw(acquired.images, plan))
+
+    def draw(self, images: NDArray[np.float32], plan: Plan) -> Drawing:
+        """The acquired slices (N, S, S) as the model renders them, and those at the plan's positions."""
+        engine = self.engine
+        stops, where = plan.with_acquired()  # each distinct position is drawn once
+        if not engine.model.preset.denoiser.surroundings:
+            codes = interpolate_codes(engine.encode(images), stops, engine.mixing)
+            return Drawing(engine.decode(codes), where)
+        with engine.stages("align"):
+            between = paths(images, stops)
+            around = self._surroundings(images, between)
+        with engine.stages("encode"):
+            z_sem, z_mor = engine.guides(around)
+        noise = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(0)).to(engine.device)
+        expected = drawn = engine.mean(SliceCodes(noise, z_sem, z_mor), around)
+        if engine.output == "sharp":
+            x_T = interpolate_codes(engine.encode(images), stops, engine.mixing).x_T * engine.temperature
+            drawn = engine.decode(SliceCodes(x_T, z_sem, z_mor), around)
+        return Drawing(drawn, where, expected, between, around)
+
+    def label(self, acquired: Acquired, plan: Plan, drawing: Drawing) -> Dense:
+        """A drawing with label scores; given labels are followed."""
+        with self.engine.stages("segment"):
+            if self.engine.model.labeller is not None:
+                scores = self._labelled(acquired, drawing)[drawing.where]
+            else:
+                scores = self.engine.segment(drawing.images)[drawing.where]
+                if acquired.labels_given:
+                    scores = _follow_given(scores, acquired.labels, plan)
+        count, images = len(acquired.images), drawing.images[drawing.where]
+        return Dense(images[count:], scores[count:], images[:count])
+
+    def _surroundings(self, images: NDArray[np.float32], between: Paths) -> Surroundings:
+        below, above = (self.engine.tensor(np.clip(part, -1, 1)) for part in between.warp(images))
+        numbers = (between.plan.fraction, between.plan.gap_mm)
+        fraction, gap_mm = (torch.from_numpy(part).float().to(self.engine.device) for part in numbers)
+        return Surroundings(below, above, fraction, gap_mm, torch.ones_like(fraction))
+
+    def _labelled(self, acquired: Acquired, drawing: Drawing) -> NDArray[np.float32]:
+        assert drawing.between is not None
+        assert drawing.around is not None
+        assert drawing.expected is not None
+        if acquired.labels_given:
+            shares = np.stack([acquired.labels == c for c in range(CLASSES)], axis=1).astype(np.float32)
+            below, above = drawing.between.warp(shares, order=1)
+        else:
+            around = drawing.around
+            below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in (around.below, around.above))
+        return self.engine.label(drawing.expected, drawing.around, below, above)
+
+
+def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:
+    """Where the user's labels differ from ours at the acquired slices, carry the difference in between.
+
+    `scores` are those of the acquired slices, then of the plan's; the difference is one of signed distances.
+    """
+    count = len(given)
+    distances = signed_distances(scores.argmax(axis=1).astype(np.uint8))
+    difference = signed_distances(given) - distances[:count]
+    return scores_of(distances + np.concatenate([difference, blend(difference, plan)]))

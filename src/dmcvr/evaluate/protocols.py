@@ -17,7 +17,7 @@ from dmcvr.evaluate.phantom import phantom
 from dmcvr.evaluate.plots import bland_altman, paired_plot
 from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.segmentation import segmentation
-from dmcvr.evaluate.tables import Tabulate, clinical_tables, comparison
+from dmcvr.evaluate.tables import Tabulate, clinical_tables, comparison, segmentation_tables
 
 #: Where the cases come from: labelled ACDC-style patients; patients with long-axis views, else phantoms; phantoms.
 Source = Literal["patients", "views", "phantoms"]
@@ -50,7 +50,7 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "phantom": Protocol(phantom, comparison("phase"), paired_plot, EVERYONE, "phantoms"),
     "long-axis": Protocol(long_axis, comparison("phase"), paired_plot, EVERYONE, "views"),
-    "segmentation": Protocol(segmentation, comparison("phase", "level", "group"), paired_plot, ("dmcvr",)),
+    "segmentation": Protocol(segmentation, segmentation_tables, paired_plot, ("dmcvr",)),
     "clinical": Protocol(clinical, clinical_tables, bland_altman, ("dmcvr", "linear", "shape", "registration")),
     "round-trip": Protocol(round_trip, comparison("phase"), paired_plot, ("dmcvr", "linear")),
     "ablation": Protocol(

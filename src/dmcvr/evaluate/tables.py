@@ -78,8 +78,8 @@ def means(title: str, rows: list[Row], metrics: list[str], key: str | None = Non
     """A line for each task, value of `key` and method: the mean over patients of each patient's mean."""
     lines, numbers = [], []
     keys = [k for k in ("task", key, "method") if k is not None and any(k in row for row in rows)]
-    for group in _in_order([tuple(str(row[k]) for k in keys if k in row) for row in rows]):
-        members = [row for row in rows if tuple(str(row[k]) for k in keys if k in row) == group]
+    for group in _in_order([tuple(str(row[k]) for k in keys) for row in rows]):
+        members = [row for row in rows if tuple(str(row[k]) for k in keys) == group]
         values = {metric: per_patient(members, metric) for metric in metrics}
         found = {metric: float(np.mean(list(v.values()))) for metric, v in values.items() if v}
         patients = len({row["patient"] for row in members})
@@ -93,7 +93,7 @@ def differences(title: str, rows: list[Row], metrics: list[str], contenders: tup
 
     Best is the best mean of that metric in that task, among those that are given the same labels.
     """
-    tasks = _in_order([str(row.get("task", "")) for row in rows])
+    tasks = list(dict.fromkeys(str(row.get("task", "")) for row in rows))
     lines, numbers = [], []
     for task in tasks:
         of_task = [row for row in rows if str(row.get("task", "")) == task]
@@ -119,6 +119,16 @@ def differences(title: str, rows: list[Row], metrics: list[str], contenders: tup
                 numbers.append({"task": task, "method": contender.name, "metric": metric, **asdict(gap)})
     heads = ["method", "score", "mean", "best plain", "which", "difference [95 % interval]", "patients"]
     return Table(title, heads if tasks == [""] else ["task", *heads], lines, numbers)
+
+
+def segmentation_tables(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:
+    """Whole stacks by phase and by disease group, then level by level."""
+    del contenders
+    metrics, whole = _columns(rows), [row for row in rows if row["level"] == "all"]
+    tables = [means("Whole stacks, mean of the phases", whole, metrics), means("By phase", whole, metrics, "phase")]
+    if len({row["group"] for row in rows}) > 1:
+        tables.append(means("By disease group", whole, metrics, "group"))
+    return [*tables, means("By level", [row for row in rows if row["level"] != "all"], metrics, "level")]
 
 
 def clinical_tables(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:
@@ -166,8 +176,10 @@ def _columns(rows: list[Row]) -> list[str]:
     return [key for key in rows[0] if key not in KEYS]
 
 
-def _in_order(values: list[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
+def _in_order(groups: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The distinct groups; each of their keys in the order in which its values first come."""
+    ranks = [{value: n for n, value in enumerate(dict.fromkeys(values))} for values in zip(*groups, strict=True)]
+    return sorted(set(groups), key=lambda group: [rank[value] for rank, value in zip(ranks, group, strict=True)])
 
 
 def _cell(metric: str, value: float | None) -> str:

@@ -235,6 +235,28 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Time every stage, and compare with the published pipeline: ratios of one run."""
+
+    output: Annotated[Path | None, arg(aliases=["-o"], help="JSON file to write")] = None
+    device: Device = "auto"
+    weights: str = "compact"
+
+    def run(self) -> None:
+        import json
+
+        from dmcvr.benchmark import benchmark, table
+
+        if self.output is not None and not self.output.absolute().parent.is_dir():
+            raise InputError(f"There is no folder {self.output.absolute().parent} to write {self.output.name} into.")
+        with _progress() as stages:
+            found = benchmark(weights=self.weights, device=self.device, stages=stages)
+        print(table(found))
+        if self.output is not None:
+            self.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Models:
     """List the presets and the bundled weights."""
 
@@ -265,6 +287,7 @@ Command = (
         subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
     ]
     | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
+    | Annotated[Benchmark, subcommand("benchmark", prefix_name=False)]
     | Annotated[Models, subcommand("models", prefix_name=False)]
 )
 

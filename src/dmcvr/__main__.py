@@ -1,0 +1,5 @@
+"""`python -m dmcvr`."""
+
+from dmcvr.cli.main import main
+
+main()

@@ -208,11 +208,12 @@ def test_feature_distance(engine: Engine, phantom: Phantom) -> None:
 
 
 def test_names_and_options(engine: Engine) -> None:
-    names = ("linear", "dmcvr", "dmcvr:labels=manual", "dmcvr:steps=3:x_T=lerp:batch=2", "shape:labels=manual")
+    names = ("linear", "dmcvr", "dmcvr:labels=manual", "dmcvr:steps=3:x_T=lerp:batch=2:as=mine", "shape:labels=manual")
     contenders = Contenders(names, engine=engine).all
     assert [c.plain for c in contenders] == [True, False, False, False, True]
     assert contenders[1].method is contenders[2].method  # drawn once
     ours = contenders[3].method
+    assert contenders[3].name == "mine"
     assert isinstance(ours, Ours)
     assert (ours.engine.steps, ours.engine.batch, ours.engine.mixing.stochastic) == (3, 2, "lerp")
     for bad, sentence in (
@@ -222,6 +223,7 @@ def test_names_and_options(engine: Engine) -> None:
         (("dmcvr:steps=many",), "whole number"),
         (("linear:steps=3",), "no option but labels"),
         (("linear", "linear"), "different methods"),
+        (("linear", "shape:as=linear"), "different methods"),
     ):
         with pytest.raises(InputError, match=sentence):
             Contenders(bad, engine=engine)

@@ -1,4 +1,7 @@
-"""Who takes part: methods by name, with options, e.g. `linear`, `dmcvr:steps=10`, `shape:labels=manual`."""
+"""Who takes part: methods by name, with options, e.g. `linear`, `dmcvr:steps=10`, `shape:labels=manual`.
+
+`as=NAME` names a contender in the tables: `dmcvr:weights=runs/a.safetensors:as=mine`.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
     "output": ("sharp", "mean"),
     "temperature": None,
     "weights": None,
+    "as": None,
 }
 
 
@@ -59,14 +63,15 @@ class Contenders:
     """The contenders of a comparison, in order, and the engine whose segmenter labels every plain image."""
 
     def __init__(self, names: tuple[str, ...], *, engine: Engine) -> None:
-        if len(set(names)) != len(names) or not names:
-            raise InputError(f"Expected different methods, separated by commas; got {', '.join(names) or 'none'}.")
         self._engine = engine
         self._ours: dict[tuple[tuple[str, str], ...], Ours] = {}
         self.all = tuple(self._contender(name) for name in names)
+        if len({contender.name for contender in self.all}) != len(names) or not names:
+            raise InputError(f"Expected different methods, separated by commas; got {', '.join(names) or 'none'}.")
 
     def _contender(self, text: str) -> Contender:
         name, options = _parse(text)
+        text = options.pop("as", text)
         manual = options.pop("labels", "segmenter") == "manual"
         if name in BASELINES:
             if options:

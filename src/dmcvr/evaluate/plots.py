@@ -46,7 +46,7 @@ def paired_plot(path: Path, rows: list[Row]) -> None:
             for patient in values[0]:
                 axis.plot([v.get(patient, np.nan) for v in values], "o-", color="0.6", ms=3, lw=0.6)
             axis.plot([np.mean(list(v.values())) if v else np.nan for v in values], "_", color="#0072B2", ms=16, mew=3)
-            axis.set_xticks(range(len(methods)), methods, rotation=30, ha="right", fontsize=7)
+            axis.set_xticks(range(len(methods)), [_short(m) for m in methods], rotation=30, ha="right", fontsize=7)
             axis.set_title(f"{task} {heading(metric)}".strip(), fontsize=8)
             axis.tick_params(axis="y", labelsize=7)
     _save(figure, path)
@@ -88,10 +88,14 @@ def contact_sheet(path: Path, pictures: list[Picture]) -> None:
                 mask = (picture.labels[k] == value).T
                 if mask.any():
                     axis.contour(mask, [0.5], colors=[np.array(colour) / 255], linewidths=0.8)
-            axis.set_title(picture.names[k], fontsize=7)
+            axis.set_title(_short(picture.names[k]), fontsize=7)
         text = line[0].text(0, -0.02, picture.title, transform=line[0].transAxes, fontsize=7, va="top")
         text.set_in_layout(False)
     _save(figure, path)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else name[:27] + "…"
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -178,7 +178,7 @@ def test_one_heart_is_kept() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"method": "magic"}, "choose one of dmcvr, nearest, linear, shape"),
+        ({"method": "magic"}, "choose one of dmcvr, nearest, linear, cubic, shape, registration"),
         ({"spacing_mm": 0.01}, "Expected a spacing of 0.4 to 10 mm; got 0.01"),
         ({"steps": 0}, "Expected 1 to 999 steps; got 0"),
         ({"phase": "XY"}, "Phase 'XY' is not in this exam"),

@@ -158,7 +158,10 @@ def _cases(
             if (folder.name not in known.train if patients == "all" else folder.name in getattr(known, patients))
         ]
         if not chosen:
-            raise InputError(f"None of the split's {patients} patients is under {data}: give a split with --split.")
+            raise InputError(
+                f"None of the split's {patients} patients is under {data}: give a split with --split, or take all that "
+                "were not trained on (--patients all)."
+            )
         for folder in chosen:
             yield folder.name, lambda folder=folder: Case(folder.name, read_acdc(folder, with_labels=True))  # type: ignore[misc]
 

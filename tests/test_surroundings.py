@@ -76,7 +76,7 @@ def test_pairs_there_and_back(pairs: PairSet, tmp_path: Path) -> None:
 def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
     torch.manual_seed(0)
     model = Autoencoder(SURROUNDED)
-    objective = surrounded_objective(slices, pairs, batch=8, device="cpu")
+    objective = surrounded_objective(slices, pairs, batch=32, device="cpu")
     loss, numbers = objective(model, torch.Generator().manual_seed(1))
     assert numbers["mean_over_plain"] == pytest.approx(1, abs=0.02)  # untrained, the mean is the plain guess
     loss.backward()

@@ -90,8 +90,8 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
         target_v = schedule.velocity(view, noise, t) if preset.denoiser.prediction == "v" else noise
         errors = (output.float() - target_v).square().mean(dim=(1, 2, 3))
         numbers = {"loss": errors.mean().item()}
-        if at_end.any():
-            ends = at_end.to(device)
+        ends = at_end.to(device) & (fraction > 0) & (fraction < 1)  # at a neighbour itself the plain guess is right
+        if ends.any():
             image = schedule.image_of_velocity(schedule.add_noise(view, noise, t), output.float(), t)
             ours, plain = ((guess - view)[ends].square().mean() for guess in (image, around.middle))
             numbers["mean_over_plain"] = (ours / plain.clamp(min=1e-6)).item()

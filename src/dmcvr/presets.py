@@ -114,7 +114,7 @@ ALIGNED = replace(
     about="compact, and the denoiser sees both neighbours warped along the deformation between them",
     steps=8,
     denoiser=replace(COMPACT.denoiser, surroundings=True),
-    between=0.7,
+    between=0.85,
     labeller=SegmenterConfig(images=10),
 )
 

@@ -143,15 +143,15 @@ class TrainSegmenter(TrainConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainAutoencoder(TrainConfig):
-    """E_sem and the denoiser, with a trained segmenter: writes a whole model."""
+    """E_sem and the denoiser, with a trained segmenter: writes a whole model. Preset aligned grows from compact."""
 
-    segmenter: Path | None = None
-    """The segmenter's weights; default: the bundled ones."""
+    start: Path | None = None
+    """Weights of the segmenter, for preset aligned of the whole compact model; default: the bundled ones."""
 
     def run(self) -> None:
         from dmcvr.train.run import train
 
-        print(f"Weights written to {train('autoencoder', self, start=self.segmenter)}")
+        print(f"Weights written to {train('autoencoder', self, start=self.start)}")
 
 
 @dataclass(frozen=True, kw_only=True)

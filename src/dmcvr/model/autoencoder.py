@@ -112,9 +112,10 @@ class Autoencoder(nn.Module):
     def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> Tensor:
         """The noise or the velocity, as `preset.denoiser.prediction` says.
 
-        With surroundings the network adds to the best linear guess for a slice that lies around the neighbours'
-        mean m with variance s^2: v = F + a sigma (1 - s^2) / (a^2 s^2 + sigma^2) (x_t - a m) - sigma m, with a for
-        alpha. At t = T, where x_t is all noise, its image is m: the network learns what registration leaves.
+        With surroundings the network F corrects the best linear guess for a slice that lies around the neighbours'
+        mean m with variance s^2: v = a sigma (1 - s^2) / (a^2 s^2 + sigma^2) (x_t - a m) - sigma m + c F, with a for
+        alpha and c = `correction_scale`, the guess's error (Karras et al. 2022, Sect. 5, for a known mean). At t = T,
+        where x_t is all noise, the guess's image is m: the network learns what registration leaves.
         """
         if not self.preset.denoiser.surroundings:
             output: Tensor = self.denoiser(x, t, z_sem, z_mor)
@@ -124,7 +125,13 @@ class Autoencoder(nn.Module):
         alpha, sigma = self.schedule.at(t, x)
         pull = alpha * sigma * (1 - SPREAD**2) / (alpha**2 * SPREAD**2 + sigma**2)
         guess = pull * (x - alpha * around.middle) - sigma * around.middle
-        return output + guess * around.known.view(-1, 1, 1, 1)
+        return self.correction_scale(t, around) * output + guess * around.known.view(-1, 1, 1, 1)
+
+    def correction_scale(self, t: Tensor, around: Surroundings) -> Tensor:
+        """(B, 1, 1, 1) SD of the velocity around the linear guess: s / sqrt(a^2 s^2 + sigma^2); 1 if nothing known."""
+        alpha, sigma = self.schedule.at(t, around.below)
+        scale = SPREAD / (alpha**2 * SPREAD**2 + sigma**2).sqrt()
+        return torch.where(around.known.view(-1, 1, 1, 1) > 0, scale, torch.ones_like(scale))
 
     def noise_predictor(self, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> PredictNoise:
         """eps_theta(x_t, t, z_sem, z_mor) for these codes and surroundings."""
@@ -190,6 +197,18 @@ class Autoencoder(nn.Module):
         t = torch.full((len(codes),), self.schedule.length - 1, device=codes.x_T.device)
         velocity = self.predict(codes.x_T, t, codes.z_sem, codes.z_mor, around).float()
         return self.schedule.image_of_velocity(codes.x_T, velocity, t)
+
+    @torch.no_grad()
+    def grow_from(self, other: Autoencoder) -> None:
+        """Take over the weights of an autoencoder of the same sizes, one without surroundings too.
+
+        What it does not have keeps its start: the denoiser looks at the surroundings with weights of zero.
+        """
+        theirs, own = other.state_dict(), self.state_dict()
+        for name, value in theirs.items():
+            if name == "denoiser.stem.weight" and value.shape != own[name].shape:
+                value = torch.cat([value, torch.zeros_like(own[name][:, value.shape[1] :])], dim=1)
+            own[name].copy_(value)
 
 
 def _labeller(preset: Preset) -> Segmenter | None:

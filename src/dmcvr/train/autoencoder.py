@@ -8,15 +8,19 @@ from torch import Tensor, nn
 
 from dmcvr.interpolate import lerp
 from dmcvr.model.autoencoder import Autoencoder, Surroundings
-from dmcvr.train.data import CANVAS, Augmentation, TrainingSet, random_view
+from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
-from dmcvr.train.pairs import KEPT_PX, PairSet, from_bytes
+from dmcvr.train.pairs import PairSet, from_bytes, kept
 
 #: Gentler than the segmenter's: what is added here, the decoder learns to draw.
 AUGMENTATION = Augmentation(rotation_deg=20, scale=0.1, shift_mm=6, contrast=0.1, gamma=0.15, noise=0, bias=0.1)
 
-#: Share of the slices drawn from their neighbours that is at t = T.
-AT_END = 0.25
+#: Of the slices drawn from their neighbours: the share at t = T, and where the other times end (a share of T).
+AT_END = 0.5
+NEAR = 0.3
+
+#: Share of the pairs whose target is one of the two neighbours.
+AT_SLICES = 0.1
 
 
 def autoencoder_objective(data: TrainingSet, *, batch: int, device: str) -> Objective:
@@ -57,42 +61,47 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
     """The same for a denoiser with surroundings: the target is the true slice between two others.
 
     A share `preset.between` of the slices is drawn from their neighbours alone: the codes of both, warped to the
-    slice's place, are mixed at its fraction, and the denoiser sees both. The others are drawn from their own codes
-    with nothing else known: that is how acquired slices are inverted. A quarter of the former is at t = T, where
-    the least squares are those of the expected slice.
+    slice's place, are mixed at its fraction, and the denoiser sees both. Half of those are at t = T, where the least
+    squares are those of the expected slice; the others at t < `NEAR` T, where such a slice is drawn. The rest is drawn
+    from its own codes with nothing else known: that is how acquired slices are inverted. The codes stay as they are.
+
+    Errors are those of the network's correction (`Autoencoder.correction_scale`), so that every time counts alike.
     """
-    low = (CANVAS - KEPT_PX) // 2
-    images = torch.from_numpy(data.images[:, low : low + KEPT_PX, low : low + KEPT_PX])
-    labels = torch.from_numpy(data.labels[:, low : low + KEPT_PX, low : low + KEPT_PX])
+    images, labels = torch.from_numpy(kept(data.images)), torch.from_numpy(kept(data.labels))
+    inside = torch.from_numpy(pairs.inside).float()
+    weights = inside / inside.sum() * (1 - AT_SLICES) + (1 - inside) / (1 - inside).sum().clamp(min=1) * AT_SLICES
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Autoencoder)
         preset, schedule = model.preset, model.schedule
-        chosen = torch.randint(len(pairs), (batch,), generator=generator).numpy()
-        target = torch.from_numpy(pairs.target[chosen])
+        chosen = torch.multinomial(weights, batch, replacement=True, generator=generator).numpy()
+        target, fraction, gap = (torch.from_numpy(p[chosen]) for p in (pairs.target, pairs.fraction, pairs.gap_mm))
         neighbours = torch.from_numpy(from_bytes(np.stack([pairs.below[chosen], pairs.above[chosen]], axis=1)))
+        turned = torch.rand(batch, generator=generator) < 0.5  # a stack has no first end
+        neighbours = torch.where(turned.view(-1, 1, 1, 1), neighbours.flip(1), neighbours)
+        fraction = torch.where(turned, 1 - fraction, fraction)
         canvases = torch.cat([images[target][:, None].float(), neighbours], dim=1)
         views, _ = random_view(canvases, labels[target], generator, AUGMENTATION, preset.size)
         known = torch.rand(batch, generator=generator) < preset.between
-        u = torch.rand(batch, generator=generator) ** preset.time_power
-        t = (u * schedule.length).long().clamp(max=schedule.length - 1)
         at_end = known & (torch.rand(batch, generator=generator) < AT_END)
-        t = torch.where(at_end, torch.full_like(t, schedule.length - 1), t)
+        u = torch.rand(batch, generator=generator)
+        t = (torch.where(known, NEAR * u, u**preset.time_power) * schedule.length).long()
+        t = torch.where(at_end, torch.full_like(t, schedule.length), t).clamp(max=schedule.length - 1)
         noise = torch.randn(batch, 1, preset.size, preset.size, generator=generator)
 
-        fraction, gap = (torch.from_numpy(part[chosen]).to(device) for part in (pairs.fraction, pairs.gap_mm))
-        views, t, noise, known = (tensor.to(device) for tensor in (views, t, noise, known))
+        views, t, noise, known, fraction, gap = (x.to(device) for x in (views, t, noise, known, fraction, gap))
         view = views[:, :1].contiguous(memory_format=torch.channels_last)
         around = Surroundings(views[:, 1:2], views[:, 2:], fraction, gap, known.float())
-        sources = torch.where(known.view(-1, 1, 1, 1), views[:, 1:], view)
-        z_sem, z_mor = mixed_codes(model, sources, fraction)
-        output = model.predict(schedule.add_noise(view, noise, t), t, z_sem, z_mor, around)
-        target_v = schedule.velocity(view, noise, t) if preset.denoiser.prediction == "v" else noise
-        errors = (output.float() - target_v).square().mean(dim=(1, 2, 3))
+        with torch.no_grad():
+            codes = mixed_codes(model, torch.where(known.view(-1, 1, 1, 1), views[:, 1:], view), fraction)
+        x = schedule.add_noise(view, noise, t)
+        output = model.predict(x, t, *codes, around).float()
+        wanted = schedule.velocity(view, noise, t) if preset.denoiser.prediction == "v" else noise
+        errors = ((output - wanted) / model.correction_scale(t, around)).square().mean(dim=(1, 2, 3))
         numbers = {"loss": errors.mean().item()}
         ends = at_end.to(device) & (fraction > 0) & (fraction < 1)  # at a neighbour itself the plain guess is right
         if ends.any():
-            image = schedule.image_of_velocity(schedule.add_noise(view, noise, t), output.float(), t)
+            image = schedule.image_of_velocity(x, output, t)
             ours, plain = ((guess - view)[ends].square().mean() for guess in (image, around.middle))
             numbers["mean_over_plain"] = (ours / plain.clamp(min=1e-6)).item()
         return errors.mean(), numbers

@@ -133,7 +133,7 @@ def random_view(
 ) -> tuple[Tensor, Tensor]:
     """Views (B, C, size, size) of the ROI in [-1, 1], and labels (B, [L,] size, size), from canvases (B, C, S, S).
 
-    One affine resampling an item (bilinear images, nearest labels), then bias field, gamma, contrast, noise; the
+    One affine resampling an item (bicubic images, nearest labels), then bias field, gamma, contrast, noise; the
     C slices of an item share all of it but the noise.
     """
     b, canvas = images.shape[0], images.shape[-1]
@@ -156,7 +156,7 @@ def random_view(
         dim=1,
     )
     grid = F.affine_grid(theta, [b, 1, size, size], align_corners=False)
-    view = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    view = F.grid_sample(images.float(), grid, mode="bicubic", padding_mode="border", align_corners=False)
     maps = labels if labels.ndim == 4 else labels[:, None]
     mask = F.grid_sample(maps.float(), grid, mode="nearest", align_corners=False).long()
     mask = mask if labels.ndim == 4 else mask[:, 0]

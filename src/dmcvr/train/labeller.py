@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
 from dmcvr.model.morphology import CLASSES
 from dmcvr.train.autoencoder import AUGMENTATION, mixed_codes
-from dmcvr.train.data import CANVAS, TrainingSet, random_view
+from dmcvr.train.data import TrainingSet, random_view
 from dmcvr.train.loop import Objective
-from dmcvr.train.pairs import KEPT_PX, PairSet, from_bytes
+from dmcvr.train.pairs import PairSet, from_bytes, kept
 from dmcvr.train.segmenter import segmentation_loss
 
 #: Share of the slices whose neighbours' labels are the manual ones; the others' are the segmenter's.
@@ -24,8 +24,7 @@ def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device:
 
     Only `model.labeller` learns.
     """
-    low = (CANVAS - KEPT_PX) // 2
-    labels = data.labels[:, low : low + KEPT_PX, low : low + KEPT_PX]
+    labels = kept(data.labels)
     loss_of = segmentation_loss()
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class PairSet:
     gap_mm        (R,)          float32
     ============  ============  ==================================================================
 
-    One in a few targets is an acquired neighbour itself (fraction 0 or 1): the network has to leave it alone.
+    Some targets are an acquired neighbour itself (fraction 0 or 1): the network has to leave those alone.
     """
 
     target: NDArray[np.int64]
@@ -54,17 +55,20 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """(R,) whether the target is neither of the neighbours."""
+        return (self.fraction > 0) & (self.fraction < 1)
+
     @classmethod
     def of(cls, data: TrainingSet) -> PairSet:
         """Register all pairs of slices up to `MAX_APART` apart; minutes on a laptop."""
         stacks = np.unique(np.stack([data.patients, data.phases]), axis=1, return_inverse=True)[1].ravel()
         jobs = [job for stack in np.unique(stacks) for job in _jobs(np.flatnonzero(stacks == stack), data.positions)]
-        low = (CANVAS - KEPT_PX) // 2
-        window = (slice(low, low + KEPT_PX), slice(low, low + KEPT_PX))
         tasks = [
             (
-                data.images[[job.lower, job.upper]][:, *window].astype(np.float32),
-                data.labels[[job.lower, job.upper]][:, *window],
+                kept(data.images[[job.lower, job.upper]]).astype(np.float32),
+                kept(data.labels[[job.lower, job.upper]]),
                 data.positions[[job.lower, job.upper]],
                 data.positions[list(job.targets)],
             )
@@ -95,6 +99,12 @@ class PairSet:
                 return cls(**{f.name: archive[f.name] for f in fields(cls)})
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path} is not a set of registered slices: remove it, it is made again.") from error
+
+
+def kept(canvases: NDArray[Any]) -> NDArray[Any]:
+    """The middle (..., KEPT_PX, KEPT_PX) of canvases."""
+    low = (CANVAS - KEPT_PX) // 2
+    return canvases[..., low : low + KEPT_PX, low : low + KEPT_PX]
 
 
 def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:

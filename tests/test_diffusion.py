@@ -56,10 +56,18 @@ def test_grid_is_one_rising_list(schedule: Schedule, steps: int) -> None:
     assert all(low < high for low, high in zip(times[:-1], times[1:], strict=True))
 
 
-@pytest.mark.parametrize("steps", [0, 1000])
-def test_grid_refuses(schedule: Schedule, steps: int) -> None:
-    with pytest.raises(ValueError, match="Expected 1 to 999 steps"):
-        schedule.grid(steps)
+@pytest.mark.parametrize(("steps", "last"), [(0, None), (1000, None), (6, 5), (2, 1000)])
+def test_grid_refuses(schedule: Schedule, steps: int, last: int | None) -> None:
+    with pytest.raises(ValueError, match="Expected 1 to"):
+        schedule.grid(steps, last)
+
+
+def test_part_of_the_way_and_back(schedule: Schedule, noise: torch.Tensor) -> None:
+    """From an early time on, sampling and inversion are each other's inverse too."""
+    assert schedule.grid(4, 100) == [0, 6, 25, 56, 100]
+    image = ddim_sample(exact(schedule), noise, schedule, 20)
+    state = ddim_invert(exact(schedule), image, schedule, 4, corrections=40, last=100)
+    torch.testing.assert_close(ddim_sample(exact(schedule), state, schedule, 4, last=100), image, atol=1e-6, rtol=0)
 
 
 def test_sampling_converges_to_the_ode(schedule: Schedule, noise: torch.Tensor) -> None:

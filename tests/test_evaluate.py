@@ -15,7 +15,7 @@ from dmcvr.baselines import BASELINES, Linear
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.evaluate.ablation import ablation
-from dmcvr.evaluate.case import Bench, Case, best_shift, feature_distances, levels, shifted
+from dmcvr.evaluate.case import Bench, Case, best_shift, feature_distances, features, levels, shifted
 from dmcvr.evaluate.clinical import SUMMED, clinical
 from dmcvr.evaluate.contenders import Contender, Contenders, Ours
 from dmcvr.evaluate.held_out import held_out
@@ -202,8 +202,9 @@ def test_feature_distance(engine: Engine, phantom: Phantom) -> None:
     region = Bench(engine, ()).prepare(phantom.stack)
     images = (region.images[0] + 1) / 2
     blurred = gaussian_filter(images, (0, 2, 2))
-    assert feature_distances(engine, images, images) == pytest.approx([0] * len(images), abs=1e-6)
-    blur, other = (np.mean(feature_distances(engine, a, images)) for a in (blurred, images[::-1]))
+    own = features(engine, images)
+    assert feature_distances(own, own) == pytest.approx([0] * len(images), abs=1e-6)
+    blur, other = (np.mean(feature_distances(features(engine, a), own)) for a in (blurred, images[::-1]))
     assert 0.01 < blur < other
 
 

@@ -136,9 +136,16 @@ def test_a_sharp_slice_is_one_of_many(images: np.ndarray) -> None:
     torch.manual_seed(0)
     model = Autoencoder(SURROUNDED)
     plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([4.0]))
-    warm, cold = (Dmcvr(Engine(model, steps=2, temperature=t)).draw(images, plan).images for t in (1.0, 0.0))
-    assert warm.shape == (4, 128, 128)
-    assert not np.allclose(warm, cold)
+    warm, cold = (Dmcvr(Engine(model, steps=2, temperature=t)).draw(images, plan) for t in (1.0, 0.0))
+    assert warm.images.shape == (4, 128, 128)
+    assert not np.allclose(warm.images, cold.images)
+    assert cold.expected is not None
+    # Untrained, without noise, the linear guess draws what it expects.
+    cold_precise = Dmcvr(Engine(model, steps=4, start=60, temperature=0.0, precision=torch.float32)).draw(images, plan)
+    assert cold_precise.expected is not None
+    assert np.abs(cold_precise.images - cold_precise.expected).mean() < 0.01
+    with pytest.raises(InputError, match="start at time 4 to 999"):
+        Engine(model, steps=4, start=3)
     with pytest.raises(InputError, match="draw no mean"):
         Engine(Autoencoder(TINY), output="mean")
 

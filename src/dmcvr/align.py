@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.interpolate import Plan
+from dmcvr.interpolate import Plan, mixed
 
 #: Sizes of the two levels (1 / shrink), and the demons' iterations at each.
 LEVELS = ((2, 60), (1, 30))
@@ -55,9 +55,7 @@ class Paths:
 
     def blend(self, values: NDArray[np.float32], *, order: int = 3) -> NDArray[np.float32]:
         """The weighted mean of both warped neighbours."""
-        below, above = self.warp(values, order=order)
-        f = self.plan.fraction.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
-        return (1 - f) * below + f * above
+        return mixed(*self.warp(values, order=order), self.plan)
 
 
 def paths(images: NDArray[np.float32], plan: Plan) -> Paths:

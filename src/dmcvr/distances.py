@@ -1,4 +1,4 @@
-"""Signed distances of the three structures: the shape-based view of a label map (Raya & Udupa 1990)."""
+"""Label maps as numbers that can be interpolated: signed distances of the structures (Raya & Udupa 1990), shares."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def scores_of(distances: NDArray[np.float32]) -> NDArray[np.float32]:
     cavity, whole, right = distances[:, 0], distances[:, 1], distances[:, 2]
     background = np.minimum(whole, right)
     return np.stack([background, -cavity, np.minimum(-whole, cavity), -right], axis=1)
+
+
+def shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, H, W) labels to (N, 4, H, W): 1 where a pixel has the label, else 0."""
+    return np.stack([labels == c for c in range(4)], axis=1).astype(np.float32)
 
 
 def _distance(masks: NDArray[np.bool_]) -> NDArray[np.float32]:

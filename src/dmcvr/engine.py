@@ -43,7 +43,17 @@ def fast_precision(device: torch.device) -> torch.dtype:
 
 
 class Engine:
-    """An `Autoencoder` on a device. `steps`, `mixing`, `output` and `temperature` are how `dmcvr.fill` uses it."""
+    """An `Autoencoder` on a device, and how `dmcvr.fill` uses it.
+
+    ===========  =========================================================================================
+    steps        of DDIM, each way
+    start        time at which slices with surroundings start to be drawn
+    temperature  scale of the noise there: less is nearer to the expected slice
+    mixing       how the neighbours' codes are mixed
+    output       "sharp": one slice that fits; "mean": the expected one
+    published    only codes are interpolated, as published, also where the model can see surroundings
+    ===========  =========================================================================================
+    """
 
     def __init__(
         self,
@@ -54,7 +64,9 @@ class Engine:
         corrections: int = 3,
         mixing: Mixing | None = None,
         output: Output = "sharp",
-        temperature: float = 1.0,
+        temperature: float | None = None,
+        start: int | None = None,
+        published: bool = False,
         batch: int = BATCH,
         precision: torch.dtype | None = None,
         stages: Stages | None = None,
@@ -67,13 +79,19 @@ class Engine:
         self.corrections = corrections
         self.mixing = mixing or Mixing()
         self.output: Output = output
-        self.temperature = temperature
+        self.temperature = model.preset.temperature if temperature is None else temperature
+        self.start = model.preset.start if start is None else start
+        self.aligns = model.preset.denoiser.surroundings and not published
         self.batch = batch
         self.stages = stages or Stages()
         self.info = info
         if not 1 <= self.steps < model.schedule.length:
             raise InputError(f"Expected 1 to {model.schedule.length - 1} steps; got {self.steps}.")
-        if output == "mean" and not model.preset.denoiser.surroundings:
+        if not self.steps <= self.start < model.schedule.length:
+            raise InputError(
+                f"Expected to start at time {self.steps} to {model.schedule.length - 1}; got {self.start}."
+            )
+        if output == "mean" and not self.aligns:
             raise InputError(f"Weights of preset {model.preset.name} draw no mean: use others, or --output sharp.")
 
     @classmethod
@@ -102,22 +120,50 @@ class Engine:
             morphology, maps = self.model.segmenter.encode(self.tensor(images))
         return [np.asarray(part.float().cpu().numpy()) for part in (*maps, morphology)]
 
-    def encode(self, images: NDArray[np.float32]) -> SliceCodes:
-        """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion."""
+    def encode(self, images: NDArray[np.float32], last: int | None = None) -> SliceCodes:
+        """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion (with `last`: to that time)."""
         x = self.tensor(images)
         with self._autocast(), self.stages("invert", self._batches(len(x)) * self.steps) as advance:
             parts = [
-                self.model.encode(x[part], self.steps, corrections=self.corrections, progress=advance)
+                self.model.encode(x[part], self.steps, corrections=self.corrections, last=last, progress=advance)
                 for part in self._parts(len(x))
             ]
         return SliceCodes(*(torch.cat([getattr(p, f) for p in parts]) for f in ("x_T", "z_sem", "z_mor")))
 
-    def decode(self, codes: SliceCodes, around: Surroundings | None = None) -> NDArray[np.float32]:
+    def noise(self, images: NDArray[np.float32]) -> Tensor:
+        """(N, 1, S, S) the noise in the states of slices at time `start`: their stochastic codes there."""
+        alpha, sigma = self.start_scales()
+        return (self.encode(images, self.start).x_T - alpha * self.tensor(images)) / sigma
+
+    def draw(
+        self,
+        expected: NDArray[np.float32],
+        noise: Tensor,
+        guides: tuple[Tensor, Tensor],
+        around: Surroundings,
+    ) -> NDArray[np.float32]:
+        """(B, S, S) slices from noise (B, 1, S, S) on their expectations, from time `start` on."""
+        alpha, sigma = self.start_scales()
+        state = alpha * self.tensor(expected) + sigma * self.temperature * noise
+        return self.decode(SliceCodes(state, *guides), around, self.start)
+
+    def start_scales(self) -> tuple[float, float]:
+        """alpha and sigma at time `start`."""
+        schedule = self.model.schedule
+        return float(schedule.alpha[self.start]), float(schedule.sigma[self.start])
+
+    def decode(
+        self, codes: SliceCodes, around: Surroundings | None = None, last: int | None = None
+    ) -> NDArray[np.float32]:
         """Codes (and surroundings, for a model that looks at them) to (B, S, S) slices in [-1, 1]."""
         with self._autocast(), self.stages("decode", self._batches(len(codes)) * self.steps) as advance:
             parts = [
                 self.model.decode(
-                    codes[part], self.steps, around=None if around is None else around[part], progress=advance
+                    codes[part],
+                    self.steps,
+                    around=None if around is None else around[part],
+                    last=last,
+                    progress=advance,
                 )
                 for part in self._parts(len(codes))
             ]

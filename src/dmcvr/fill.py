@@ -14,12 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from dmcvr.align import Paths, paths
-from dmcvr.distances import scores_of, signed_distances
+from dmcvr.distances import scores_of, shares, signed_distances
 from dmcvr.engine import Engine
-from dmcvr.interpolate import Plan, blend, interpolate_codes
+from dmcvr.interpolate import Plan, blend, interpolate_codes, interpolate_noise
 from dmcvr.methods import Acquired, Dense
 from dmcvr.model.autoencoder import SliceCodes, Surroundings
-from dmcvr.model.morphology import CLASSES
 
 
 @dataclass(frozen=True)
@@ -55,25 +54,25 @@ class Dmcvr:
         """The acquired slices (N, S, S) as the model renders them, and those at the plan's positions."""
         engine = self.engine
         stops, where = plan.with_acquired()  # each distinct position is drawn once
-        if not engine.model.preset.denoiser.surroundings:
+        if not engine.aligns:
             codes = interpolate_codes(engine.encode(images), stops, engine.mixing)
             return Drawing(engine.decode(codes), where)
         with engine.stages("align"):
             between = paths(images, stops)
             around = self._surroundings(images, between)
         with engine.stages("encode"):
-            z_sem, z_mor = engine.guides(around)
-        noise = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(0)).to(engine.device)
-        expected = drawn = engine.mean(SliceCodes(noise, z_sem, z_mor), around)
+            guides = engine.guides(around)
+        white = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(0)).to(engine.device)
+        expected = drawn = engine.mean(SliceCodes(white, *guides), around)
         if engine.output == "sharp":
-            x_T = interpolate_codes(engine.encode(images), stops, engine.mixing).x_T * engine.temperature
-            drawn = engine.decode(SliceCodes(x_T, z_sem, z_mor), around)
+            noise = interpolate_noise(engine.noise(images), stops, engine.mixing)
+            drawn = engine.draw(expected, noise, guides, around)
         return Drawing(drawn, where, expected, between, around)
 
     def label(self, acquired: Acquired, plan: Plan, drawing: Drawing) -> Dense:
         """A drawing with label scores; given labels are followed."""
         with self.engine.stages("segment"):
-            if self.engine.model.labeller is not None:
+            if self.engine.aligns and self.engine.model.labeller is not None:
                 scores = self._labelled(acquired, drawing)[drawing.where]
             else:
                 scores = self.engine.segment(drawing.images)[drawing.where]
@@ -93,8 +92,7 @@ class Dmcvr:
         assert drawing.around is not None
         assert drawing.expected is not None
         if acquired.labels_given:
-            shares = np.stack([acquired.labels == c for c in range(CLASSES)], axis=1).astype(np.float32)
-            below, above = drawing.between.warp(shares, order=1)
+            below, above = drawing.between.warp(shares(acquired.labels), order=1)
         else:
             around = drawing.around
             below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in (around.below, around.above))

@@ -100,23 +100,37 @@ class Mixing:
 def interpolate_codes(codes: SliceCodes, plan: Plan, mixing: Mixing | None = None) -> SliceCodes:
     """The codes at every position of the plan (He et al. 2023, Sect. 2.2)."""
     mixing = mixing or Mixing()
-    device = codes.x_T.device
-    lower, upper = (torch.from_numpy(index).to(device) for index in (plan.lower, plan.upper))
-    fraction = torch.from_numpy(plan.fraction).to(device, torch.float32)
+    lower, upper, fraction = _neighbours(plan, codes.x_T.device)
     guide = lerp if mixing.guides == "lerp" else slerp
-    x_T = (lerp if mixing.stochastic == "lerp" else slerp)(codes.x_T[lower], codes.x_T[upper], fraction)
-    if mixing.stochastic == "fresh":
-        drawn = torch.randn(x_T.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        inside = ((fraction > 1e-4) & (fraction < 1 - 1e-4)).view(-1, 1, 1, 1)
-        x_T = torch.where(inside, drawn, x_T)
     return SliceCodes(
-        x_T,
+        interpolate_noise(codes.x_T, plan, mixing),
         guide(codes.z_sem[lower], codes.z_sem[upper], fraction),
         guide(codes.z_mor[lower], codes.z_mor[upper], fraction),
     )
 
 
+def interpolate_noise(noise: Tensor, plan: Plan, mixing: Mixing) -> Tensor:
+    """The stochastic code alone: (N, ...) to (M, ...)."""
+    lower, upper, fraction = _neighbours(plan, noise.device)
+    mixed = (lerp if mixing.stochastic == "lerp" else slerp)(noise[lower], noise[upper], fraction)
+    if mixing.stochastic == "fresh":
+        drawn = torch.randn(mixed.shape, generator=torch.Generator().manual_seed(0)).to(noise.device)
+        inside = ((fraction > 1e-4) & (fraction < 1 - 1e-4)).view(-1, 1, 1, 1)
+        mixed = torch.where(inside, drawn, mixed)
+    return mixed
+
+
+def _neighbours(plan: Plan, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    lower, upper = (torch.from_numpy(index).to(device) for index in (plan.lower, plan.upper))
+    return lower, upper, torch.from_numpy(plan.fraction).to(device, torch.float32)
+
+
 def blend(values: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
     """Linear interpolation of (N, ...) along the stack: (M, ...)."""
-    f = plan.fraction.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
-    return (1 - f) * values[plan.lower] + f * values[plan.upper]
+    return mixed(values[plan.lower], values[plan.upper], plan)
+
+
+def mixed(below: NDArray[np.float32], above: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+    """Two arrays (M, ...) at the plan's fractions: their weighted mean."""
+    f = plan.fraction.reshape(-1, *[1] * (below.ndim - 1)).astype(np.float32)
+    return (1 - f) * below + f * above

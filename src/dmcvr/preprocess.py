@@ -109,8 +109,7 @@ def output_grid(stack: SliceStack, frame: Frame, spacing_mm: float) -> tuple[NDA
     pixel = np.array(stack.pixel_mm)
     axes = first[:3, :2] / pixel
     positions = stack.positions_mm
-    gaps = np.diff(positions)
-    start, stop = positions[0] - gaps[0] / 2, positions[-1] + gaps[-1] / 2
+    start, stop = stack.extent_mm
     count = max(1, int(np.ceil((stop - start) / spacing_mm - 1e-6)))
     bottom = (start + stop) / 2 - (count - 1) / 2 * spacing_mm
     centre = frame.affine_at(positions[0], stack.normal) @ [(frame.size - 1) / 2, (frame.size - 1) / 2, 0, 1]

@@ -67,9 +67,11 @@ class DenoiserConfig:
 class Preset:
     """One size of the whole model.
 
-    `size` is the slices' side in pixels, `steps` the DDIM steps each way. Training draws its times as
-    T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail is decided), and
-    conditions a share `between` of the slices on their neighbours' interpolated codes (0 as published).
+    `size` is the slices' side in pixels, `steps` the DDIM steps each way. A slice with surroundings is drawn from
+    time `start` on, with its noise scaled by `temperature`: above that time, its noisy state says nothing that its
+    neighbours do not. Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low
+    noise where detail is decided), and conditions a share `between` of the slices on their neighbours' interpolated
+    codes (0 as published).
     `labeller` labels drawn slices from their surroundings as well; without one, the segmenter labels them alone.
     """
 
@@ -80,6 +82,8 @@ class Preset:
     segmenter: SegmenterConfig
     encoder: EncoderConfig
     denoiser: DenoiserConfig
+    start: int = 999
+    temperature: float = 1.0
     train_steps: int = 1000
     beta: tuple[float, float] = (1e-4, 0.02)
     time_power: float = 1.0
@@ -112,7 +116,8 @@ ALIGNED = replace(
     COMPACT,
     name="aligned",
     about="compact, and the denoiser sees both neighbours warped along the deformation between them",
-    steps=8,
+    steps=5,
+    start=100,
     denoiser=replace(COMPACT.denoiser, surroundings=True),
     between=0.85,
     labeller=SegmenterConfig(images=10),

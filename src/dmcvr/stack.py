@@ -75,6 +75,13 @@ class SliceStack:
         return np.asarray((self.affines @ centre)[:, :3] @ self.normal)
 
     @property
+    def extent_mm(self) -> tuple[float, float]:
+        """Where the slabs that the slices stand for begin and end: half a gap beyond the outer centres."""
+        positions = self.positions_mm
+        gaps = np.diff(positions)
+        return float(positions[0] - gaps[0] / 2), float(positions[-1] + gaps[-1] / 2)
+
+    @property
     def spacing_mm(self) -> float:
         """Distance between neighbouring slices: the median over the stack."""
         return float(np.median(np.diff(self.positions_mm)))

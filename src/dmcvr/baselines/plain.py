@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from dmcvr.distances import scores_of, signed_distances
+from dmcvr.distances import scores_of, shares, signed_distances
 from dmcvr.interpolate import Plan, blend
 from dmcvr.methods import Acquired, Dense, Segment
 
@@ -34,7 +34,7 @@ class Linear:
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         images = blend(acquired.images, plan)
-        scores = blend(_shares(acquired.labels), plan) if acquired.labels_given else self.segment(images)
+        scores = blend(shares(acquired.labels), plan) if acquired.labels_given else self.segment(images)
         return Dense(images, scores, acquired.images)
 
 
@@ -46,7 +46,7 @@ class Cubic:
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         images = np.clip(self._spline(acquired.images, plan), -1, 1)
-        scores = self._spline(_shares(acquired.labels), plan) if acquired.labels_given else self.segment(images)
+        scores = self._spline(shares(acquired.labels), plan) if acquired.labels_given else self.segment(images)
         return Dense(images, scores, acquired.images)
 
     @staticmethod
@@ -64,8 +64,3 @@ class Shape:
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         distances = blend(signed_distances(acquired.labels), plan)
         return Dense(blend(acquired.images, plan), scores_of(distances), acquired.images)
-
-
-def _shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, H, W) labels to (N, 4, H, W) shares of 0 and 1."""
-    return np.stack([(labels == c) for c in range(4)], axis=1).astype(np.float32)

@@ -22,10 +22,16 @@ def _nothing() -> None:
 
 @torch.no_grad()
 def ddim_sample(
-    predict_noise: PredictNoise, x: Tensor, schedule: Schedule, steps: int, progress: Progress = _nothing
+    predict_noise: PredictNoise,
+    x: Tensor,
+    schedule: Schedule,
+    steps: int,
+    progress: Progress = _nothing,
+    *,
+    last: int | None = None,
 ) -> Tensor:
-    """From x_T to the image."""
-    times = schedule.grid(steps)
+    """From x_T, or the state at time `last`, to the image."""
+    times = schedule.grid(steps, last)
     for low, high in zip(reversed(times[:-1]), reversed(times[1:]), strict=True):
         x = _move(x, predict_noise(x, high), schedule, high, low)
         progress()
@@ -41,14 +47,15 @@ def ddim_invert(
     *,
     corrections: int = 3,
     progress: Progress = _nothing,
+    last: int | None = None,
 ) -> Tensor:
-    """From the image to its x_T: the exact inverse of `ddim_sample`, step by step.
+    """From the image to its x_T, or its state at time `last`: the exact inverse of `ddim_sample`, step by step.
 
     A sampling step is x_low = f(x_high, eps(x_high)); its inverse is the fixed point of
     x_high <- f^-1(x_low, eps(x_high)). The usual DDIM inversion takes eps(x_low) and stops there
     (`corrections=0`); each correction evaluates eps once more at the latest x_high (Pan et al. 2023, AIDI).
     """
-    times = schedule.grid(steps)
+    times = schedule.grid(steps, last)
     for low, high in zip(times[:-1], times[1:], strict=True):
         guess = x
         for _ in range(corrections + 1):

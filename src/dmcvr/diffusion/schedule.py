@@ -28,15 +28,15 @@ class Schedule:
     def length(self) -> int:
         return len(self.alpha)
 
-    def grid(self, steps: int) -> list[int]:
-        """`steps` + 1 increasing times from 0 to T - 1, quadratically spaced (Song et al. 2021, App. D.2).
+    def grid(self, steps: int, last: int | None = None) -> list[int]:
+        """`steps` + 1 increasing times from 0 to `last` (T - 1), quadratically spaced (Song et al. 2021, App. D.2).
 
         The image is the state at time 0 (sigma = 0.01): sampling and inversion walk the very same times.
-        Raises `ValueError` unless 1 <= steps < T.
+        Raises `ValueError` unless 1 <= steps <= last < T.
         """
-        if not 1 <= steps < self.length:
-            raise ValueError(f"Expected 1 to {self.length - 1} steps; got {steps}.")
-        last = self.length - 1
+        last = self.length - 1 if last is None else last
+        if not 1 <= steps <= last < self.length:
+            raise ValueError(f"Expected 1 to {last} steps, up to time {self.length - 1}; got {steps} to time {last}.")
         times = [round(last * (i / steps) ** 2) for i in range(steps + 1)]
         for i in range(1, steps + 1):  # many steps: the dense end would repeat itself
             times[i] = max(times[i], times[i - 1] + 1)

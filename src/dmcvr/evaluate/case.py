@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,12 @@ class Picture:
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
+    @classmethod
+    def of(cls, title: str, score: float, panels: dict[str, tuple[NDArray[Any], NDArray[np.uint8]]]) -> Picture:
+        """Images in [0, 1] with their labels, by name."""
+        grey = np.stack([np.clip(image * 255, 0, 255).astype(np.uint8) for image, _ in panels.values()])
+        return cls(title, score, tuple(panels), grey, np.stack([labels for _, labels in panels.values()]))
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -150,20 +157,20 @@ def image_scores(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[An
     }
 
 
-def feature_distances(
-    engine: Engine, images: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]
-) -> list[float]:
-    """Perceptual distance of each of B slices in [0, 1], after LPIPS (Zhang et al. 2018).
+def features(engine: Engine, images: NDArray[np.floating[Any]]) -> list[NDArray[np.float32]]:
+    """What `feature_distances` compares of slices (B, S, S) in [0, 1]: unit vectors (B, C, h, w) at each level."""
+    maps = engine.features(np.asarray(images * 2 - 1, dtype=np.float32))
+    return [part / (np.linalg.norm(part, axis=1, keepdims=True) + 1e-6) for part in maps]
+
+
+def feature_distances(found: list[NDArray[np.float32]], truth: list[NDArray[np.float32]]) -> list[float]:
+    """Perceptual distance of each of B slices by their `features`, after LPIPS (Zhang et al. 2018).
 
     The features are those of our segmentation network, which knows cardiac MRI and needs no download: at each
     level, channels are scaled to unit length, their squared difference is averaged over the slice, and levels are
     averaged. 0 for equal slices; every method is judged by the same network.
     """
-    pairs = zip(*(engine.features(np.asarray(part * 2 - 1, dtype=np.float32)) for part in (images, truth)), strict=True)
-    by_level = []
-    for a, b in pairs:
-        a, b = (part / (np.linalg.norm(part, axis=1, keepdims=True) + 1e-6) for part in (a, b))
-        by_level.append(((a - b) ** 2).sum(axis=1).mean(axis=(1, 2)))
+    by_level = [((a - b) ** 2).sum(axis=1).mean(axis=(1, 2)) for a, b in zip(found, truth, strict=True)]
     return [float(value) for value in np.mean(by_level, axis=0)]
 
 
@@ -175,16 +182,19 @@ def best_shift(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]
     """
     reach = int(MAX_SHIFT_MM / pixel_mm)
     inner = truth[reach:-reach, reach:-reach]
-    best, shift = np.inf, (0, 0)
-    for i in range(-reach, reach + 1):
-        for j in range(-reach, reach + 1):
-            if np.hypot(i, j) * pixel_mm > MAX_SHIFT_MM:
-                continue
-            rows, columns = (slice(reach - k, size - reach - k) for k, size in zip((i, j), truth.shape, strict=True))
-            error = float(np.square(image[rows, columns] - inner).mean())
-            if error < best:
-                best, shift = error, (i, j)
-    return shift
+
+    def error(move: tuple[int, int]) -> float:
+        rows, columns = (slice(reach - k, size - reach - k) for k, size in zip(move, truth.shape, strict=True))
+        return float(np.square(image[rows, columns] - inner).mean())
+
+    return min(moves((pixel_mm, pixel_mm)), key=error)
+
+
+def moves(pixel_mm: tuple[float, float]) -> list[tuple[int, int]]:
+    """The whole-pixel translations of at most `MAX_SHIFT_MM`."""
+    reach = [int(MAX_SHIFT_MM / size) for size in pixel_mm]
+    every = product(*(range(-r, r + 1) for r in reach))
+    return [(i, j) for i, j in every if np.hypot(i * pixel_mm[0], j * pixel_mm[1]) <= MAX_SHIFT_MM]
 
 
 def shifted(image: NDArray[Any], shift: tuple[int, int]) -> NDArray[Any]:

@@ -25,6 +25,8 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
     "guides": ("lerp", "slerp"),
     "output": ("sharp", "mean"),
     "temperature": None,
+    "start": None,
+    "way": ("aligned", "published"),
     "weights": None,
     "as": None,
 }
@@ -83,29 +85,32 @@ class Contenders:
 
     def _engine_of(self, options: dict[str, str]) -> Engine:
         base = self._engine
-        numbers = {key: options.get(key, str(getattr(base, key))) for key in ("steps", "batch")}
+        numbers = {key: options.get(key, str(getattr(base, key))) for key in ("steps", "batch", "start")}
         for key, value in numbers.items():
             if not value.isdecimal() or int(value) < 1:
                 raise InputError(f"Expected a whole number for {key}; got {value!r}.")
+        model, info = base.model, base.info
+        if "weights" in options:
+            model, info = load_autoencoder(Path(options["weights"]))
+        same = model is base.model
         try:
-            temperature = float(options.get("temperature", base.temperature))
+            temperature = float(options["temperature"]) if "temperature" in options else None
         except ValueError:
             raise InputError(f"Expected a number for temperature; got {options['temperature']!r}.") from None
         mixing = Mixing(
             options.get("x_T", base.mixing.stochastic),  # type: ignore[arg-type] # checked by _parse
             options.get("guides", base.mixing.guides),  # type: ignore[arg-type]
         )
-        model, info = base.model, base.info
-        if "weights" in options:
-            model, info = load_autoencoder(Path(options["weights"]))
         return Engine(
             model,
             device=base.device,
-            steps=int(numbers["steps"]) if "steps" in options or model is base.model else None,
+            steps=int(numbers["steps"]) if "steps" in options or same else None,
+            start=int(numbers["start"]) if "start" in options or same else None,
+            published=options.get("way", "aligned") == "published",
             batch=int(numbers["batch"]),
             mixing=mixing,
             output=options.get("output", base.output),  # type: ignore[arg-type]
-            temperature=temperature,
+            temperature=base.temperature if temperature is None and same else temperature,
             info=info,
         )
 

@@ -56,8 +56,7 @@ def dense_hearts(stack: SliceStack, bench: Bench) -> Iterator[tuple[str, Contend
     """Every phase filled by every contender, every `bench.spacing_mm` over the slabs that the slices stand for."""
     region = bench.prepare(stack)
     acquired_mm = stack.positions_mm
-    gaps = np.diff(acquired_mm)
-    start, stop = acquired_mm[0] - gaps[0] / 2, acquired_mm[-1] + gaps[-1] / 2
+    start, stop = stack.extent_mm
     count = round((stop - start) / bench.spacing_mm)
     positions = start + (np.arange(count) + 0.5) * (stop - start) / count
     plan = Plan.between(acquired_mm, positions)

@@ -12,11 +12,13 @@ in-plane translation of at most 5 mm (found on the images, whole pixels, the sam
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.engine import Engine
 from dmcvr.evaluate.case import (
     ALIGNED,
     Bench,
@@ -27,6 +29,7 @@ from dmcvr.evaluate.case import (
     Row,
     best_shift,
     feature_distances,
+    features,
     image_scores,
     label_scores,
     labels_of,
@@ -58,66 +61,61 @@ def held_out(case: Case, bench: Bench) -> Findings:
     task = "5 mm stacks" if stack.spacing_mm < FINE_MM else "10 mm stacks"
     for p, phase in enumerate(stack.phases):
         inputs = Inputs(bench, seen, region, p)
-        of_slice = [levels(case.manual[p])[n] for n in left]
+        level_of = levels(case.manual[p])
+        here = _Truth.of(truth[p], manual[p], bench.engine, frame.pixel_mm)
         drawn: dict[str, tuple[NDArray[Any], NDArray[np.uint8]]] = {}
         first: list[float] = []
         for contender in bench.contenders:
             dense = contender.method(inputs.of(contender), plan)
             images, found = (dense.images + 1) / 2, labels_of(dense)
             drawn[contender.name] = images, found
-            scored = _scores(images, found, truth[p], manual[p], bench, frame.pixel_mm)
+            scored = here.scores(images, found)
             first = first or [row["ssim"] for row in scored]
-            for index, level, scores in zip(left, of_slice, scored, strict=True):
-                keys = {"phase": phase, "task": task, "slice": index, "level": level, "method": contender.name}
-                findings.rows.append({**case.about, **keys, **scores})
+            for index, scores in zip(left, scored, strict=True):
+                keys = {"phase": phase, "task": task, "slice": index, "level": level_of[index]}
+                findings.rows.append({**case.about, **keys, "method": contender.name, **scores})
         for k, index in enumerate(left):
-            title = f"{case.name} {phase} slice {index + 1} of {count} ({of_slice[k]}, {task})"
-            panels = [(truth[p, k], manual[p, k]), *((images[k], found[k]) for images, found in drawn.values())]
-            findings.pictures.append(_picture(title, first[k], ("truth", *drawn), panels))
+            title = f"{case.name} {phase} slice {index + 1} of {count} ({level_of[index]}, {task})"
+            panels = {name: (images[k], found[k]) for name, (images, found) in drawn.items()}
+            findings.pictures.append(Picture.of(title, first[k], {"truth": (truth[p, k], manual[p, k])} | panels))
     return findings
 
 
-def _scores(
-    images: NDArray[np.floating[Any]],
-    found: NDArray[np.uint8],
-    truth: NDArray[np.floating[Any]],
-    manual: NDArray[np.uint8],
-    bench: Bench,
-    pixel_mm: float,
-) -> list[Row]:
-    """The scores of each of M slices, as drawn and after the best translation."""
-    moves = [best_shift(a, b, pixel_mm) for a, b in zip(images, truth, strict=True)]
-    moved = np.stack([shifted(a, move) for a, move in zip(images, moves, strict=True)])
-    moved_labels = np.stack([shifted(a, move) for a, move in zip(found, moves, strict=True)])
-    plain = _versus(images, found, truth, manual, bench, pixel_mm)
-    aligned = _versus(moved, moved_labels, truth, manual, bench, pixel_mm)
-    return [
-        {**a, **{ALIGNED + key: value for key, value in b.items()}, "shift_mm": float(np.hypot(*move) * pixel_mm)}
-        for a, b, move in zip(plain, aligned, moves, strict=True)
-    ]
+@dataclass(frozen=True)
+class _Truth:
+    """The M left-out slices of a phase: images in [0, 1], manual labels, and what the perceptual distance compares."""
 
+    images: NDArray[np.floating[Any]]
+    labels: NDArray[np.uint8]
+    features: list[NDArray[np.float32]]
+    engine: Engine
+    pixel_mm: float
 
-def _versus(
-    images: NDArray[np.floating[Any]],
-    found: NDArray[np.uint8],
-    truth: NDArray[np.floating[Any]],
-    manual: NDArray[np.uint8],
-    bench: Bench,
-    pixel_mm: float,
-) -> list[Row]:
-    distances = feature_distances(bench.engine, images, truth)
-    return [
-        {
-            **image_scores(images[k], truth[k]),
-            "feature_distance": distances[k],
-            **label_scores(found[k], manual[k], (pixel_mm, pixel_mm)),
-        }
-        for k in range(len(images))
-    ]
+    @classmethod
+    def of(
+        cls, images: NDArray[np.floating[Any]], labels: NDArray[np.uint8], engine: Engine, pixel_mm: float
+    ) -> _Truth:
+        return cls(images, labels, features(engine, images), engine, pixel_mm)
 
+    def scores(self, images: NDArray[np.floating[Any]], found: NDArray[np.uint8]) -> list[Row]:
+        """The scores of each slice, as drawn and after the best translation."""
+        shifts = [best_shift(a, b, self.pixel_mm) for a, b in zip(images, self.images, strict=True)]
+        moved, moved_labels = (
+            np.stack([shifted(a, shift) for a, shift in zip(part, shifts, strict=True)]) for part in (images, found)
+        )
+        plain, aligned = self._versus(images, found), self._versus(moved, moved_labels)
+        return [
+            {**a, **{ALIGNED + key: value for key, value in b.items()}, "shift_mm": float(np.hypot(*s) * self.pixel_mm)}
+            for a, b, s in zip(plain, aligned, shifts, strict=True)
+        ]
 
-def _picture(
-    title: str, score: float, names: tuple[str, ...], panels: list[tuple[NDArray[Any], NDArray[np.uint8]]]
-) -> Picture:
-    grey = np.stack([np.clip(image * 255, 0, 255).astype(np.uint8) for image, _ in panels])
-    return Picture(title, score, names, grey, np.stack([labels for _, labels in panels]))
+    def _versus(self, images: NDArray[np.floating[Any]], found: NDArray[np.uint8]) -> list[Row]:
+        distances = feature_distances(features(self.engine, images), self.features)
+        return [
+            {
+                **image_scores(image, self.images[k]),
+                "feature_distance": distances[k],
+                **label_scores(found[k], self.labels[k], (self.pixel_mm, self.pixel_mm)),
+            }
+            for k, image in enumerate(images)
+        ]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.evaluate.case import ALIGNED, MAX_SHIFT_MM, Bench, Case, Findings, Picture, Row, label_scores, shifted
+from dmcvr.evaluate.case import ALIGNED, Bench, Case, Findings, Picture, Row, label_scores, moves, shifted
 from dmcvr.evaluate.dense import DenseHeart, dense_hearts
 from dmcvr.io.mnms2 import View
 from dmcvr.metrics import correlation
@@ -89,15 +89,9 @@ def _picture(name: str, view: View, drawn: list[tuple[str, float, Cut]]) -> Pict
     """The view as acquired and every method's cut; the first method's score decides how bad it is."""
     low, high = np.percentile(view.image, (0.5, 99.5))
     truth = np.clip((view.image - low) / max(float(high - low), 1e-6), 0, 1)
-    images = [truth, *(cut.image for _, _, cut in drawn)]
-    labels = [np.zeros(truth.shape, np.uint8) if view.labels is None else view.labels, *(c.labels for _, _, c in drawn)]
-    return Picture(
-        f"{name} {view.phase}, {view.name}",
-        drawn[0][1],
-        ("truth", *(method for method, _, _ in drawn)),
-        np.stack([np.clip(image * 255, 0, 255).astype(np.uint8) for image in images]),
-        np.stack(labels),
-    )
+    manual = np.zeros(truth.shape, np.uint8) if view.labels is None else view.labels
+    panels = {"truth": (truth, manual)} | {method: (cut.image, cut.labels) for method, _, cut in drawn}
+    return Picture.of(f"{name} {view.phase}, {view.name}", drawn[0][1], panels)
 
 
 def _scores(cut: Cut, view: View) -> Row:
@@ -124,17 +118,11 @@ def _judged(scores: Row, truth: NDArray[np.uint8], pixel_mm: tuple[float, float]
 def _best_move(
     image: NDArray[Any], covered: NDArray[np.bool_], truth: NDArray[np.float32], pixel_mm: tuple[float, float]
 ) -> tuple[int, int]:
-    """The whole-pixel translation, at most `MAX_SHIFT_MM`, of the highest correlation."""
-    reach = [int(MAX_SHIFT_MM / size) for size in pixel_mm]
-    moves = [
-        (i, j)
-        for i in range(-reach[0], reach[0] + 1)
-        for j in range(-reach[1], reach[1] + 1)
-        if np.hypot(i * pixel_mm[0], j * pixel_mm[1]) <= MAX_SHIFT_MM
-    ]
-    there = [shifted(covered, move) for move in moves]
-    return moves[
-        int(np.nanargmax([correlation(shifted(image, m)[t], truth[t]) for m, t in zip(moves, there, strict=True)]))
+    """The whole-pixel translation, of at most 5 mm, of the highest correlation."""
+    every = moves(pixel_mm)
+    there = [shifted(covered, move) for move in every]
+    return every[
+        int(np.nanargmax([correlation(shifted(image, m)[t], truth[t]) for m, t in zip(every, there, strict=True)]))
     ]
 
 

@@ -165,8 +165,16 @@ class Autoencoder(nn.Module):
         return self.encoder(x).float(), self.segmenter.morphology(x).float()
 
     @torch.no_grad()
-    def encode(self, x: Tensor, steps: int, *, corrections: int = 3, progress: Progress = lambda: None) -> SliceCodes:
-        """Slices (B, 1, H, W) in [-1, 1] to their three codes."""
+    def encode(
+        self,
+        x: Tensor,
+        steps: int,
+        *,
+        corrections: int = 3,
+        last: int | None = None,
+        progress: Progress = lambda: None,
+    ) -> SliceCodes:
+        """Slices (B, 1, H, W) in [-1, 1] to their three codes; with `last`, x_T is the state at that time."""
         z_sem, z_mor = self.guides(x)
         x_T = ddim_invert(
             self.noise_predictor(z_sem, z_mor),
@@ -174,6 +182,7 @@ class Autoencoder(nn.Module):
             self.schedule,
             steps,
             corrections=corrections,
+            last=last,
             progress=progress,
         )
         return SliceCodes(x_T, z_sem, z_mor)
@@ -185,11 +194,12 @@ class Autoencoder(nn.Module):
         steps: int,
         *,
         around: Surroundings | None = None,
+        last: int | None = None,
         progress: Progress = lambda: None,
     ) -> Tensor:
         """Codes to slices (B, 1, H, W), by conditional DDIM."""
         predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor, around)
-        return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress)
+        return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress, last=last)
 
     @torch.no_grad()
     def mean(self, codes: SliceCodes, around: Surroundings) -> Tensor:

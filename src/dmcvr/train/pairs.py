@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from dmcvr.align import paths
+from dmcvr.distances import shares
 from dmcvr.errors import InputError
 from dmcvr.interpolate import Plan
 from dmcvr.train.data import CANVAS, TrainingSet
@@ -147,6 +148,5 @@ def _warped(task: _Task) -> tuple[NDArray[np.uint8], ...]:
     """Of every target: the images below and above, and their labels."""
     images, labels, _, _ = task
     between = paths(np.clip(images, -1, 1), _plan(task))
-    shares = np.stack([labels == c for c in range(4)], axis=1).astype(np.float32)
-    warped_labels = (part.argmax(axis=1).astype(np.uint8) for part in between.warp(shares, order=1))
+    warped_labels = (part.argmax(axis=1).astype(np.uint8) for part in between.warp(shares(labels), order=1))
     return *(to_bytes(part) for part in between.warp(images)), *warped_labels

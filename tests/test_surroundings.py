@@ -73,6 +73,23 @@ def test_pairs_there_and_back(pairs: PairSet, tmp_path: Path) -> None:
     np.testing.assert_allclose(from_bytes(to_bytes(grey)), grey, atol=0.01)
 
 
+def test_a_sample_is_turned_as_a_whole(pairs: PairSet) -> None:
+    drawn = pairs.sample(400, torch.Generator().manual_seed(0))
+    assert 0.05 < 1 - drawn.inside.mean() < 0.16  # a tenth is at a neighbour, though three of seven pairs are
+    for n in range(20):
+        for fraction, below, above in (
+            (drawn.fraction[n], drawn.below[n], drawn.labels_above[n]),
+            (1 - drawn.fraction[n], drawn.above[n], drawn.labels_below[n]),
+        ):
+            same = (pairs.target == drawn.target[n]) & np.isclose(pairs.fraction, fraction)
+            if any(
+                (pairs.below[k] == below).all() and (pairs.labels_above[k] == above).all() for k in np.flatnonzero(same)
+            ):
+                break
+        else:
+            pytest.fail("a sample that is none of the pairs")
+
+
 def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
     torch.manual_seed(0)
     model = Autoencoder(SURROUNDED)

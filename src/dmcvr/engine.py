@@ -102,10 +102,11 @@ class Engine:
         device: str = "auto",
         steps: int | None = None,
         mixing: Mixing | None = None,
+        output: Output = "sharp",
     ) -> Engine:
         """A bundled model by name, or one from a weights file; raises `InputError` for what cannot be used."""
         model, info = load_autoencoder(weights)
-        return cls(model, device=choose_device(device), steps=steps, mixing=mixing, info=info)
+        return cls(model, device=choose_device(device), steps=steps, mixing=mixing, output=output, info=info)
 
     def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""

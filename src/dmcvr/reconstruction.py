@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from dmcvr.baselines import BASELINES
-from dmcvr.engine import Engine
+from dmcvr.engine import Engine, Output
 from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
@@ -69,6 +69,7 @@ def reconstruct(
     *,
     phase: str = "all",
     method: str = "dmcvr",
+    image: Output = "sharp",
     spacing_mm: float | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -84,14 +85,15 @@ def reconstruct(
     ==========  ==========================================================================================
     source      a `SliceStack`, a NIfTI file, or an ACDC patient's folder
     phase       "ED", "ES", a phase's number, or "all"
-    method      "dmcvr", or a plain interpolation: "linear", "shape", "nearest"
+    method      "dmcvr", or a plain interpolation: "registration", "shape", "linear", "cubic", "nearest"
+    image       "sharp": one slice that fits, or "mean": the expected one (method "dmcvr")
     spacing_mm  voxel size; default: the in-plane pixel size
     steps       DDIM steps each way; default: the preset's
     device      "auto", "cpu" or "cuda"
     seed        of torch's generator; the present methods draw no random numbers
     labels_in   NIfTI labels of the acquired slices, numbered as `label_map` says ("acdc", "mnms", "ukbb")
     weights     a bundled name or a weights file
-    engine      a loaded model, to use again for many exams; `weights`, `steps` and `device` are then its own
+    engine      a loaded model, to use again for many exams; `weights`, `image`, `steps` and `device` are then its own
     stages      collects timings and shows progress
     ==========  ==========================================================================================
 
@@ -104,7 +106,7 @@ def reconstruct(
     with stages("load"):
         stack = _load(source, phase, labels_in, label_map)
         spacing_mm = _spacing(spacing_mm, stack)
-        engine = engine or Engine.load(weights, device=device, steps=steps)
+        engine = engine or Engine.load(weights, device=device, steps=steps, output=image)
         engine.stages = stages
 
     with stages("locate"):
@@ -128,7 +130,7 @@ def reconstruct(
         slice_labels.append(acquired.labels)
         residuals.append(agreement(acquired.images, dense.round_trip))
 
-    image = Volume(np.moveaxis(np.stack(volumes), 1, 3), affine)
+    grey = Volume(np.moveaxis(np.stack(volumes), 1, 3), affine)
     labels = Volume(np.moveaxis(np.stack(label_volumes), 1, 3), affine)
     at_slices = np.stack(slice_labels)
     pixel = (frame.pixel_mm, frame.pixel_mm)
@@ -140,6 +142,7 @@ def reconstruct(
     )
     run = {
         "method": method,
+        "image": engine.output if method == "dmcvr" else None,
         "seed": seed,
         "labels": "given" if stack.labels is not None else "segmented",
         "output": {"shape": list(shape), "spacing_mm": spacing_mm, "affine_ras_mm": affine.tolist()},
@@ -148,7 +151,7 @@ def reconstruct(
         **exam_record(stack, located),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
     }
-    return Reconstruction(image, labels, stack, numbers, run)
+    return Reconstruction(grey, labels, stack, numbers, run)
 
 
 def _load(source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str) -> SliceStack:

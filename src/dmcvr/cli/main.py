@@ -70,6 +70,8 @@ class Reconstruct:
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
     method: Literal["dmcvr", "linear", "shape", "registration", "cubic", "nearest"] = "dmcvr"
     """How the gaps are filled: ours, or a plain interpolation."""
+    image: Literal["sharp", "mean"] = "sharp"
+    """Between the slices: one sharp slice that fits, or the expected one, which is smoother and nearer to the truth."""
     spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
     steps: int | None = None
     """DDIM steps each way; default: the preset's."""
@@ -91,6 +93,7 @@ class Reconstruct:
                 self.input,
                 phase=self.phase,
                 method=self.method,
+                image=self.image,
                 spacing_mm=self.spacing,
                 steps=self.steps,
                 device=self.device,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +9,7 @@ from dmcvr.interpolate import lerp
 from dmcvr.model.autoencoder import Autoencoder, Surroundings
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
-from dmcvr.train.pairs import PairSet, from_bytes, kept
+from dmcvr.train.pairs import PairSet, kept
 
 #: Gentler than the segmenter's: what is added here, the decoder learns to draw.
 AUGMENTATION = Augmentation(rotation_deg=20, scale=0.1, shift_mm=6, contrast=0.1, gamma=0.15, noise=0, bias=0.1)
@@ -18,9 +17,6 @@ AUGMENTATION = Augmentation(rotation_deg=20, scale=0.1, shift_mm=6, contrast=0.1
 #: Of the slices drawn from their neighbours: the share at t = T, and where the other times end (a share of T).
 AT_END = 0.5
 NEAR = 0.3
-
-#: Share of the pairs whose target is one of the two neighbours.
-AT_SLICES = 0.1
 
 
 def autoencoder_objective(data: TrainingSet, *, batch: int, device: str) -> Objective:
@@ -68,19 +64,13 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
     Errors are those of the network's correction (`Autoencoder.correction_scale`), so that every time counts alike.
     """
     images, labels = torch.from_numpy(kept(data.images)), torch.from_numpy(kept(data.labels))
-    inside = torch.from_numpy(pairs.inside).float()
-    weights = inside / inside.sum() * (1 - AT_SLICES) + (1 - inside) / (1 - inside).sum().clamp(min=1) * AT_SLICES
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Autoencoder)
         preset, schedule = model.preset, model.schedule
-        chosen = torch.multinomial(weights, batch, replacement=True, generator=generator).numpy()
-        target, fraction, gap = (torch.from_numpy(p[chosen]) for p in (pairs.target, pairs.fraction, pairs.gap_mm))
-        neighbours = torch.from_numpy(from_bytes(np.stack([pairs.below[chosen], pairs.above[chosen]], axis=1)))
-        turned = torch.rand(batch, generator=generator) < 0.5  # a stack has no first end
-        neighbours = torch.where(turned.view(-1, 1, 1, 1), neighbours.flip(1), neighbours)
-        fraction = torch.where(turned, 1 - fraction, fraction)
-        canvases = torch.cat([images[target][:, None].float(), neighbours], dim=1)
+        drawn = pairs.sample(batch, generator)
+        target, fraction, gap = (torch.from_numpy(part) for part in (drawn.target, drawn.fraction, drawn.gap_mm))
+        canvases = torch.cat([images[target][:, None].float(), torch.from_numpy(drawn.neighbours())], dim=1)
         views, _ = random_view(canvases, labels[target], generator, AUGMENTATION, preset.size)
         known = torch.rand(batch, generator=generator) < preset.between
         at_end = known & (torch.rand(batch, generator=generator) < AT_END)

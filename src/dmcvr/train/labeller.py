@@ -12,7 +12,7 @@ from dmcvr.model.morphology import CLASSES
 from dmcvr.train.autoencoder import AUGMENTATION, mixed_codes
 from dmcvr.train.data import TrainingSet, random_view
 from dmcvr.train.loop import Objective
-from dmcvr.train.pairs import PairSet, from_bytes, kept
+from dmcvr.train.pairs import PairSet, kept
 from dmcvr.train.segmenter import segmentation_loss
 
 #: Share of the slices whose neighbours' labels are the manual ones; the others' are the segmenter's.
@@ -31,13 +31,13 @@ def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device:
         assert isinstance(model, Autoencoder)
         model.segmenter.eval()
         size = model.preset.size
-        chosen = torch.randint(len(pairs), (batch,), generator=generator).numpy()
-        canvases = torch.from_numpy(from_bytes(np.stack([pairs.below[chosen], pairs.above[chosen]], axis=1)))
-        maps = np.stack([labels[pairs.target[chosen]], pairs.labels_below[chosen], pairs.labels_above[chosen]], axis=1)
+        sample = pairs.sample(batch, generator)
+        canvases = torch.from_numpy(sample.neighbours())
+        maps = np.stack([labels[sample.target], sample.labels_below, sample.labels_above], axis=1)
         views, masks = random_view(canvases, torch.from_numpy(maps), generator, AUGMENTATION, size)
         given = torch.rand(batch, generator=generator) < GIVEN
         noise = torch.randn(batch, 1, size, size, generator=generator)
-        fraction, gap = (torch.from_numpy(part[chosen]).to(device) for part in (pairs.fraction, pairs.gap_mm))
+        fraction, gap = (torch.from_numpy(part).to(device) for part in (sample.fraction, sample.gap_mm))
         views, masks, noise, given = (tensor.to(device) for tensor in (views, masks, noise, given))
         around = Surroundings(views[:, :1], views[:, 1:], fraction, gap, torch.ones_like(fraction))
         with torch.no_grad():

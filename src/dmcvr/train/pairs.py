@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -23,6 +24,9 @@ MAX_APART = 3
 
 #: Wider gaps than this nobody has to fill.
 MAX_GAP_MM = 25.0
+
+#: Share of a sample whose target is one of the two neighbours.
+AT_SLICES = 0.1
 
 #: The middle of the canvas that is kept: room for a turned and shifted view.
 KEPT_PX = 176
@@ -87,6 +91,31 @@ class PairSet:
             np.concatenate([_plan(task).fraction for task in tasks]).astype(np.float32),
             np.concatenate([_plan(task).gap_mm for task in tasks]).astype(np.float32),
         )
+
+    def sample(self, count: int, generator: torch.Generator) -> PairSet:
+        """Random ones, a share `AT_SLICES` of them at a neighbour; half are turned over: a stack has no first end."""
+        inside = torch.from_numpy(self.inside).float()
+        at_slices = (1 - inside) / (1 - inside).sum().clamp(min=1) * AT_SLICES
+        chance = inside / inside.sum().clamp(min=1) * (1 - AT_SLICES) + at_slices
+        n = torch.multinomial(chance, count, replacement=True, generator=generator).numpy()
+        turned = (torch.rand(count, generator=generator) < 0.5).numpy()
+
+        def either(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+            return np.where(turned.reshape(-1, *[1] * (a.ndim - 1)), b[n], a[n])
+
+        return PairSet(
+            target=self.target[n],
+            below=either(self.below, self.above),
+            above=either(self.above, self.below),
+            labels_below=either(self.labels_below, self.labels_above),
+            labels_above=either(self.labels_above, self.labels_below),
+            fraction=either(self.fraction, 1 - self.fraction),
+            gap_mm=self.gap_mm[n],
+        )
+
+    def neighbours(self) -> NDArray[np.float32]:
+        """(R, 2, S, S) the lower and the upper neighbours."""
+        return from_bytes(np.stack([self.below, self.above], axis=1))
 
     def save(self, path: Path) -> None:
         partial = path.with_name(f".{path.name}.partial.npz")

@@ -22,7 +22,7 @@ from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, patient_groups, random_view
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import LoopConfig, Trainer
-from dmcvr.train.pairs import PairSet, from_bytes, kept
+from dmcvr.train.pairs import PairSet, kept
 from dmcvr.train.pictures import save_tiles
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
@@ -217,9 +217,8 @@ def _autoencoder_monitor(held_out: TrainingSet) -> Callable[[Trainer], None]:
 def _mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Callable[[Trainer], None]:
     """By how much the expected slice is nearer to the truth than the plain mean of the warped neighbours, in dB."""
     chosen = np.flatnonzero(pairs.inside)
-    stored = np.stack([pairs.below[chosen], pairs.above[chosen]], axis=1)
     truth = kept(held_out.images)[pairs.target[chosen]].astype(np.float32)
-    canvases = torch.from_numpy(np.concatenate([truth[:, None], from_bytes(stored)], axis=1))
+    canvases = torch.from_numpy(np.concatenate([truth[:, None], pairs.neighbours()[chosen]], axis=1))
     fraction, gap_mm = torch.from_numpy(pairs.fraction[chosen]), torch.from_numpy(pairs.gap_mm[chosen])
 
     def monitor(trainer: Trainer) -> None:

@@ -75,7 +75,9 @@ def test_pairs_there_and_back(pairs: PairSet, tmp_path: Path) -> None:
 
 def test_a_sample_is_turned_as_a_whole(pairs: PairSet) -> None:
     drawn = pairs.sample(400, torch.Generator().manual_seed(0))
-    assert 0.05 < 1 - drawn.inside.mean() < 0.16  # a tenth is at a neighbour, though three of seven pairs are
+    assert (
+        0.12 < 1 - drawn.inside.mean() < 0.22
+    )  # 1 : 5 at a neighbour, though three of seven pairs are (none is narrow)
     for n in range(20):
         for fraction, below, above in (
             (drawn.fraction[n], drawn.below[n], drawn.labels_above[n]),

@@ -25,8 +25,11 @@ MAX_APART = 3
 #: Wider gaps than this nobody has to fill.
 MAX_GAP_MM = 25.0
 
-#: Share of a sample whose target is one of the two neighbours.
-AT_SLICES = 0.1
+#: Gaps that a clinical stack has are narrower than this.
+NARROW_MM = 12.0
+
+#: Of a sample: targets at one of the two neighbours, between them in narrow gaps, and in wide ones (far more pairs).
+SHARES = (0.1, 0.4, 0.5)
 
 #: The middle of the canvas that is kept: room for a turned and shifted view.
 KEPT_PX = 176
@@ -93,10 +96,11 @@ class PairSet:
         )
 
     def sample(self, count: int, generator: torch.Generator) -> PairSet:
-        """Random ones, a share `AT_SLICES` of them at a neighbour; half are turned over: a stack has no first end."""
-        inside = torch.from_numpy(self.inside).float()
-        at_slices = (1 - inside) / (1 - inside).sum().clamp(min=1) * AT_SLICES
-        chance = inside / inside.sum().clamp(min=1) * (1 - AT_SLICES) + at_slices
+        """Random ones by `SHARES` of their kinds; half are turned over: a stack has no first end."""
+        kinds = (~self.inside, self.inside & (self.gap_mm < NARROW_MM), self.inside & (self.gap_mm >= NARROW_MM))
+        chance = torch.zeros(len(self))
+        for kind, share in zip(kinds, SHARES, strict=True):
+            chance += torch.from_numpy(kind).float() * share / max(1, kind.sum())
         n = torch.multinomial(chance, count, replacement=True, generator=generator).numpy()
         turned = (torch.rand(count, generator=generator) < 0.5).numpy()
 

@@ -18,7 +18,7 @@ from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
-from dmcvr.io.read import read_exam, with_labels
+from dmcvr.io.read import LayoutName, read_exam, with_labels
 from dmcvr.io.write import write_reconstruction
 from dmcvr.locate import Region, prepare
 from dmcvr.measures import dense_volumes, measures, slice_summation
@@ -75,6 +75,7 @@ def reconstruct(
     seed: int = 0,
     labels_in: str | Path | None = None,
     label_map: str = "dmcvr",
+    layout: LayoutName = "auto",
     weights: str | Path = DEFAULT,
     engine: Engine | None = None,
     stages: Stages | None = None,
@@ -82,7 +83,7 @@ def reconstruct(
     """Reconstruct a short-axis exam on a dense isotropic grid.
 
     ==========  ==========================================================================================
-    source      a `SliceStack`, a NIfTI file, or an ACDC patient's folder
+    source      a `SliceStack`, a NIfTI file, a folder of DICOM, or a patient's folder of a known dataset
     phase       "ED", "ES", a phase's number, or "all"
     method      "dmcvr", or a plain interpolation: "linear", "shape", "nearest"
     spacing_mm  voxel size; default: the in-plane pixel size
@@ -90,6 +91,7 @@ def reconstruct(
     device      "auto", "cpu" or "cuda"
     seed        of torch's generator; the present methods draw no random numbers
     labels_in   NIfTI labels of the acquired slices, numbered as `label_map` says ("acdc", "mnms", "ukbb")
+    layout      how `source` lies on disk: "auto", or one of `dmcvr.io.read.LAYOUTS`
     weights     a bundled name or a weights file
     engine      a loaded model, to use again for many exams; `weights`, `steps` and `device` are then its own
     stages      collects timings and shows progress
@@ -102,7 +104,7 @@ def reconstruct(
     if method not in METHODS:
         raise InputError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
     with stages("load"):
-        stack = _load(source, phase, labels_in, label_map)
+        stack = _load(source, phase, labels_in, label_map, layout)
         spacing_mm = _spacing(spacing_mm, stack)
         engine = engine or Engine.load(weights, device=device, steps=steps)
         engine.stages = stages
@@ -151,8 +153,10 @@ def reconstruct(
     return Reconstruction(image, labels, stack, numbers, run)
 
 
-def _load(source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str) -> SliceStack:
-    stack = source if isinstance(source, SliceStack) else read_exam(Path(source))
+def _load(
+    source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str, layout: LayoutName
+) -> SliceStack:
+    stack = source if isinstance(source, SliceStack) else read_exam(source, layout=layout)
     if phase != "all":
         stack = stack.select_phases([stack.phase_index(phase)])
     return with_labels(stack, Path(labels_in), label_map) if labels_in is not None else stack

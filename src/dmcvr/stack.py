@@ -133,6 +133,14 @@ def stack_normal(affines: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(normal * np.sign(normal[np.argmax(np.abs(normal))]))
 
 
+def same_grid(a: SliceStack, b: SliceStack, *, within_mm: float = 0.1) -> bool:
+    """Whether both have the same pixels at the same places; their phases, and thickness, may differ."""
+    corners = slice(0, 3), [0, 1, 3]  # the third axis of a slice is a direction alone, of any length
+    return a.images.shape[1:] == b.images.shape[1:] and bool(
+        np.allclose(a.affines[:, *corners], b.affines[:, *corners], rtol=0, atol=within_mm)
+    )
+
+
 def _check_arrays(
     images: NDArray[np.float32],
     affines: NDArray[np.float64],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from dmcvr.errors import InputError
 from dmcvr.source import Source
 from dmcvr.stack import SliceStack
 
@@ -21,7 +22,9 @@ class Exam:
     load_labels: Callable[[], SliceStack] | None = None
 
     def read(self, *, labels: bool = False) -> SliceStack:
-        """The stack, with what was understood as its `source` and `warnings`."""
+        """The stack, with what was understood as its `source` and `warnings`; raises `InputError`."""
+        if labels and self.load_labels is None:
+            raise InputError(f"There are no labels beside this exam that the layout {self.source.layout} can read.")
         stack = self.load_labels() if labels and self.load_labels else self.load()
         notes = tuple(note for note in self.source.notes if note not in stack.warnings)
         return replace(stack, warnings=notes + stack.warnings, source=self.source)

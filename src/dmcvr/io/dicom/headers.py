@@ -30,14 +30,15 @@ MAX_FRAMES = 20_000
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 #: What is read of a header. Names are not: nothing can leak that was never loaded.
-_TAGS = """
-    SOPClassUID SOPInstanceUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription ProtocolName
-    StudyInstanceUID PatientID PatientSex PatientSize PatientWeight FrameOfReferenceUID Rows Columns NumberOfFrames
-    SamplesPerPixel PhotometricInterpretation BitsAllocated BitsStored PixelSpacing ImagePositionPatient
-    ImageOrientationPatient SliceThickness TriggerTime FrameTime NominalInterval TemporalPositionIdentifier
-    AcquisitionTime InstanceNumber RescaleSlope RescaleIntercept SharedFunctionalGroupsSequence
-    PerFrameFunctionalGroupsSequence
-""".split()
+_TAGS = [
+    "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber",
+    "SeriesDescription", "ProtocolName", "StudyInstanceUID", "PatientID", "PatientSex", "PatientSize",
+    "PatientWeight", "FrameOfReferenceUID", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
+    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelSpacing", "ImagePositionPatient",
+    "ImageOrientationPatient", "SliceThickness", "TriggerTime", "FrameTime", "NominalInterval",
+    "TemporalPositionIdentifier", "AcquisitionTime", "InstanceNumber", "RescaleSlope", "RescaleIntercept",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +151,9 @@ def _frames(path: Path) -> list[Frame]:
         raise _Ignored("colour pictures")
     count = int(header.get("NumberOfFrames") or 1)
     rows, columns = int(header.Rows), int(header.Columns)
-    check_size((count, rows, columns), "A DICOM file", bytes_a_voxel=max(int(header.get("BitsAllocated") or 16), 8) // 8)
+    check_size(
+        (count, rows, columns), "A DICOM file", bytes_a_voxel=max(int(header.get("BitsAllocated") or 16), 8) // 8
+    )
     if count > MAX_FRAMES:
         raise InputError(f"A DICOM file claims {count} frames, more than any cine has: its header is damaged.")
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])
@@ -172,7 +175,7 @@ class _Look:
 
     def __call__(self, keyword: str, group: str | None = None) -> Any:
         for item in self._groups if group else ():
-            inner = item.get(group)
+            inner = item.get(str(group))
             if inner and keyword in inner[0]:
                 return inner[0].get(keyword)
         return self._header.get(keyword)

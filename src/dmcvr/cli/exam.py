@@ -1,4 +1,4 @@
-"""`dmcvr inspect`: what a path holds and what of it would be taken."""
+"""`dmcvr inspect` and `dmcvr export`: what an exam's files hold, and a result in the clinic's format."""
 
 from __future__ import annotations
 
@@ -39,6 +39,34 @@ class Inspect:
             print_source(source)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A result folder as DICOM: a derived image series, or SEG. De-identified unless told otherwise."""
+
+    result: Positional[Path]
+    output: Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier export")]
+    to: Literal["dicom", "dicom-seg"] = "dicom"
+    """The image, or the labels."""
+    source: Path | None = None
+    """Folder of the DICOM that the exam was read from, to refer to."""
+    phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
+    keep_identity: bool = False
+    """Write the source's patient and study, for the clinic's archive."""
+
+    def run(self) -> None:
+        from dmcvr.io.dicom.export import export
+
+        export(
+            self.result,
+            self.output,
+            to=self.to,
+            source=self.source,
+            phase=self.phase,
+            keep_identity=self.keep_identity,
+        )
+        print(f"Written to {self.output} (research software, not a medical device)")
+
+
 def print_source(source: Source) -> None:
     """A table of the pieces, then why some are left, what was passed over, and what was assumed."""
     from rich.box import SIMPLE_HEAD
@@ -46,11 +74,11 @@ def print_source(source: Source) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Layout {source.layout}", box=SIMPLE_HEAD)
+    table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD)
     table.add_column("taken")
     table.add_column("found", overflow="fold")
-    table.add_column("kind", overflow="fold")
-    for number in ("slices", "phases", "pixel mm", "apart mm", "thick mm"):
+    table.add_column("kind", no_wrap=True)
+    for number in ("slices", "phases", "pixel", "apart", "thick"):
         table.add_column(number, justify="right")
     pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
     for piece in pieces:

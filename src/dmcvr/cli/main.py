@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg, subcommand
 
-from dmcvr.cli.exam import Inspect, Layout
+from dmcvr.cli.exam import Export, Inspect, Layout
 from dmcvr.errors import InputError
 from dmcvr.train.config import TrainConfig
 
@@ -282,6 +282,7 @@ Command = (
     Annotated[Demo, subcommand("demo", prefix_name=False)]
     | Annotated[Reconstruct, subcommand("reconstruct", prefix_name=False)]
     | Annotated[Inspect, subcommand("inspect", prefix_name=False)]
+    | Annotated[Export, subcommand("export", prefix_name=False)]
     | Annotated[PhantomCommand, subcommand("phantom", prefix_name=False)]
     | Annotated[
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]

@@ -126,8 +126,8 @@ def _find_sunnybrook(path: Path) -> Exam:
 #: In the order in which `auto` tries them: the more particular first.
 LAYOUTS: dict[str, Layout] = {
     "acdc": Layout(is_acdc_exam, find_acdc),
-    "mnms2": Layout(is_mnms2_patient, find_mnms2),
     "ukbb": Layout(is_ukbb_subject, find_ukbb),
+    "mnms2": Layout(is_mnms2_patient, find_mnms2),
     "mnms": Layout(lambda path: cine_of(path) is not None, find_mnms),
     "nnunet": Layout(is_nnunet, find_nnunet),
     "sunnybrook": Layout(_is_sunnybrook, _find_sunnybrook),

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from pydicom.dataset import Dataset
+
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.image import NOTICE, write_image
 from dmcvr.io.dicom.planes import identity_of, read_result, read_source, referenced
@@ -46,7 +48,7 @@ def export(
     phases = [index for index, name in enumerate(heart.phases) if phase in ("all", name)]
     if not phases:
         raise InputError(f"Phase {phase!r} is not in this result: choose one of {', '.join(heart.phases)} or all.")
-    sources = [[] for _ in phases] if selection is None else []
+    sources: list[list[Dataset]] = [[] for _ in phases] if selection is None else []
     if selection is not None:
         count = len(selection.slices[0])
         for index in phases:

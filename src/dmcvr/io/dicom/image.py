@@ -33,10 +33,10 @@ def write_image(
     """
     series = generate_uid(prefix=None)
     slope, offset, stored = _stored(planes.pictures[phases])
-    written = []
+    written: list[list[Dataset]] = []
     for order, phase in enumerate(phases):
         (folder / f"phase{phase:02d}").mkdir()
-        headers = []
+        headers: list[Dataset] = []
         for k, picture in enumerate(stored[order]):
             dataset = _header(planes, k, identity, series)
             dataset.InstanceNumber = order * len(planes.corners) + k + 1

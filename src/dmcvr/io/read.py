@@ -1,4 +1,4 @@
-"""One way in: a file or a folder to a `SliceStack`, whatever layout it has."""
+"""One way in: a file or a folder to a `SliceStack`, whatever layout it has. pydicom is imported for DICOM alone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dmcvr.io.mnms2 import find_mnms2, is_mnms2_patient
 from dmcvr.io.nifti import read_stack
 from dmcvr.io.nnunet import find_nnunet, is_nnunet
 from dmcvr.io.parts import SUFFIXES, Part, exam_of, nifti_files
+from dmcvr.io.sunnybrook import find_sunnybrook, is_sunnybrook
 from dmcvr.io.ukbb import find_ukbb, is_ukbb_subject
 from dmcvr.stack import SliceStack, same_grid
 
@@ -111,18 +112,6 @@ def _find_dicom(path: Path) -> Exam:
     return find_dicom(path)
 
 
-def _is_sunnybrook(path: Path) -> bool:
-    from dmcvr.io.sunnybrook import is_sunnybrook
-
-    return is_sunnybrook(path)
-
-
-def _find_sunnybrook(path: Path) -> Exam:
-    from dmcvr.io.sunnybrook import find_sunnybrook
-
-    return find_sunnybrook(path)
-
-
 #: In the order in which `auto` tries them: the more particular first.
 LAYOUTS: dict[str, Layout] = {
     "acdc": Layout(is_acdc_exam, find_acdc),
@@ -130,7 +119,7 @@ LAYOUTS: dict[str, Layout] = {
     "mnms2": Layout(is_mnms2_patient, find_mnms2),
     "mnms": Layout(lambda path: cine_of(path) is not None, find_mnms),
     "nnunet": Layout(is_nnunet, find_nnunet),
-    "sunnybrook": Layout(_is_sunnybrook, _find_sunnybrook),
+    "sunnybrook": Layout(is_sunnybrook, find_sunnybrook),
     "nifti": Layout(_is_nifti, _find_nifti),
     "dicom": Layout(_is_dicom, _find_dicom),
 }

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from dmcvr.errors import InputError
-from dmcvr.io.dicom.read import find_dicom
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
 from dmcvr.io.nifti import read_header, read_stack
@@ -30,6 +29,8 @@ def is_sunnybrook(path: Path) -> bool:
 
 def find_sunnybrook(path: Path) -> Exam:
     """The cine of one case; labels, where asked for, come with their phases alone (ED and ES)."""
+    from dmcvr.io.dicom.read import find_dicom
+
     if not path.is_dir():
         raise InputError(f"There is no folder {path}: give a case's folder.")
     files = [(file, match) for file in nifti_files(path) if (match := _LABELS.match(file.name))]

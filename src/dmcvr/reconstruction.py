@@ -18,7 +18,7 @@ from dmcvr.engine import Engine, Output
 from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
-from dmcvr.io.read import read_exam, with_labels
+from dmcvr.io.read import LayoutName, read_exam, with_labels
 from dmcvr.io.write import write_reconstruction
 from dmcvr.locate import Region, prepare
 from dmcvr.measures import dense_volumes, measures, slice_summation
@@ -76,6 +76,7 @@ def reconstruct(
     seed: int = 0,
     labels_in: str | Path | None = None,
     label_map: str = "dmcvr",
+    layout: LayoutName = "auto",
     weights: str | Path = DEFAULT,
     engine: Engine | None = None,
     stages: Stages | None = None,
@@ -83,7 +84,7 @@ def reconstruct(
     """Reconstruct a short-axis exam on a dense isotropic grid.
 
     ==========  ==========================================================================================
-    source      a `SliceStack`, a NIfTI file, or an ACDC patient's folder
+    source      a `SliceStack`, a NIfTI file, a folder of DICOM, or a patient's folder of a known dataset
     phase       "ED", "ES", a phase's number, or "all"
     method      "dmcvr", or a plain interpolation: "registration", "shape", "linear", "cubic", "nearest"
     image       "sharp": one slice that fits, or "mean": the expected one (method "dmcvr")
@@ -92,6 +93,7 @@ def reconstruct(
     device      "auto", "cpu" or "cuda"
     seed        of torch's generator; the present methods draw no random numbers
     labels_in   NIfTI labels of the acquired slices, numbered as `label_map` says ("acdc", "mnms", "ukbb")
+    layout      how `source` lies on disk: "auto", or one of `dmcvr.io.read.LAYOUTS`
     weights     a bundled name or a weights file
     engine      a loaded model, to use again for many exams; `weights`, `image`, `steps` and `device` are then its own
     stages      collects timings and shows progress
@@ -104,7 +106,7 @@ def reconstruct(
     if method not in METHODS:
         raise InputError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
     with stages("load"):
-        stack = _load(source, phase, labels_in, label_map)
+        stack = _load(source, phase, labels_in, label_map, layout)
         spacing_mm = _spacing(spacing_mm, stack)
         engine = engine or Engine.load(weights, device=device, steps=steps, output=image)
         engine.stages = stages
@@ -154,8 +156,10 @@ def reconstruct(
     return Reconstruction(grey, labels, stack, numbers, run)
 
 
-def _load(source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str) -> SliceStack:
-    stack = source if isinstance(source, SliceStack) else read_exam(Path(source))
+def _load(
+    source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str, layout: LayoutName
+) -> SliceStack:
+    stack = source if isinstance(source, SliceStack) else read_exam(source, layout=layout)
     if phase != "all":
         stack = stack.select_phases([stack.phase_index(phase)])
     return with_labels(stack, Path(labels_in), label_map) if labels_in is not None else stack

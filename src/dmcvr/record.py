@@ -38,9 +38,11 @@ def engine_record(engine: Engine) -> dict[str, Any]:
 
 
 def exam_record(stack: SliceStack, located: Located) -> dict[str, Any]:
-    """The input's geometry, where its heart is, and warnings."""
+    """What was read, the input's geometry, where its heart is, and warnings."""
     return {
         "phases": list(stack.phases),
+        "times_ms": None if stack.times_ms is None else list(stack.times_ms),
+        "source": None if stack.source is None else stack.source.record(),
         "input": {
             "slices": stack.images.shape[1],
             "pixels": list(stack.images.shape[2:]),

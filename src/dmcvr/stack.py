@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
+from dmcvr.source import Source
 
 #: Labels inside the package: 0 background and these three.
 LABEL_NAMES = {1: "lv_cavity", 2: "lv_myocardium", 3: "rv_cavity"}
@@ -22,6 +23,8 @@ class Patient:
 
     height_cm: float | None = None
     weight_kg: float | None = None
+    sex: str | None = None
+    """"F" or "M"."""
     group: str | None = None
 
 
@@ -35,7 +38,9 @@ class SliceStack:
     thickness_mm  scalar            how thick a slice is (a blur); not the distance between slices
     phases        P names           "ED", "ES" or the phase's number
     labels        (P, N, I, J)      uint8, 0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity; or None
+    times_ms      P numbers         time of each phase after the R wave, in ms; or None
     warnings      sentences         what a reader had to assume
+    source        what was read     which files or series, and what was left out; None for a stack made in memory
     ============  ================  ======================================================================
 
     Slices may come in any order: the constructor sorts them. It raises `InputError` for fewer than two
@@ -48,12 +53,16 @@ class SliceStack:
     phases: tuple[str, ...]
     labels: NDArray[np.uint8] | None = None
     patient: Patient = field(default_factory=Patient)
+    times_ms: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         images = np.ascontiguousarray(self.images, dtype=np.float32)
         affines = np.asarray(self.affines, dtype=np.float64)
         _check_arrays(images, affines, self.phases, self.labels)
+        if self.times_ms is not None and len(self.times_ms) != len(self.phases):
+            raise InputError(f"Expected a time for each of {len(self.phases)} phases; got {len(self.times_ms)}.")
         _check_parallel(affines)
         order = np.argsort(affines[:, :3, 3] @ stack_normal(affines), kind="stable")
         affines = affines[order]
@@ -107,6 +116,7 @@ class SliceStack:
             images=self.images[indices],
             labels=None if self.labels is None else self.labels[indices],
             phases=tuple(self.phases[i] for i in indices),
+            times_ms=None if self.times_ms is None else tuple(self.times_ms[i] for i in indices),
         )
 
     def without_labels(self) -> SliceStack:
@@ -128,6 +138,14 @@ def stack_normal(affines: NDArray[np.float64]) -> NDArray[np.float64]:
     normal = np.cross(affines[0, :3, 0], affines[0, :3, 1])
     normal = normal / np.linalg.norm(normal)
     return np.asarray(normal * np.sign(normal[np.argmax(np.abs(normal))]))
+
+
+def same_grid(a: SliceStack, b: SliceStack, *, within_mm: float = 0.1) -> bool:
+    """Whether both have the same pixels at the same places; their phases, and thickness, may differ."""
+    corners = slice(0, 3), [0, 1, 3]  # the third axis of a slice is a direction alone, of any length
+    return a.images.shape[1:] == b.images.shape[1:] and bool(
+        np.allclose(a.affines[:, *corners], b.affines[:, *corners], rtol=0, atol=within_mm)
+    )
 
 
 def _check_arrays(

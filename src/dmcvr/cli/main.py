@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg, subcommand
 
+from dmcvr.cli.exam import Export, Inspect, Layout
 from dmcvr.errors import InputError
 from dmcvr.train.config import TrainConfig
 
@@ -65,7 +66,7 @@ class Demo:
 class Reconstruct:
     """A short-axis exam in, a 3D heart out: image, labels, meshes, measures."""
 
-    input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file (3D, or 4D with phases last) or ACDC patient folder")]
+    input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file, folder of DICOM, or a patient's folder")]
     output: Output
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
     method: Literal["dmcvr", "linear", "shape", "registration", "cubic", "nearest"] = "dmcvr"
@@ -82,6 +83,7 @@ class Reconstruct:
     labels_in: Annotated[Path | None, arg(metavar="FILE", help="NIfTI labels of the acquired slices")] = None
     label_map: Literal["dmcvr", "acdc", "mnms", "ukbb"] = "dmcvr"
     """How --labels-in numbers the structures."""
+    layout: Layout = "auto"
 
     def run(self) -> None:
         from dmcvr.io.folder import check_output_folder
@@ -100,6 +102,7 @@ class Reconstruct:
                 seed=self.seed,
                 labels_in=self.labels_in,
                 label_map=self.label_map,
+                layout=self.layout,
                 weights=self.weights,
                 stages=stages,
             )
@@ -281,6 +284,8 @@ class Models:
 Command = (
     Annotated[Demo, subcommand("demo", prefix_name=False)]
     | Annotated[Reconstruct, subcommand("reconstruct", prefix_name=False)]
+    | Annotated[Inspect, subcommand("inspect", prefix_name=False)]
+    | Annotated[Export, subcommand("export", prefix_name=False)]
     | Annotated[PhantomCommand, subcommand("phantom", prefix_name=False)]
     | Annotated[
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
@@ -347,6 +352,8 @@ def _summary(heart: Reconstruction, folder: Path) -> None:
         if function and function["ef_percent"] is not None:
             text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
             console.print(f"{text}, EF {function['ef_percent']:.0f} %", highlight=False)
+    if run["source"]:
+        print(run["source"]["summary"])
     for warning in run["warnings"]:
         print(f"Note: {warning}", file=sys.stderr)
     print(f"Written to {folder} (research software, not a medical device)")

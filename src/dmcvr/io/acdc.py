@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from dmcvr.errors import InputError
-from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import read_nifti, read_stack
+from dmcvr.io.exam import Exam
+from dmcvr.io.parts import SUFFIXES, Part, exam_of
+from dmcvr.source import SHORT_AXIS_CINE
 from dmcvr.stack import Patient, SliceStack
 
 _FRAME = re.compile(r"_frame(\d+)\.nii(\.gz)?$")
@@ -31,46 +29,48 @@ def list_patients(root: Path) -> list[Path]:
     return found
 
 
-def read_acdc(folder: Path, *, with_labels: bool = False) -> SliceStack:
-    """The ED and ES frames of one patient, with the manual labels if asked for.
+def is_acdc_exam(path: Path) -> bool:
+    """Whether `path` is an ACDC patient's folder, or a NIfTI file in one."""
+    return is_acdc_patient(path) or (path.name.endswith(SUFFIXES) and path.is_file() and is_acdc_patient(path.parent))
+
+
+def find_acdc(path: Path) -> Exam:
+    """The ED and ES frames of a patient's folder, or one file of it, its phase named by the Info.cfg beside it.
 
     A patient without the one or the other frame gives the frame there is. Raises `InputError` where files
     are missing or do not fit each other.
     """
+    folder = path if path.is_dir() else path.parent
     info = _read_info(folder)
-    parts: list[SliceStack] = []
+    if path.is_file():
+        match = _FRAME.search(path.name)
+        number = int(match.group(1)) if match else None
+        name = next((p for p in ("ED", "ES") if p in info and int(info[p]) == number), None)
+        part = Part(f"{name} frame" if name else "file", path, (name,) if name else None, labels=_labels(path))
+        return exam_of("acdc", [part], patient=_patient(info), label_map="acdc")
+    parts: list[Part] = []
     for phase in ("ED", "ES"):
-        if phase not in info:
-            continue
-        path = _frame_path(folder, int(info[phase]))
-        stack = read_stack(path, phases=(phase,), patient=_patient(info))
-        parts.append(_add_labels(stack, path) if with_labels else stack)
+        if phase in info:
+            frame = _frame_path(folder, int(info[phase]))
+            parts.append(Part(f"{phase} frame", frame, (phase,), labels=_labels(frame)))
     if not parts:
         raise InputError(f"{folder / 'Info.cfg'} names neither an ED nor an ES frame.")
-    first = parts[0]
-    for part in parts[1:]:
-        if part.images.shape != first.images.shape or not np.allclose(part.affines, first.affines, atol=1e-3):
-            raise InputError(f"The ED and ES frames of {folder.name} differ in shape or geometry.")
-    return replace(
-        first,
-        images=np.concatenate([p.images for p in parts]),
-        labels=np.concatenate([p.labels for p in parts if p.labels is not None]) if with_labels else None,
-        phases=tuple(p.phases[0] for p in parts),
-    )
+    beside = [
+        ("4D cine", SHORT_AXIS_CINE, file, "ED and ES were taken; give this file for all phases")
+        for suffix in SUFFIXES
+        if (file := folder / f"{folder.name}_4d{suffix}").is_file()
+    ]
+    return exam_of("acdc", parts, patient=_patient(info), beside=beside, label_map="acdc")
+
+
+def read_acdc(folder: Path, *, with_labels: bool = False) -> SliceStack:
+    """The ED and ES frames of one patient, with the manual labels if asked for; raises `InputError`."""
+    return find_acdc(folder).read(labels=with_labels)
 
 
 def read_patient(folder: Path) -> Patient:
     """Body size and disease group as Info.cfg gives them."""
     return _patient(_read_info(folder))
-
-
-def read_acdc_frame(path: Path) -> SliceStack:
-    """One frame file of an ACDC patient: its phase is named ED or ES by the Info.cfg beside it."""
-    info = _read_info(path.parent)
-    match = _FRAME.search(path.name)
-    number = int(match.group(1)) if match else None
-    name = next((p for p in ("ED", "ES") if p in info and int(info[p]) == number), None)
-    return read_stack(path, phases=(name,) if name else None, patient=_patient(info))
 
 
 def _read_info(folder: Path) -> dict[str, str]:
@@ -81,8 +81,10 @@ def _read_info(folder: Path) -> dict[str, str]:
     pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
     info = {key.strip(): value.strip() for key, value in pairs}
     for phase in ("ED", "ES"):
-        if phase in info and not info[phase].isdecimal():
-            raise InputError(f"{folder / 'Info.cfg'} gives {info[phase]!r} as the {phase} frame; expected a number.")
+        if phase in info and not re.fullmatch(r"[0-9]{1,6}", info[phase]):
+            raise InputError(
+                f"{folder / 'Info.cfg'} gives {info[phase][:20]!r} as the {phase} frame; expected a number."
+            )
     return info
 
 
@@ -105,7 +107,7 @@ def _frame_path(folder: Path, number: int) -> Path:
     raise InputError(f"Info.cfg names frame {number}, but {folder} has no {folder.name}_frame{number:02d}.nii.gz.")
 
 
-def _add_labels(stack: SliceStack, path: Path) -> SliceStack:
-    label_path = path.with_name(path.name.replace(".nii", "_gt.nii"))
-    labels = to_internal(read_nifti(label_path).data, "acdc")
-    return replace(stack, labels=np.moveaxis(labels, (3, 2), (0, 1)))
+def _labels(frame: Path) -> Path | None:
+    """The manual labels beside a frame."""
+    path = frame.with_name(frame.name.replace(".nii", "_gt.nii"))
+    return path if path.is_file() else None

@@ -32,9 +32,9 @@ def check_output_folder(folder: Path, *, marker: str = "run.json") -> None:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path, *, marker: str = "run.json") -> Iterator[Path]:
     """A temporary folder beside `folder` that takes its place at the end; on an error nothing is left."""
-    check_output_folder(folder)
+    check_output_folder(folder, marker=marker)
     partial = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}-"))
     try:
         yield partial

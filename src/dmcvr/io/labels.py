@@ -18,19 +18,22 @@ LABEL_MAPS: dict[str, dict[int, int]] = {
 }
 
 
-def to_internal(labels: NDArray[Any], convention: str) -> NDArray[np.uint8]:
-    """Labels of a named convention as ours, same shape, uint8.
+def to_internal(labels: NDArray[Any], convention: str | dict[int, int]) -> NDArray[np.uint8]:
+    """Labels of a named convention (or a map of the file's values to ours) as ours, same shape, uint8.
 
     Raises `InputError` for an unknown convention and for a value that the convention does not have.
     """
-    if convention not in LABEL_MAPS:
-        raise InputError(f"Unknown label map {convention!r}: choose one of {', '.join(LABEL_MAPS)}.")
-    mapping = LABEL_MAPS[convention]
+    if isinstance(convention, str):
+        if convention not in LABEL_MAPS:
+            raise InputError(f"Unknown label map {convention!r}: choose one of {', '.join(LABEL_MAPS)}.")
+        mapping, name = LABEL_MAPS[convention], repr(convention)
+    else:
+        mapping, name = convention, "dataset's"
     values = np.unique(labels)
     unknown = [f"{value:g}" for value in values if float(value) not in mapping]
     if unknown:
         raise InputError(
-            f"The labels hold the value {', '.join(unknown[:5])}, which the {convention!r} map does not have "
+            f"The labels hold the value {', '.join(unknown[:5])}, which the {name} map does not have "
             f"(it has {', '.join(str(v) for v in mapping)}): choose the right map with --label-map."
         )
     table = np.zeros(max(mapping) + 1, dtype=np.uint8)

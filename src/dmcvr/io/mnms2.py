@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
+from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import read_nifti, read_stack
-from dmcvr.stack import Patient, SliceStack
+from dmcvr.io.nifti import read_nifti
+from dmcvr.io.parts import Part, exam_of
+from dmcvr.source import LONG_AXIS
+from dmcvr.stack import SliceStack
 
 #: 001_SA_ED.nii.gz and 001_LA_ES.nii.gz as published; sax_ed.nii.gz and lax_4c_es.nii.gz as often renamed.
 _NAME = re.compile(r"^(?:.*_)?(?P<kind>sa|sax|la|lax)(?P<view>_[234]c)?_(?P<phase>ed|es)\.nii(?:\.gz)?$", re.IGNORECASE)
@@ -36,42 +39,64 @@ class View:
     labels: NDArray[np.uint8] | None = None
 
 
+def is_mnms2_patient(path: Path) -> bool:
+    """Whether a folder holds files like 001_SA_ED.nii.gz."""
+    return path.is_dir() and any(kind == "SA" for kind, *_ in _files(path))
+
+
+def find_mnms2(path: Path) -> Exam:
+    """The short-axis stack of one patient's folder at ED, ES or both; raises `InputError`."""
+    if not path.is_dir():
+        raise InputError(f"There is no folder {path}: give a patient's folder in the layout of M&Ms-2.")
+    files = _files(path)
+    parts = [
+        Part(f"SA {phase}", file, (phase,), labels=_labels(file))
+        for wanted in ("ED", "ES")
+        for kind, _, phase, file in files
+        if kind == "SA" and phase == wanted
+    ]
+    if not parts:
+        raise InputError(f"{path} holds no short-axis stack: expected files like 001_SA_ED.nii.gz or sax_ed.nii.gz.")
+    beside = [
+        (f"LA {view} {phase}", LONG_AXIS, file, "recognised; not part of the short-axis stack")
+        for kind, view, phase, file in files
+        if kind == "LA"
+    ]
+    return exam_of("mnms2", parts, beside=beside, label_map="mnms")
+
+
 def read_mnms2(folder: Path) -> tuple[SliceStack, tuple[View, ...]]:
     """The short-axis stack (ED, ES or both; without labels) and the long-axis views of one patient's folder.
 
     Raises `InputError` where either is missing or files do not fit each other.
     """
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}: give a patient's folder in the layout of M&Ms-2.")
-    stacks: dict[str, SliceStack] = {}
-    views: list[View] = []
-    for path in sorted(folder.iterdir()):
-        match = _NAME.match(path.name)
-        if match is None:
-            continue
-        phase = match["phase"].upper()
-        if match["kind"].lower().startswith("s"):
-            stacks[phase] = read_stack(path, phases=(phase,), patient=Patient())
-        else:
-            views.append(_view(path, (match["view"] or "_4c")[1:], phase))
-    if not stacks or not views:
+    stack = find_mnms2(folder).read()
+    views = [_view(file, view, phase) for kind, view, phase, file in _files(folder) if kind == "LA"]
+    if not views:
         raise InputError(
             f"{folder} holds no short-axis stack with a long-axis view: expected files like 001_SA_ED.nii.gz and "
             "001_LA_ED.nii.gz, or sax_ed.nii.gz and lax_4c_ed.nii.gz."
         )
-    parts = [stacks[phase] for phase in ("ED", "ES") if phase in stacks]
-    first = parts[0]
-    for part in parts[1:]:
-        if part.images.shape != first.images.shape or not np.allclose(part.affines, first.affines, atol=1e-2):
-            raise InputError(f"The ED and ES stacks of {folder.name} differ in shape or geometry.")
-    stack = replace(first, images=np.concatenate([p.images for p in parts]), phases=tuple(p.phases[0] for p in parts))
     return stack, tuple(view for view in views if view.phase in stack.phases)
+
+
+def _files(folder: Path) -> list[tuple[str, str, str, Path]]:
+    """For every image by name: "SA" or "LA", the view ("4c"), the phase ("ED") and the path."""
+    matches = [(_NAME.match(path.name), path) for path in sorted(folder.iterdir())]
+    return [
+        (m["kind"][0].upper() + "A", (m["view"] or "_4c")[1:], m["phase"].upper(), path) for m, path in matches if m
+    ]
+
+
+def _labels(path: Path) -> Path | None:
+    manual = path.with_name(path.name.replace(".nii", "_gt.nii"))
+    return manual if manual.is_file() else None
 
 
 def _view(path: Path, name: str, phase: str) -> View:
     image = read_nifti(path)
     if image.data.shape[2:] != (1, 1):
         raise InputError(f"{path.name} has the shape {image.data.shape}; expected one long-axis slice.")
-    manual = path.with_name(path.name.replace(".nii", "_gt.nii"))
-    labels = to_internal(read_nifti(manual).data[..., 0, 0], "mnms") if manual.is_file() else None
+    manual = _labels(path)
+    labels = None if manual is None else to_internal(read_nifti(manual).data[..., 0, 0], "mnms")
     return View(name, phase, image.data[..., 0, 0].astype(np.float32), image.affine, labels)

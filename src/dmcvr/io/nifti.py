@@ -6,6 +6,12 @@ matrix as the affine and the true spacing in the zooms alone.
 
 from __future__ import annotations
 
+import gzip
+import math
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
+from dmcvr.io.limits import check_size
 from dmcvr.stack import Patient, SliceStack
 from dmcvr.volume import Volume, slice_affines
 
-#: More voxels than any cine exam has: a header that claims more is refused before anything is read.
-MAX_VOXELS = 1_000_000_000
+#: Size of a NIfTI-2 header; NIfTI-1's is 348.
+NIFTI2_BYTES = 540
+
+#: Bytes of header and extensions before the voxels: more is no image.
+MAX_OFFSET = 2**24
+
+#: The most that deflate can pack into one byte: a file that claims more holds less than it claims.
+MAX_DEFLATE = 1032
 
 
 @dataclass(frozen=True)
@@ -31,33 +44,52 @@ class NiftiImage:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class NiftiHeader:
+    """What a file claims to hold: (I, J, K) voxels of these sizes in mm, and how many phases."""
+
+    shape: tuple[int, int, int]
+    phases: int
+    zooms: tuple[float, float, float]
+
+
+def read_header(path: Path) -> NiftiHeader:
+    """The header of a 3D or 4D NIfTI file, without its voxels; raises `InputError` for anything else."""
+    image = _open(path)
+    i, j, k = (int(n) for n in image.shape[:3])
+    x, y, z = (float(size) for size in image.header.get_zooms()[:3])
+    return NiftiHeader((i, j, k), int(np.prod(image.shape[3:])), (x, y, z))
+
+
 def read_nifti(path: Path) -> NiftiImage:
     """Read a 3D or 4D NIfTI file; raises `InputError` for anything else."""
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: check the path.")
-    try:
-        image: Any = nib.load(path)
-        shape = tuple(int(n) for n in image.shape)
-        if not 3 <= len(shape) <= 4 or int(np.prod(shape)) > MAX_VOXELS or min(shape) < 1:
-            raise InputError(f"Expected a 3D or 4D image; {path.name} has the shape {shape}: give the whole stack.")
+    image = _open(path)
+    with _damage(path):
         affine = np.asarray(image.affine, dtype=np.float64)
         zooms = np.asarray(image.header.get_zooms()[:3], dtype=np.float64)
         data = np.asanyarray(image.dataobj)
-    except InputError:
-        raise
-    except Exception as error:  # nibabel, gzip and zlib raise many kinds for a damaged file
-        raise InputError(
-            f"{path.name} cannot be read as NIfTI ({type(error).__name__}): the file is damaged, cut off or of "
-            "another kind; copy or export it again."
-        ) from error
-    affine, warnings = _affine_with_spacing(affine, zooms, path.name)
-    return NiftiImage(data.reshape(*shape[:3], -1), affine, warnings)
+    affine, remarks = _affine_with_spacing(affine, zooms, path.name)
+    return NiftiImage(data.reshape(*data.shape[:3], -1), affine, remarks)
 
 
-def read_stack(path: Path, *, phases: tuple[str, ...] | None = None, patient: Patient | None = None) -> SliceStack:
-    """A 3D or 4D NIfTI file as a short-axis stack: slices along the third axis, phases along the fourth."""
+def read_stack(
+    path: Path,
+    *,
+    phases: tuple[str, ...] | None = None,
+    frames: tuple[int, ...] | None = None,
+    patient: Patient | None = None,
+) -> SliceStack:
+    """A 3D or 4D NIfTI file as a short-axis stack: slices along the third axis, phases along the fourth.
+
+    `frames` takes only these of the fourth axis (from 0), `phases` names what is taken.
+    """
     image = read_nifti(path)
     data = np.moveaxis(image.data, (3, 2), (0, 1))
+    if frames is not None:
+        beyond = [frame for frame in frames if not 0 <= frame < len(data)]
+        if beyond:
+            raise InputError(f"{path.name} has {len(data)} phases, counted from 0; phase {beyond[0]} was asked for.")
+        data = data[list(frames)]
     if np.iscomplexobj(data) or data.dtype.fields is not None:
         raise InputError(f"{path.name} holds colours or complex numbers; expected one grey value a voxel.")
     affines = slice_affines(image.affine, data.shape[1])
@@ -81,6 +113,58 @@ def write_nifti(path: Path, volume: Volume) -> None:
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     nib.save(image, path)
+
+
+def _open(path: Path) -> Any:
+    """The nibabel image, its voxels unread, once its header makes no absurd claim."""
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: check the path.")
+    with _damage(path):
+        compressed = path.name.endswith(".gz")
+        with gzip.open(path) if compressed else path.open("rb") as file:
+            start = file.read(NIFTI2_BYTES)
+        offset = _voxel_offset(start)
+        if not 0 <= offset <= MAX_OFFSET:
+            raise InputError(f"{path.name} claims {offset:g} bytes before its first voxel: the header is damaged.")
+        image: Any = nib.load(path)
+        shape = tuple(int(n) for n in image.shape)
+        if not 3 <= len(shape) <= 4 or min(shape) < 1:
+            raise InputError(f"Expected a 3D or 4D image; {path.name} has the shape {shape}: give the whole stack.")
+        size = int(image.get_data_dtype().itemsize)
+        check_size(shape, path.name, bytes_a_voxel=size)
+        if math.prod(shape) * size > path.stat().st_size * (MAX_DEFLATE if compressed else 1):
+            raise InputError(
+                f"{path.name} cannot be read as NIfTI: it is shorter than its header says, so damaged or cut off; "
+                "copy or export it again."
+            )
+    return image
+
+
+def _voxel_offset(start: bytes) -> float:
+    """Where the voxels begin, as the first bytes of a NIfTI-1 or NIfTI-2 file say; 0 for any other file."""
+    for order in "<>":
+        size = struct.unpack_from(f"{order}i", start.ljust(4, b"\0"))[0]
+        if size == NIFTI2_BYTES and len(start) == NIFTI2_BYTES:
+            return float(struct.unpack_from(f"{order}q", start, 168)[0])
+        if size == 348 and len(start) >= 348:
+            return float(struct.unpack_from(f"{order}f", start, 108)[0])
+    return 0.0
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """nibabel, gzip and zlib raise and warn in many ways for a damaged file: here they become one sentence."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path.name} cannot be read as NIfTI ({type(error).__name__}): the file is damaged, cut off or of "
+            "another kind; copy or export it again."
+        ) from error
 
 
 def _affine_with_spacing(

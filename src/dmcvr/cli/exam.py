@@ -1,0 +1,96 @@
+"""`dmcvr inspect` and `dmcvr export`: what an exam's files hold, and a result in the clinic's format."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from dmcvr.source import Source
+
+Layout = Annotated[
+    Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"],
+    arg(help="how the files lie on disk"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """What a file or folder holds, what of it would be reconstructed, and why the rest would not (headers only)."""
+
+    path: Positional[Path]
+    layout: Layout = "auto"
+    json: bool = False
+    """Print JSON, as in run.json."""
+
+    def run(self) -> None:
+        from dmcvr.io.read import find_exam
+
+        source = find_exam(self.path, layout=self.layout).source
+        if self.json:
+            json.dump(source.record(), sys.stdout, indent=2)
+            print()
+        else:
+            print_source(source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A result folder as DICOM: a derived image series, or SEG. De-identified unless told otherwise."""
+
+    result: Positional[Path]
+    output: Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier export")]
+    to: Literal["dicom", "dicom-seg"] = "dicom"
+    """The image, or the labels."""
+    source: Path | None = None
+    """Folder of the DICOM that the exam was read from, to refer to."""
+    phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
+    keep_identity: bool = False
+    """Write the source's patient and study, for the clinic's archive."""
+
+    def run(self) -> None:
+        from dmcvr.io.dicom.export import export
+
+        export(
+            self.result,
+            self.output,
+            to=self.to,
+            source=self.source,
+            phase=self.phase,
+            keep_identity=self.keep_identity,
+        )
+        print(f"Written to {self.output} (research software, not a medical device)")
+
+
+def print_source(source: Source) -> None:
+    """A table of the pieces, then why some are left, what was passed over, and what was assumed."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD)
+    table.add_column("taken")
+    table.add_column("found", overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    for number in ("slices", "phases", "pixel", "apart", "thick"):
+        table.add_column(number, justify="right")
+    pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
+    for piece in pieces:
+        pixel = "" if piece.pixel_mm is None else " x ".join(f"{size:.3g}" for size in piece.pixel_mm)
+        sizes = ("" if size is None else f"{size:.3g}" for size in (piece.spacing_mm, piece.thickness_mm))
+        taken = "yes" if piece.taken else "no"
+        row = (taken, escape(piece.name), escape(piece.kind), str(piece.slices), str(piece.phases), pixel, *sizes)
+        table.add_row(*row, style="bold" if piece.taken else "")
+    console = Console()
+    console.print(table)
+    lines = [f"{piece.name}: {piece.why}" for piece in pieces if piece.why]
+    lines += [f"Passed over: {count} x {what}" for what, count in source.ignored.items()]
+    lines += [f"Note: {note}" for note in source.notes]
+    for line in lines:
+        console.print(line, highlight=False, markup=False)

@@ -1,0 +1,67 @@
+"""A written result as DICOM: a derived image series, or SEG that refers to the source or to that series."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from dmcvr.errors import InputError
+from dmcvr.io.dicom.image import NOTICE, write_image
+from dmcvr.io.dicom.planes import identity_of, read_result, read_source, referenced
+from dmcvr.io.dicom.seg import require_highdicom, write_seg
+from dmcvr.io.folder import check_output_folder, whole_folder
+
+#: Stands in a folder of ours, so that a later run may replace it.
+MARKER = "export.json"
+
+
+def export(
+    result: Path,
+    output: Path,
+    *,
+    to: Literal["dicom", "dicom-seg"],
+    source: Path | None = None,
+    phase: str = "all",
+    keep_identity: bool = False,
+) -> Path:
+    """Write a result folder as DICOM into `output`, which appears whole or not at all.
+
+    =============  ==========================================================================================
+    to             "dicom": the image, one MR file a picture; "dicom-seg": the labels, one SEG a phase
+    source         the DICOM that the exam was read from: it is referred to, and shares its frame of reference;
+                   without it a SEG refers to the image series, which is written beside it
+    phase          a phase's name, or "all"
+    keep_identity  patient and study are the source's; otherwise placeholders in a new study
+    =============  ==========================================================================================
+
+    Raises `InputError` where the result is not whole, the source is another exam, or highdicom is missing.
+    """
+    check_output_folder(output, marker=MARKER)
+    if to == "dicom-seg":
+        require_highdicom()
+    heart = read_result(result)
+    selection = None if source is None else read_source(source, heart)
+    identity = identity_of(selection, keep=keep_identity)
+    phases = [index for index, name in enumerate(heart.phases) if phase in ("all", name)]
+    if not phases:
+        raise InputError(f"Phase {phase!r} is not in this result: choose one of {', '.join(heart.phases)} or all.")
+    sources: list[list[Dataset]] = [[] for _ in phases] if selection is None else []
+    if selection is not None:
+        count = len(selection.slices[0])
+        for index in phases:
+            name = heart.phases[index]
+            if not name.isdecimal() or int(name) >= count:
+                raise InputError(f"Phase {name!r} of the result is not one of the {count} phases of the source.")
+            sources.append(referenced([slice_[int(name)] for slice_ in selection.slices], identity))
+    with whole_folder(output, marker=MARKER) as partial:
+        if to == "dicom" or selection is None:
+            written = write_image(partial, heart.image, phases, identity, times_ms=heart.times_ms, sources=sources)
+            sources = written if selection is None else sources
+        if to == "dicom-seg":
+            write_seg(partial, heart.labels, phases, sources=sources)
+        about = {"to": to, "phases": [heart.phases[index] for index in phases], "identity_kept": identity.kept}
+        (partial / MARKER).write_text(json.dumps({**about, "notice": NOTICE}, indent=2) + "\n", encoding="utf-8")
+    return output

@@ -1,0 +1,174 @@
+"""A result as DICOM sees it: pictures in LPS, who it is of, and which source pictures it was made from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from dmcvr.errors import InputError
+from dmcvr.io.dicom.choose import Selection, select
+from dmcvr.io.dicom.headers import LPS_TO_RAS, Frame, lenient
+from dmcvr.io.nifti import read_nifti
+
+#: Source slices must lie where run.json says the acquired ones were.
+SAME_PLACE_MM = 0.1
+
+#: Who and what study it is: copied with --keep-identity, else these placeholders (type 2 attributes stay empty).
+_PATIENT = {"PatientName": "ANONYMOUS", "PatientID": "ANONYMOUS", "PatientBirthDate": "", "PatientSex": ""}
+_STUDY = {"StudyDate": "", "StudyTime": "", "StudyID": "", "AccessionNumber": "", "ReferringPhysicianName": ""}
+
+#: What of a source's header the references need.
+_REFERENCED = [
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns",
+    "PixelSpacing", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
+    "DimensionOrganizationSequence",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Voxels of all phases as DICOM pictures.
+
+    ===========  ================  ===================================================================
+    pictures     (P, K, J, I)      rows run along j, columns along i, pictures along their own normal
+    corners      (K, 3)            LPS mm, centre of each picture's first pixel
+    axes         (6,)              Image Orientation (Patient)
+    spacing_mm   3                 between rows, between columns, between pictures
+    ===========  ================  ===================================================================
+    """
+
+    pictures: NDArray[Any]
+    corners: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    spacing_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Patient, study and frame of reference of what is written, and whether they are the source's."""
+
+    attributes: dict[str, Any]
+    space: str
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result folder: image and labels on one grid, and its phases."""
+
+    image: Planes
+    labels: Planes
+    phases: tuple[str, ...]
+    times_ms: tuple[float, ...] | None
+    positions_mm: tuple[float, ...] | None
+
+
+def planes_of(data: NDArray[Any], affine: NDArray[np.float64]) -> Planes:
+    """(P, I, J, K) voxels and their affine to RAS+ as pictures; K turned, where needed, to run along the normal."""
+    if np.linalg.det(affine[:3, :3]) < 0:
+        data, affine = data[..., ::-1], affine @ _flip(data.shape[3])
+    lps = LPS_TO_RAS @ affine  # its own inverse
+    sizes = np.linalg.norm(lps[:3, :3], axis=0)
+    row, column = lps[:3, 0] / sizes[0], lps[:3, 1] / sizes[1]
+    if abs(np.cross(row, column) @ lps[:3, 2] / sizes[2]) < 0.999:
+        raise InputError("The grid is sheared: DICOM cannot express it.")
+    corners = lps[:3, 3] + np.arange(data.shape[3])[:, None] * lps[:3, 2]
+    return Planes(
+        np.ascontiguousarray(data.transpose(0, 3, 2, 1)),
+        corners,
+        np.concatenate([row, column]),
+        (float(sizes[1]), float(sizes[0]), float(sizes[2])),
+    )
+
+
+def read_result(folder: Path) -> Result:
+    """What `dmcvr reconstruct` wrote; raises `InputError` where it is not whole."""
+    try:
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        phases = tuple(str(phase) for phase in run["phases"])
+        times = run.get("times_ms")
+        positions = run.get("input", {}).get("positions_mm")
+        times_ms = None if times is None else tuple(float(t) for t in times)
+        positions_mm = None if positions is None else tuple(float(p) for p in positions)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(f"{folder} is no result of dmcvr reconstruct: its run.json is missing or damaged.") from error
+    image, labels = (read_nifti(folder / f"{name}.nii.gz") for name in ("image", "labels"))
+    if image.data.shape != labels.data.shape or image.data.shape[3] != len(phases):
+        raise InputError(f"image.nii.gz, labels.nii.gz and run.json in {folder} do not fit each other.")
+    grey, label = (planes_of(np.moveaxis(each.data, 3, 0), each.affine) for each in (image, labels))
+    return Result(grey, label, phases, times_ms, positions_mm)
+
+
+def read_source(path: Path, result: Result) -> Selection:
+    """The DICOM that a result was made from; raises `InputError` where its slices lie elsewhere."""
+    selection = select(path)
+    first = selection.slices[0][0].affine
+    normal = first[:3, 2] * np.sign(first[np.abs(first[:3, 2]).argmax(), 2])
+    middle = [(first_ - 1) / 2 for first_ in selection.slices[0][0].shape]
+    found = np.sort([(slice_[0].affine @ [*middle, 0, 1])[:3] @ normal for slice_ in selection.slices])
+    wanted = np.asarray(result.positions_mm if result.positions_mm is not None else ())
+    if found.shape != wanted.shape or np.abs(found - wanted).max() > SAME_PLACE_MM:
+        raise InputError(
+            f"The short-axis slices in {path} lie elsewhere than those of the result: give its own source."
+        )
+    return selection
+
+
+def identity_of(selection: Selection | None, *, keep: bool) -> Identity:
+    """Placeholders and a new study, or with `keep` the source's own; the frame of reference is the source's."""
+    if selection is None:
+        if keep:
+            raise InputError("--keep-identity needs the DICOM that the exam was read from: give it with --source.")
+        return Identity(
+            {**_PATIENT, **_STUDY, "StudyInstanceUID": generate_uid(prefix=None)}, generate_uid(None), False
+        )
+    frame = selection.slices[0][0]
+    space = frame.space or generate_uid(prefix=None)
+    if not keep:
+        return Identity({**_PATIENT, **_STUDY, "StudyInstanceUID": generate_uid(prefix=None)}, space, False)
+    with lenient():
+        header = dcmread(frame.path, stop_before_pixels=True, force=True)
+        attributes = {name: header.get(name) or empty for name, empty in {**_PATIENT, **_STUDY}.items()}
+    return Identity({**attributes, "StudyInstanceUID": frame.study or generate_uid(prefix=None)}, space, True)
+
+
+def referenced(frames: list[Frame], identity: Identity) -> list[Dataset]:
+    """What references need of each source file: its UIDs and geometry, and the identity of what is written."""
+    found = []
+    for path in dict.fromkeys(frame.path for frame in frames):
+        with lenient():
+            header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=[*_REFERENCED])
+            dataset = Dataset()
+            for name in _REFERENCED:
+                if name in header:
+                    dataset[name] = header[name]
+        apply_identity(dataset, identity)
+        found.append(dataset)
+    return found
+
+
+def apply_identity(dataset: Dataset, identity: Identity) -> None:
+    """Patient, study and frame of reference; without the source's identity the de-identification is declared."""
+    for name, value in identity.attributes.items():
+        setattr(dataset, name, value)
+    dataset.FrameOfReferenceUID = identity.space
+    dataset.PositionReferenceIndicator = ""
+    if not identity.kept:
+        dataset.PatientIdentityRemoved = "YES"
+        dataset.DeidentificationMethod = "dmcvr: no attribute of patient or study is taken from the source"
+
+
+def _flip(count: int) -> NDArray[np.float64]:
+    """(4, 4) index k to count - 1 - k."""
+    flip = np.diag([1.0, 1.0, -1.0, 1.0])
+    flip[2, 3] = count - 1
+    return flip

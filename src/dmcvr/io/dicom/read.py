@@ -1,0 +1,96 @@
+"""The chosen frames' pixels, as a stack."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import UID
+
+from dmcvr.errors import InputError
+from dmcvr.io.dicom.choose import Selection, select
+from dmcvr.io.dicom.headers import Frame, lenient
+from dmcvr.io.exam import Exam
+from dmcvr.io.limits import check_size
+from dmcvr.stack import SliceStack
+
+#: Slices of one stack whose thicknesses differ by more are said to be mixed.
+SAME_THICKNESS_MM = 0.1
+
+
+def find_dicom(path: Path, *, layout: str = "dicom") -> Exam:
+    """The short-axis cine among the DICOM under a folder (or in one enhanced file); raises `InputError`."""
+    selection = select(path, layout=layout)
+    return Exam(selection.source, lambda: load(selection))
+
+
+def load(selection: Selection) -> SliceStack:
+    """The selection's pixels, rescaled, with phases "0".."P-1" in order of time."""
+    frames = [frame for slice_ in selection.slices for frame in slice_]
+    columns, rows = frames[0].shape
+    slices, phases = len(selection.slices), len(selection.slices[0])
+    check_size((phases, slices, columns, rows), "The short-axis cine")
+    by_frame = _pixels(frames)
+    images = np.stack([[by_frame[frame.path, frame.index] for frame in slice_] for slice_ in selection.slices], axis=1)
+    thicknesses = [frame.thickness_mm for frame in frames if frame.thickness_mm is not None]
+    spacings = np.diff([slice_[0].affine[:3, 3] @ frames[0].affine[:3, 2] for slice_ in selection.slices])
+    notes = []
+    if not thicknesses:
+        notes.append("The headers give no slice thickness: the distance between slices was taken.")
+    elif np.ptp(thicknesses) > SAME_THICKNESS_MM:
+        notes.append(f"Slices are {min(thicknesses):g} to {max(thicknesses):g} mm thick: the median was taken.")
+    return SliceStack(
+        images=images,
+        affines=np.stack([slice_[0].affine for slice_ in selection.slices]),
+        thickness_mm=float(np.median(thicknesses if thicknesses else np.abs(spacings))),
+        phases=tuple(str(phase) for phase in range(phases)),
+        times_ms=selection.times_ms,
+        patient=selection.patient,
+        warnings=tuple(notes),
+    )
+
+
+def _pixels(frames: list[Frame]) -> dict[tuple[Path, int], NDArray[np.float32]]:
+    """(columns, rows) grey values by file and frame; each file is opened once."""
+    files: dict[Path, dict[int, Frame]] = defaultdict(dict)
+    for frame in frames:
+        files[frame.path][frame.index] = frame
+    found: dict[tuple[Path, int], NDArray[np.float32]] = {}
+    for path, wanted in files.items():
+        header = Dataset()
+        try:
+            with lenient():
+                pixels = iter_pixels(path, ds_out=header, indices=sorted(wanted), raw=True)
+                for index, picture in zip(sorted(wanted), pixels, strict=True):
+                    frame = wanted[index]
+                    if picture.shape != frame.shape[::-1]:
+                        raise ValueError("another size than the header's")
+                    grey = picture.T.astype(np.float32) * np.float32(frame.slope) + np.float32(frame.offset)
+                    found[path, index] = grey
+        except Exception as error:  # pydicom and its decoders raise many kinds for a damaged file
+            raise InputError(_undecodable(header, error)) from error
+    return found
+
+
+def _undecodable(header: Dataset, error: Exception) -> str:
+    """Why pixels cannot be read: no decoder for their compression, or damage."""
+    syntax = UID(str(getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", "") or ""))
+    if syntax.is_valid and not syntax.is_private and syntax.is_transfer_syntax and syntax.is_compressed:
+        try:
+            available = get_decoder(syntax).is_available
+        except NotImplementedError:
+            available = False
+        if not available:
+            return (
+                f"The pictures are compressed ({syntax.name}) and no decoder for it is installed: "
+                'pip install "dmcvr[dicom]", or decompress them first (gdcmconv --raw, dcmdjpeg).'
+            )
+    return (
+        f"The pixels of a DICOM file of the short-axis cine cannot be read ({type(error).__name__}): the file is "
+        "damaged or cut off; export it again."
+    )

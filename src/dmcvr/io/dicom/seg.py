@@ -1,0 +1,95 @@
+"""The label map as DICOM SEG: one binary segment a structure, coded in SNOMED CT (PS3.16, CID 7152)."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from dmcvr.errors import InputError
+from dmcvr.io.dicom.headers import lenient
+from dmcvr.io.dicom.planes import Planes
+from dmcvr.stack import LABEL_NAMES
+
+SERIES_NUMBER = 9002
+
+#: Name, SNOMED CT code of the structure, code of the region it lies in, colour (RGB).
+_SEGMENTS = {
+    "lv_cavity": ("LV cavity", ("87878005", "Left ventricle"), None, (214, 69, 65)),
+    "lv_myocardium": ("LV myocardium", ("74281007", "Myocardium"), ("87878005", "Left ventricle"), (102, 179, 90)),
+    "rv_cavity": ("RV cavity", ("53085002", "Right ventricle"), None, (68, 114, 196)),
+}
+
+
+def require_highdicom() -> Any:
+    """The module; raises `InputError` where it is not installed."""
+    try:
+        import highdicom
+    except ImportError as error:
+        raise InputError('DICOM SEG needs highdicom, which is not installed: pip install "dmcvr[dicom]".') from error
+    return highdicom
+
+
+def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[list[Dataset]]) -> None:
+    """Write the labels of these phases as folder/seg00.dcm and on, referring to the source pictures of each.
+
+    The slice spacing and thickness are the labels' own: left to itself, highdicom takes the source's.
+    """
+    hd = require_highdicom()
+    series = generate_uid(prefix=None)
+    rows, columns, apart = planes.spacing_mm
+    descriptions = [_segment(hd, number, name) for number, name in LABEL_NAMES.items()]
+    for order, phase in enumerate(phases):
+        labels = planes.pictures[phase].astype(np.uint8)
+        first = sources[order][0].SeriesInstanceUID
+        near = [source for source in sources[order] if source.SeriesInstanceUID == first]
+        far = [source for source in sources[order] if source.SeriesInstanceUID != first]
+        with lenient():
+            seg = hd.seg.Segmentation(
+                source_images=near,
+                further_source_images=far or None,
+                pixel_array=labels,
+                segmentation_type="BINARY",
+                segment_descriptions=descriptions,
+                series_instance_uid=series,
+                series_number=SERIES_NUMBER,
+                sop_instance_uid=generate_uid(prefix=None),
+                instance_number=order + 1,
+                manufacturer="dmcvr",
+                manufacturer_model_name="dmcvr",
+                software_versions=version("dmcvr"),
+                device_serial_number="0",
+                content_label="HEART",
+                content_description="LV cavity, LV myocardium, RV cavity",
+                series_description=f"dmcvr labels, phase {phase}",
+                pixel_measures=hd.PixelMeasuresSequence(
+                    pixel_spacing=[rows, columns], slice_thickness=apart, spacing_between_slices=apart
+                ),
+                plane_orientation=hd.PlaneOrientationSequence("PATIENT", planes.axes.tolist()),
+                plane_positions=[hd.PlanePositionSequence("PATIENT", corner.tolist()) for corner in planes.corners],
+                omit_empty_frames=False,
+            )
+            seg.save_as(folder / f"seg{phase:02d}.dcm")
+
+
+def _segment(hd: Any, number: int, name: str) -> Any:
+    label, kind, region, colour = _SEGMENTS[name]
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=label,
+        segmented_property_category=hd.sr.CodedConcept("123037004", "SCT", "Anatomical Structure"),
+        segmented_property_type=hd.sr.CodedConcept(kind[0], "SCT", kind[1]),
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name="dmcvr",
+            version=version("dmcvr"),
+            family=hd.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
+        ),
+        anatomic_regions=None if region is None else [hd.sr.CodedConcept(region[0], "SCT", region[1])],
+        display_color=hd.color.CIELabColor.from_rgb(*colour),
+    )
+    return description

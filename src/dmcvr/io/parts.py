@@ -1,0 +1,133 @@
+"""An exam made of NIfTI files: which file holds which phases, from headers alone, and the way to its voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dmcvr.errors import InputError
+from dmcvr.io.exam import Exam
+from dmcvr.io.labels import to_internal
+from dmcvr.io.nifti import read_header, read_stack
+from dmcvr.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
+from dmcvr.stack import Patient, SliceStack, same_grid
+
+SUFFIXES = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of the exam.
+
+    ========  ================================================================================================
+    name      its role, as `dmcvr inspect` shows it
+    path      the NIfTI file
+    phases    names of the phases; None numbers them
+    frames    which of a 4D file's frames those are; None means all
+    labels    the file with their labels, if there is one
+    ========  ================================================================================================
+    """
+
+    name: str
+    path: Path
+    phases: tuple[str, ...] | None = None
+    frames: tuple[int, ...] | None = None
+    labels: Path | None = None
+
+
+def nifti_files(folder: Path) -> list[Path]:
+    """The NIfTI files of one folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
+
+
+def exam_of(
+    layout: str,
+    parts: list[Part],
+    *,
+    patient: Patient | None = None,
+    beside: list[tuple[str, str, Path, str]] | None = None,
+    notes: tuple[str, ...] = (),
+    label_map: str | dict[int, int] | None = None,
+) -> Exam:
+    """The exam of these parts, whose phases are joined in their order.
+
+    `beside` lists what lies there and is not taken: name, kind, path, why not. `label_map` numbers the labels: a
+    named convention, or the file's value to ours; None where nothing tells.
+    """
+    pieces = []
+    for part in parts:
+        header = read_header(part.path)
+        count = len(part.frames) if part.frames is not None else header.phases
+        kind = SHORT_AXIS_CINE if header.phases > 2 else SHORT_AXIS
+        why = f"{count} of {header.phases} phases" if count < header.phases else ""
+        pieces.append(_piece(part.name, kind, part.path, taken=True, why=why))
+        if part.labels is not None:
+            why = "taken if asked for" if label_map is not None else "give it with --labels-in and --label-map"
+            pieces.append(_piece(f"labels of {part.name}", LABELS, part.labels, taken=False, why=why))
+    pieces += [_piece(name, kind, path, taken=False, why=why) for name, kind, path, why in beside or ()]
+    person = patient or Patient()
+    labelled = parts if all(part.labels is not None for part in parts) else []
+    return Exam(
+        Source(layout=layout, pieces=tuple(pieces), notes=notes),
+        lambda: _join([_read(part, person) for part in parts], parts),
+        _labelled_reader(labelled, person, label_map),
+    )
+
+
+def _labelled_reader(
+    parts: list[Part], patient: Patient, label_map: str | dict[int, int] | None
+) -> Callable[[], SliceStack] | None:
+    if not parts or label_map is None:
+        return None
+    return lambda: _join([_labelled(part, patient, label_map) for part in parts], parts)
+
+
+def _read(part: Part, patient: Patient) -> SliceStack:
+    stack = read_stack(part.path, frames=part.frames, patient=patient)
+    if part.phases is not None and len(part.phases) != len(stack.phases):
+        wanted = ", ".join(part.phases)
+        raise InputError(f"{part.path.name} holds {len(stack.phases)} phases; expected {len(part.phases)} ({wanted}).")
+    return stack if part.phases is None else replace(stack, phases=part.phases)
+
+
+def _labelled(part: Part, patient: Patient, label_map: str | dict[int, int]) -> SliceStack:
+    """A part with its labels; of a 4D label file the same frames, of a 3D one the only one."""
+    if part.labels is None:
+        raise InputError(f"{part.path.name} has no labels.")
+    stack = _read(part, patient)
+    frames = part.frames if read_header(part.labels).phases > 1 else None
+    given = read_stack(part.labels, frames=frames)  # sorts the slices as it sorts those of the image
+    if len(given.phases) != len(stack.phases) or not same_grid(given, stack):
+        raise InputError(f"The labels in {part.labels.name} have another shape or place than {part.path.name}.")
+    return replace(stack, labels=to_internal(given.images, label_map))
+
+
+def _join(stacks: list[SliceStack], parts: list[Part]) -> SliceStack:
+    first = stacks[0]
+    for stack, part in zip(stacks[1:], parts[1:], strict=True):
+        if not same_grid(stack, first):
+            raise InputError(f"{parts[0].name} and {part.name} differ in shape or geometry.")
+    labels = [stack.labels for stack in stacks if stack.labels is not None]
+    return replace(
+        first,
+        images=np.concatenate([stack.images for stack in stacks]),
+        labels=np.concatenate(labels) if labels else None,
+        phases=tuple(phase for stack in stacks for phase in stack.phases),
+    )
+
+
+def _piece(name: str, kind: str, path: Path, *, taken: bool, why: str) -> Piece:
+    header = read_header(path)
+    return Piece(
+        name=name,
+        kind=kind,
+        slices=header.shape[2],
+        phases=header.phases,
+        pixel_mm=(round(header.zooms[0], 4), round(header.zooms[1], 4)),
+        spacing_mm=round(header.zooms[2], 4) if header.shape[2] > 1 else None,
+        taken=taken,
+        why=why,
+    )

@@ -1,0 +1,98 @@
+"""What a file or folder was understood to be: what was taken as the short-axis exam, and what was left, and why.
+
+Nothing here names a person: a series is known by its number, a file by its role, never by what it is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SHORT_AXIS_CINE = "short axis cine"
+SHORT_AXIS = "short axis"
+LONG_AXIS_CINE = "long axis cine"
+LONG_AXIS = "long axis"
+SCOUT = "scout"
+LABELS = "labels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One series or file that was found.
+
+    ============  ===================================================================================
+    name          "series 300", "SA ED": its number or role
+    kind          "short axis cine", "long axis cine", "scout", ...
+    slices        number of positions
+    phases        number of times; the most of any position
+    pixel_mm      in-plane pixel size; None if unknown
+    spacing_mm    median distance between slices; None for a single slice or if unknown
+    thickness_mm  thickness of a slice; None if unknown
+    taken         whether the exam is made of it
+    why           why not, or what of it was left out
+    ============  ===================================================================================
+    """
+
+    name: str
+    kind: str
+    slices: int
+    phases: int
+    pixel_mm: tuple[float, float] | None = None
+    spacing_mm: float | None = None
+    thickness_mm: float | None = None
+    taken: bool = False
+    why: str = ""
+
+    @property
+    def size(self) -> str:
+        """Slices and phases in words."""
+        return f"{_count(self.slices, 'slice')} x {_count(self.phases, 'phase')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a path holds.
+
+    =======  =====================================================================
+    layout   "dicom", "acdc", ...: how the path was read
+    pieces   the series or files with images or labels
+    ignored  how many files of each other kind were passed over
+    notes    sentences: what had to be assumed
+    =======  =====================================================================
+    """
+
+    layout: str
+    pieces: tuple[Piece, ...] = ()
+    ignored: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """As run.json and `dmcvr inspect --json` give it."""
+        return {"summary": self.summary(), **asdict(self)}
+
+    def summary(self) -> str:
+        """One sentence: what was taken, what was left out."""
+        taken = [piece for piece in self.pieces if piece.taken]
+        left = [piece for piece in self.pieces if not piece.taken]
+        text = f"Layout {self.layout}: took {_listed(taken) or 'nothing'}"
+        rest = [_listed(left)] if left else []
+        rest += [_count(count, f"file ({what})", f"files ({what})") for what, count in self.ignored.items()]
+        return f"{text}; left out {', '.join(rest)}." if rest else f"{text}."
+
+
+def _listed(pieces: list[Piece]) -> str:
+    """Pieces by kind and name; many of one kind by their number."""
+    kinds: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        kinds.setdefault(piece.kind, []).append(piece)
+    words = []
+    for kind, members in kinds.items():
+        if len(members) > 3:
+            words.append(f"{len(members)} pieces ({kind}, {_count(sum(p.slices for p in members), 'slice')})")
+        else:
+            words += [f"{piece.name} ({kind}, {piece.size})" for piece in members]
+    return ", ".join(words)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

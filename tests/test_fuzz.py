@@ -1,0 +1,243 @@
+"""Damaged and hostile files: every reader gives a stack or one sentence, in time, in memory, and writes nothing.
+
+The normal run tries a few inputs a reader; `pytest -m slow tests/test_fuzz.py -s` tries thousands and counts them.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import resource
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import dicoms
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dmcvr.errors import InputError
+from dmcvr.io.read import find_exam, read_exam, with_labels
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+FEW, MANY = 25, 3000
+
+#: Of one input. Generous: machines are busy.
+MAX_SECONDS = 30.0
+
+MAX_GROWTH_MB = 1500
+
+Damage = list[tuple[str, float, bytes]]
+DAMAGE = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "cut", "insert", "drop"]), st.floats(0, 0.999), st.binary(min_size=1, max_size=8)
+    ),
+    min_size=1,
+    max_size=6,
+)
+#: Damage is likelier in the first bytes: that is where headers are.
+HEADER_SHARE = 0.3
+
+
+def damaged(whole: bytes, damage: Damage, *, header: int) -> bytes:
+    """Bytes set, dropped, inserted or the end cut off, at a share of the header or of the whole."""
+    data = bytearray(whole)
+    for kind, share, value in damage:
+        reach = min(header, len(data)) if value[0] > 255 * HEADER_SHARE else len(data)
+        at = int(share * reach)
+        if kind == "set":
+            data[at : at + len(value)] = value
+        elif kind == "insert":
+            data[at:at] = value
+        elif kind == "drop":
+            del data[at : at + len(value)]
+        elif kind == "cut" and value[0] < 40:
+            del data[at:]
+    return bytes(data)
+
+
+class Reader:
+    """Writes one input, reads it, and keeps count of what came of it."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self._start_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def __call__(self, files: dict[str, bytes], read: Callable[[Path], object]) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for path, content in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+            began, sentence = time.monotonic(), ""
+            try:
+                read(folder)
+            except InputError as error:
+                sentence = str(error)
+            self.outcomes["refused" if sentence else "read"] += 1
+            assert "\n" not in sentence
+            assert time.monotonic() - began < MAX_SECONDS
+            left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+            assert left == set(files)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - self._start_mb
+        assert grown < MAX_GROWTH_MB, f"{grown:.0f} MB more than at the start"
+
+
+def nifti(*shape: int, labels: bool = False) -> bytes:
+    data = np.random.default_rng(0).integers(0, 4 if labels else 900, shape).astype(np.int16)
+    return nib.Nifti1Image(data, np.diag([1.5, 1.5, 8, 1])).to_bytes()
+
+
+NIFTI, LABELS = nifti(20, 18, 4, 2), nifti(20, 18, 4, labels=True)
+INFO = b"ED: 1\nES: 2\nGroup: DCM\nHeight: 184.0\nNbFrame: 30\nWeight: 95.0\n"
+
+
+@pytest.fixture(scope="module")
+def enhanced(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return dicoms.enhanced(tmp_path_factory.mktemp("fuzz") / "x.dcm", slices=3, phases=5).read_bytes()
+
+
+def try_nifti(reader: Reader, damage: Damage, compressed: str) -> None:
+    """The bytes before compression, after it, or of a plain file."""
+    if compressed == "inside":
+        files = {"x.nii.gz": gzip.compress(damaged(NIFTI, damage, header=400), 1)}
+    elif compressed == "outside":
+        files = {"x.nii.gz": damaged(gzip.compress(NIFTI, 1), damage, header=40)}
+    else:
+        files = {"x.nii": damaged(NIFTI, damage, header=400)}
+    reader(files, read_exam)
+
+
+def try_labels(reader: Reader, damage: Damage) -> None:
+    files = {"x.nii": nifti(20, 18, 4), "l.nii": damaged(LABELS, damage, header=400)}
+    reader(files, lambda folder: with_labels(read_exam(folder / "x.nii"), folder / "l.nii", "acdc"))
+
+
+def try_info(reader: Reader, damage: Damage, text: str) -> None:
+    info = damaged(INFO, damage, header=30) + text.encode("utf-8", errors="replace")
+    frame = nifti(20, 18, 4)
+    reader({"p/Info.cfg": info, "p/p_frame01.nii": frame, "p/p_frame02.nii": frame}, lambda f: read_exam(f / "p"))
+
+
+def try_table(reader: Reader, ed: str, es: str, damage: Damage | None) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["External code", "ED", "ES", "Sex", "Height", "Weight"])
+    writer.writerow(["A", ed, es, es, ed, es])
+    content = table.getvalue().encode("utf-8", errors="replace")
+    if damage:
+        content = damaged(content, damage, header=40)
+    reader({"info.csv": content, "A/A_sa.nii": NIFTI}, lambda folder: read_exam(folder / "A"))
+
+
+def try_dicom_bytes(reader: Reader, whole: bytes, damage: Damage) -> None:
+    reader({"x.dcm": damaged(whole, damage, header=3000)}, lambda folder: read_exam(folder, layout="dicom"))
+
+
+#: Attributes that decide, and texts that no scanner writes.
+KEYWORDS = [
+    "Rows", "Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "SeriesNumber", "SeriesInstanceUID",
+    "SOPInstanceUID", "PatientID", "PatientSize", "PatientSex", "SeriesDescription", "InstanceNumber", "Modality",
+    "PhotometricInterpretation", "SamplesPerPixel", "PixelRepresentation", "StudyInstanceUID", "ImageType",
+]  # fmt: skip
+TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["../../../tmp/x", "/etc/passwd", "1e400", "nan", "-1", "0", "65535", "999999999999", "\\", "[red]"]
+    ),
+)
+
+
+def try_dicom_tags(reader: Reader, whole: bytes, changes: dict[str, object]) -> None:
+    with pydicom.config.disable_value_validation():
+        dataset = pydicom.dcmread(io.BytesIO(whole))
+        for keyword, value in changes.items():
+            try:
+                setattr(dataset, keyword, value)
+                file = io.BytesIO()
+                dataset.save_as(file)
+            except Exception:  # pydicom cannot write this value: as it was
+                dataset = pydicom.dcmread(io.BytesIO(whole))
+        file = io.BytesIO()
+        dataset.save_as(file)
+    reader({"x.dcm": file.getvalue()}, lambda folder: find_exam(folder, layout="dicom").read())
+
+
+def run(name: str, count: int, attempt: Callable[..., None], **strategies: st.SearchStrategy[object]) -> None:
+    reader = Reader()
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=count == FEW,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(**strategies)
+    def search(**values: object) -> None:
+        attempt(reader, **values)
+
+    search()
+    print(f"{name}: {dict(reader.outcomes)}")
+    assert reader.outcomes.total() >= count // 2
+
+
+COUNTS = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_nifti(count: int) -> None:
+    run("NIfTI", count, try_nifti, damage=DAMAGE, compressed=st.sampled_from(["inside", "outside", "none"]))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_labels(count: int) -> None:
+    run("labels", count, try_labels, damage=DAMAGE)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_info(count: int) -> None:
+    run("Info.cfg", count, try_info, damage=DAMAGE, text=st.one_of(st.text(max_size=60), TEXTS.map("ED: {}".format)))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_table(count: int) -> None:
+    run("M&Ms table", count, try_table, ed=TEXTS, es=TEXTS, damage=st.none() | DAMAGE)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_dicom_bytes(count: int, enhanced: bytes) -> None:
+    run("DICOM bytes", count, try_dicom_bytes, whole=st.just(enhanced), damage=DAMAGE)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_dicom_tags(count: int, enhanced: bytes) -> None:
+    values = st.one_of(TEXTS, st.integers(-(2**40), 2**40), st.floats(), st.none())
+    changes = st.dictionaries(st.sampled_from(KEYWORDS), values, min_size=1, max_size=4)
+    run("DICOM tags", count, try_dicom_tags, whole=st.just(enhanced), changes=changes)
+
+
+def test_bombs_are_refused_before_they_unpack(tmp_path: Path) -> None:
+    """A gigabyte of zeros behind a header: an absurd offset, an absurd size, an honest size that is not there."""
+    header = bytearray(nifti(20, 18, 4)[:352])
+    zeros = gzip.compress(b"\0" * 2**24, 1)
+    bomb = zeros * 64  # members join: a gigabyte
+    for name, at, value in (("offset", 108, np.float32(9e8).tobytes()), ("size", 42, np.int16([4000] * 3).tobytes())):
+        changed = bytes(header[:at]) + value + bytes(header[at + len(value) :])
+        (tmp_path / f"{name}.nii.gz").write_bytes(gzip.compress(changed) + bomb)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(InputError, match="claims"):
+            read_exam(tmp_path / f"{name}.nii.gz")
+        assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 100
+    short = bytes(header[:42]) + np.int16([600] * 3).tobytes() + bytes(header[48:])
+    (tmp_path / "short.nii.gz").write_bytes(gzip.compress(short))
+    with pytest.raises(InputError, match="shorter than its header says"):
+        read_exam(tmp_path / "short.nii.gz")

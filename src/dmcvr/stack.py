@@ -18,10 +18,11 @@ MAX_TILT_DEG = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """What a dataset says of the person: no name, no identifier."""
+    """What a dataset says of the person: no name, no identifier. `sex` is "F" or "M"."""
 
     height_cm: float | None = None
     weight_kg: float | None = None
+    sex: str | None = None
     group: str | None = None
 
 
@@ -34,6 +35,7 @@ class SliceStack:
     affines       (N, 4, 4)         float64, pixel (i, j, 0, 1) of slice n to RAS+ mm
     thickness_mm  scalar            how thick a slice is (a blur); not the distance between slices
     phases        P names           "ED", "ES" or the phase's number
+    times_ms      P times           after the R wave, in ms; or None
     labels        (P, N, I, J)      uint8, 0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity; or None
     warnings      sentences         what a reader had to assume
     ============  ================  ======================================================================
@@ -49,11 +51,14 @@ class SliceStack:
     labels: NDArray[np.uint8] | None = None
     patient: Patient = field(default_factory=Patient)
     warnings: tuple[str, ...] = ()
+    times_ms: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         images = np.ascontiguousarray(self.images, dtype=np.float32)
         affines = np.asarray(self.affines, dtype=np.float64)
         _check_arrays(images, affines, self.phases, self.labels)
+        if self.times_ms is not None and len(self.times_ms) != len(self.phases):
+            raise InputError(f"Expected a time for each of {len(self.phases)} phases; got {len(self.times_ms)}.")
         _check_parallel(affines)
         order = np.argsort(affines[:, :3, 3] @ stack_normal(affines), kind="stable")
         affines = affines[order]
@@ -100,6 +105,7 @@ class SliceStack:
             images=self.images[indices],
             labels=None if self.labels is None else self.labels[indices],
             phases=tuple(self.phases[i] for i in indices),
+            times_ms=None if self.times_ms is None else tuple(self.times_ms[i] for i in indices),
         )
 
     def without_labels(self) -> SliceStack:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 #: A cine has at least so many phases; with fewer there is no curve to look at.
 MIN_PHASES = 3
 
-#: Weights of the periodic smoothing over a phase and its two neighbours.
-SMOOTHING = (0.25, 0.5, 0.25)
+#: Standard deviation of the smoothing, as a share of the heartbeat: less than a phase in 30.
+SMOOTHING = 1 / 40
 
 #: A second dip counts from this share of the stroke volume: the atrial kick makes smaller ones.
 SECOND_DIP = 0.25
@@ -33,17 +34,13 @@ def find_cycle(lv_cavity_ml: NDArray[np.float64], *, ed: int | None = None, es: 
     """ED and ES as the largest and the smallest LV cavity over a lightly smoothed curve; a given one stays.
 
     `lv_cavity_ml` (P,) holds the phases of one heartbeat in order; the last is followed by the first. The
-    smoothing keeps one badly segmented phase from deciding; volumes themselves are never smoothed.
+    smoothing (Gaussian, periodic) keeps one badly segmented phase of many from deciding; volumes themselves are
+    never smoothed.
     """
-    smooth = _smoothed(lv_cavity_ml)
+    smooth = ndimage.gaussian_filter1d(lv_cavity_ml, SMOOTHING * len(lv_cavity_ml), mode="wrap")
     first = int(np.argmax(smooth)) if ed is None else ed
     last = int(np.argmin(smooth)) if es is None else es
     return Cycle(first, last, tuple(_doubts(lv_cavity_ml, smooth, first, last)))
-
-
-def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    before, here, after = SMOOTHING
-    return np.asarray(before * np.roll(values, 1) + here * values + after * np.roll(values, -1))
 
 
 def _doubts(values: NDArray[np.float64], smooth: NDArray[np.float64], ed: int, es: int) -> list[str]:

@@ -31,7 +31,7 @@ CONVENTIONS = {
         "neighbour and an end slice counts its one gap on both sides."
     ),
     "ed_es": (
-        "In a cine, ED and ES are the largest and the smallest LV cavity over a curve smoothed over three phases; the "
+        "In a cine, ED and ES are the largest and the smallest LV cavity over a lightly smoothed curve; the "
         "volumes themselves are not smoothed. The RV is measured at the LV's ED and ES. EF is null where the "
         "end-diastolic volume is zero."
     ),

@@ -6,6 +6,8 @@ decode and segment; put everything back into the world; measure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.io.read import read_exam, with_labels
-from dmcvr.io.write import write_reconstruction
+from dmcvr.io.write import LABEL_FORMATS, write_reconstruction
 from dmcvr.locate import Located, Region, prepare
 from dmcvr.measures import dense_volumes, measure_wall, measures, slice_summation
 from dmcvr.methods import Acquired, Method
@@ -57,12 +59,20 @@ class Reconstruction:
     measures: dict[str, Any]
     run: dict[str, Any]
 
-    def save(self, folder: str | Path) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        label_formats: Sequence[str] = LABEL_FORMATS,
+        mesh_formats: Sequence[str] = ("ply",),
+    ) -> Path:
         """Write images, labels, meshes and records into `folder`, which appears whole or not at all.
 
-        Raises `InputError` where the folder holds something else or cannot be written.
+        Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "glb" (one file, a 4D heart
+        beats in it) or none. Raises `InputError` for another format, and where the folder holds something else or
+        cannot be written.
         """
-        return write_reconstruction(self, Path(folder))
+        return write_reconstruction(self, Path(folder), label_formats=label_formats, mesh_formats=mesh_formats)
 
 
 def reconstruct(
@@ -127,7 +137,8 @@ def reconstruct(
     slice_labels, residuals = [], []
     for index in range(len(stack.phases)):
         acquired = _acquired(stack, region, index, engine)
-        dense = fill(acquired, plan)
+        with stages("fill") if method != "dmcvr" else nullcontext():  # ours times its own steps
+            dense = fill(acquired, plan)
         with stages("resample"):
             unit = uncrop(dense.images, frame, affines, shape[:2], stack.normal)
             found = uncrop_labels(dense.scores, frame, affines, shape[:2], stack.normal)

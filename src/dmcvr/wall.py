@@ -133,8 +133,7 @@ def _find_wall(labels: NDArray[np.uint8], affine: Array) -> _Wall | None:
     degree = 1 if len(inside) > 1 else 0
     lines = [np.polynomial.Polynomial.fit(inside, c, degree, w=np.sqrt(areas[inside])) for c in centres.T]
     top, bottom = (
-        np.array([*(line(k) for line in lines), k]) @ affine[:3, :3].T + affine[:3, 3]
-        for k in (-0.5, inside[-1] + 0.5)
+        np.array([*(line(k) for line in lines), k]) @ affine[:3, :3].T + affine[:3, 3] for k in (-0.5, inside[-1] + 0.5)
     )
     length_mm = float(np.linalg.norm(bottom - top))
     ends = not np.isin(labels[:, :, -1], (1, 2)).any()
@@ -150,7 +149,7 @@ def _base_is_last(labels: NDArray[np.uint8]) -> bool:
 
 
 def _ring(labels: NDArray[np.uint8]) -> float:
-    """The share of the directions from the cavity's centroid, ten degrees each, that meet myocardium; 0 without both."""
+    """The share of the directions from the cavity's centroid, ten degrees each, that meet myocardium."""
     cavity, muscle = np.argwhere(labels == 1), np.argwhere(labels == 2)
     if len(cavity) == 0 or len(muscle) == 0:
         return 0.0
@@ -243,10 +242,10 @@ def _insertions_deg(wall: _Wall, axes: Array) -> list[float]:
     near = (wall.labels == 2) & (to_right <= max(SEPTUM_MM, 1.8 * wall.voxel_mm))
     of_level: list[list[float]] = [[], [], []]
     for k in np.flatnonzero(near.any(axis=(0, 1))):
-        septum = wall.world(np.argwhere(near[:, :, k : k + 1]) + [0, 0, k])
+        septum = wall.world(np.argwhere(near[:, :, k : k + 1]) + np.array([0, 0, k]))
         angles = _angles_deg(wall, septum, axes)
         level = int(_depth(wall, septum).mean() / wall.length_mm * 3)
         if np.ptp(angles) > 45 and 0 <= level < 3:
             of_level[level].append(float(np.percentile(angles, 98)))
     found = {n: float(np.median(values)) for n, values in enumerate(of_level) if values} or {0: USUAL_INSERTION_DEG}
-    return [found[min(found, key=lambda known: abs(known - n))] for n in range(3)]  # noqa: B023
+    return [found[min(found, key=lambda known: abs(known - n))] for n in range(3)]

@@ -119,4 +119,4 @@ def _normals(mesh: trimesh.Trimesh) -> NDArray[np.float32]:
     """(V, 3) unit vectors, as glTF wants them even where a vertex has none."""
     normals = np.array(mesh.vertex_normals, dtype="<f4")
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.where(length > 0, normals / np.where(length > 0, length, 1), np.float32([0, 0, 1])).astype("<f4")
+    return np.where(length > 0, normals / np.where(length > 0, length, 1), [0, 0, 1]).astype("<f4")

@@ -179,7 +179,8 @@ def _cines(data: Path | None) -> Iterator[tuple[str, Callable[[], Case]]]:
     if not files:
         raise InputError(f"No 4D exam (a file named *4d.nii.gz) under {data}: give the file itself with --data.")
     for file in files:
-        name = file.name.split(".")[0]
+        inside = file.relative_to(data) if data.is_dir() else Path(file.name)
+        name = "_".join(inside.parts).split(".nii")[0]
         yield name, lambda file=file, name=name: Case(name, read_exam(file))  # type: ignore[misc]
 
 

@@ -49,7 +49,7 @@ def cylinder(inner: float, outer: float, spacing: float) -> tuple[NDArray[np.uin
 
 
 @pytest.mark.parametrize("make", [shell, cylinder])
-@pytest.mark.parametrize("spacing", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("spacing", [1.4, 2.0])
 @pytest.mark.parametrize(("inner", "outer"), [(20, 28), (25, 31), (22, 26)])
 def test_a_wall_of_known_thickness(make: object, spacing: float, inner: float, outer: float) -> None:
     found = wall_thickness(*make(inner, outer, spacing))  # type: ignore[operator]
@@ -63,17 +63,17 @@ def test_a_wall_of_known_thickness(make: object, spacing: float, inner: float, o
 
 def test_segments_lie_where_the_standard_has_them() -> None:
     """Bumps of the outer wall on the septal, lateral, anterior and inferior side show in those segments alone."""
-    x = grid(40, 1.5)
+    x = grid(40, 2.0)
     radius, angle = np.hypot(x[..., 0], x[..., 1]), np.degrees(np.arctan2(x[..., 1], x[..., 0]))
-    affine = np.diag([1.5, 1.5, 1.5, 1.0])
-    for toward, expected in ((180, SEPTAL), (0, LATERAL), (-90, ANTERIOR), (90, INFERIOR)):
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    for toward, expected in ((180, SEPTAL), (0, LATERAL), (90, ANTERIOR), (-90, INFERIOR)):
         near = np.abs((angle - toward + 180) % 360 - 180) < 35
         outer = np.where(near, 31.0, 27.0)
         labels = np.select([radius < 20, radius < outer], [1, 2], 0).astype(np.uint8)
         labels = with_right(labels, x, outer)
-        # RV at -x and base at low z: seen from the apex with the RV on the left, -y is up.
+        # RV at -x, base at low z: seen from the apex with the RV on the left, y is up.
         found = wall_thickness(labels, affine)
-        mirrored = wall_thickness(labels, affine, np.array([0.0, 1.0, 0.0]))
+        mirrored = wall_thickness(labels, affine, np.array([0.0, -1.0, 0.0]))
         assert found is not None
         assert mirrored is not None
         segments = {n: v for n, v in found.segments_mm.items() if v is not None}

@@ -160,9 +160,11 @@ def _ring(labels: NDArray[np.uint8]) -> float:
 def _mid_wall(wall: _Wall) -> tuple[Array, Array]:
     """Points (M, 3) in mm in a layer, one voxel thin, in the middle of the wall; and the thickness there (M,)."""
     pad = int(np.ceil(30 / wall.voxel_mm))  # the cut at the base is no surface: the wall goes on above it
-    along = np.pad(wall.labels, ((0, 0), (0, 0), (pad, 0 if wall.ends else pad)), mode="edge")
-    padded = np.pad(along, 3)
-    shift = np.array([3, 3, pad + 3])
+    where = np.argwhere(np.isin(wall.labels, (1, 2)).any(axis=2))
+    (i, j), (last_i, last_j) = where.min(axis=0), where.max(axis=0)
+    heart = wall.labels[i : last_i + 1, j : last_j + 1]
+    padded = np.pad(np.pad(heart, ((0, 0), (0, 0), (pad, 0 if wall.ends else pad)), mode="edge"), 3)
+    shift = np.array([3 - i, 3 - j, pad + 3])
     near_muscle = ndimage.distance_transform_edt(padded != 2)
     trees = []
     for mask in (padded == 1, np.isin(padded, (1, 2))):

@@ -41,7 +41,9 @@ def test_demo_writes_everything(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "EF" in done.stdout
     names = {path.name for path in (tmp_path / "heart").iterdir()}
-    assert names == {"image.nii.gz", "labels.nii.gz", "acquired.nii.gz", "meshes", "measures.json", "run.json"}
+    records = {"measures.json", "measures.csv", "run.json"}
+    assert names == {"image.nii.gz", "labels.nii.gz", "labels", "acquired.nii.gz", "meshes", *records}
+    assert {path.name for path in (tmp_path / "heart" / "labels").iterdir()} == {"ED.seg.nrrd", "ES.seg.nrrd"}
 
 
 @pytest.mark.parametrize("broken", ["one slice", "empty", "nan", "2D", "label value", "cut off", "missing", "text"])

@@ -16,6 +16,7 @@ from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.evaluate.ablation import ablation
 from dmcvr.evaluate.case import Bench, Case, best_shift, feature_distances, features, levels, shifted
+from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import SUMMED, clinical
 from dmcvr.evaluate.contenders import Contender, Contenders, Ours
 from dmcvr.evaluate.held_out import held_out
@@ -25,6 +26,8 @@ from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.run import Evaluation, evaluate
 from dmcvr.evaluate.segmentation import segmentation
 from dmcvr.interpolate import Plan
+from dmcvr.io.nifti import write_nifti
+from dmcvr.io.write import stack_volume
 from dmcvr.methods import Acquired, Dense, Method
 from dmcvr.phantom import Phantom, Scan, make_phantom, write_phantom
 from dmcvr.train.split import Split
@@ -301,6 +304,40 @@ def test_bad_questions_are_answered(small: Path) -> None:
         evaluate("truth")
     with pytest.raises(InputError, match="There is no folder"):
         evaluate("long-axis", small / "nowhere")
+
+
+def test_flicker_shows_where_drawn_slices_tremble(engine: Engine, tmp_path: Path) -> None:
+    """A still cine with noise: averages tremble less, nearest as much, and a method that adds noise more."""
+    exam = make_phantom(5, Scan(spacing_mm=14, noise=0.0))
+    rng = np.random.default_rng(0)
+    still = exam.stack.images[:1] + rng.normal(0, 0.03, (6, *exam.stack.images.shape[1:]))
+    cine_stack = replace(exam.stack, images=still, phases=tuple("012345"), labels=None)
+
+    @dataclass
+    class Trembling:
+        method: Method
+
+        def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
+            dense = self.method(acquired, plan)
+            noise = rng.normal(0, 0.2, dense.images.shape).astype(np.float32)
+            return replace(dense, images=np.clip(dense.images + noise, -1, 1))
+
+    bench = bench_of(engine, "linear", "nearest", trembling=Trembling(Linear(engine.segment)))
+    rows = cine(Case("c", cine_stack), bench).rows
+    assert len(rows) == 3 * (exam.stack.images.shape[1] - 1)
+    assert mean(rows, "linear", "flicker_ratio") == pytest.approx(np.sqrt(0.5), abs=0.07)
+    assert mean(rows, "nearest", "flicker_ratio") == pytest.approx(1, abs=0.1)
+    assert mean(rows, "trembling", "flicker_ratio") > 1.5
+    assert cine(Case("p", exam.stack), bench).rows == []  # ED and ES alone are no curve
+
+    write_nifti(tmp_path / "exam_4d.nii.gz", stack_volume(cine_stack))
+    found = evaluate("cine", tmp_path, methods=("linear",), output=tmp_path / "out", device="cpu")
+    assert found.run["patients"] == ["exam_4d"]
+    assert (tmp_path / "out" / "plot.png").is_file()
+    with pytest.raises(InputError, match="No 4D exam"):
+        evaluate("cine", tmp_path / "out", device="cpu")
+    with pytest.raises(InputError, match="needs a 4D exam"):
+        evaluate("cine", device="cpu")
 
 
 def test_those_trained_on_never_take_part(small: Path) -> None:

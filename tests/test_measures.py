@@ -103,6 +103,12 @@ def test_cine_takes_ed_and_es_from_the_dense_lv_cavity_for_both_conventions() ->
     middle = PhaseVolumes(100.0, 100.0, 300.0)
     result = measures((middle, ES, ED), (ED, middle, ES), ("0", "1", "2"), Patient())
     assert (result["ed_phase"], result["es_phase"]) == ("2", "1")
+    assert result["volume_time"] == {
+        "phases": ["0", "1", "2"],
+        "times_ms": None,
+        "lv_cavity_ml": [100.0, 60.0, 150.0],
+        "rv_cavity_ml": [300.0, 72.0, 160.0],
+    }
     assert "largest and smallest LV cavity" in result["ed_es_chosen_by"]
     assert result["dense_volume"]["rv"]["edv_ml"] == 160.0
     assert result["slice_summation"]["lv"]["edv_ml"] == 60.0
@@ -152,3 +158,31 @@ def test_numbers_are_rounded_and_conventions_are_written_out() -> None:
 def test_every_phase_needs_its_volumes() -> None:
     with pytest.raises(ValueError, match="zip"):
         measures((ED,), (ED,), ("ED", "1"), Patient())
+
+
+def test_given_phases_win_over_names_and_volumes() -> None:
+    volumes = (ED, PhaseVolumes(100.0, 100.0, 300.0), ES)
+    result = measures(volumes, volumes, ("ED", "ES", "2"), Patient(), ed=0, es=2)
+    assert (result["ed_phase"], result["es_phase"], result["ed_es_chosen_by"]) == ("ED", "2", "given")
+    one = measures(volumes, volumes, ("0", "1", "2"), Patient(), es=1, times_ms=(0.0, 30.0, 60.0))
+    assert (one["ed_phase"], one["es_phase"]) == ("0", "1")
+    assert one["ed_es_chosen_by"].endswith("ES given")
+    assert one["volume_time"]["times_ms"] == [0.0, 30.0, 60.0]
+
+
+def test_implausible_function_is_said() -> None:
+    assert measures((ED, ES), (ED, ES), ("ED", "ES"), Patient())["ed_es_warnings"] == []
+    (warning,) = measures((ED, ED), (ED, ED), ("ED", "ES"), Patient())["ed_es_warnings"]
+    assert "ejection fraction of 0 %" in warning
+
+
+def test_normal_values_are_those_of_the_sex() -> None:
+    patient = Patient(height_cm=180.0, weight_kg=80.0, sex="F")
+    rows = measures((ED, ES), (ED, ES), ("ED", "ES"), patient)["reference"]
+    assert [(row["name"], row["sex"]) for row in rows] == [("LV ejection fraction", "F"), ("LV mass index", "F")]
+    fraction, mass = rows
+    assert (fraction["value"], fraction["low"], fraction["high"], fraction["z"]) == (60.0, 51.2, 70.8, -0.2)
+    assert (mass["value"], mass["unit"], mass["z"]) == (52.5, "g/m2", 1.5)
+    assert all("10.1186/s12968-017-0327-9" in row["source"] for row in rows)
+    unknown = measures((ED, ES), (ED, ES), ("ED", "ES"), Patient())["reference"]
+    assert [row["sex"] for row in unknown] == ["F", "M"]  # of EF; without a body size no mass index

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from itertools import product
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from dmcvr.mesh import PLY_COMMENT, STRUCTURES, structure_mesh, write_meshes
+from dmcvr.errors import InputError
+from dmcvr.mesh import FRAME_NOTE, STRUCTURES, structure_mesh, write_meshes
 from dmcvr.volume import Volume
 
 RADIUS_VOXELS = 12
@@ -114,7 +117,7 @@ def test_ply_says_its_frame_and_loads_back_in_place(tmp_path: Path) -> None:
     paths = write_meshes(tmp_path / "meshes", Volume(sphere()[None], affine), ("ED",))
     assert paths == [tmp_path / "meshes" / f"{name}.ply" for name in ("lv_cavity", "lv_epicardium")]
     header = paths[0].read_bytes().split(b"end_header")[0].decode().splitlines()
-    assert header[:3] == ["ply", "format binary_little_endian 1.0", f"comment {PLY_COMMENT}"]
+    assert header[:3] == ["ply", "format binary_little_endian 1.0", f"comment {FRAME_NOTE}"]
     written = structure_mesh(sphere(), affine, "lv_cavity")
     loaded = trimesh.load_mesh(paths[0], process=False)
     assert written is not None
@@ -132,3 +135,70 @@ def test_several_phases_get_a_folder_each(tmp_path: Path) -> None:
     ]
     with pytest.raises(ValueError, match="zip"):
         write_meshes(tmp_path, labels, ("ED",))
+
+
+def test_stl_says_its_frame_and_loads_back_in_place(tmp_path: Path) -> None:
+    affine = affine_of(-1)
+    paths = write_meshes(tmp_path, Volume(sphere()[None], affine), ("ED",), formats=("stl",))
+    assert [path.name for path in paths] == ["lv_cavity.stl", "lv_epicardium.stl"]
+    assert paths[0].read_bytes()[:80].decode().rstrip() == FRAME_NOTE
+    written = structure_mesh(sphere(), affine, "lv_cavity")
+    loaded = trimesh.load_mesh(paths[0])
+    assert written is not None
+    assert loaded.is_watertight
+    np.testing.assert_allclose(loaded.bounds, written.bounds, atol=1e-4)
+    assert loaded.volume == pytest.approx(written.volume, rel=1e-5)
+
+
+def glb_json(path: Path) -> dict:
+    """The file's JSON, its chunks' lengths checked on the way."""
+    data = path.read_bytes()
+    magic, version, length = struct.unpack_from("<4sII", data)
+    assert (magic, version, length) == (b"glTF", 2, len(data))
+    size, kind = struct.unpack_from("<I4s", data, 12)
+    assert kind == b"JSON"
+    rest, kind = struct.unpack_from("<I4s", data, 20 + size)
+    assert kind == b"BIN\0"
+    assert 28 + size + rest == length
+    assert size % 4 == rest % 4 == 0
+    return json.loads(data[20 : 20 + size])
+
+
+def test_glb_is_one_heart_in_metres_that_stands_upright(tmp_path: Path) -> None:
+    affine = affine_of(-1)
+    (path,) = write_meshes(tmp_path, Volume(sphere()[None], affine), ("ED",), formats=("glb",))
+    assert path.name == "heart.glb"
+    assert "animations" not in glb_json(path)
+    scene = trimesh.load(path)
+    r, a, s = affine[:3, :3] @ CENTRE + affine[:3, 3]
+    np.testing.assert_allclose(scene.centroid, np.array([-r, s, a]) / 1000, atol=1e-4)  # left, superior, anterior
+    vertices = next(iter(scene.geometry.values())).vertices
+    np.testing.assert_allclose(vertices.mean(axis=0), [r, a, s], atol=0.05)  # the buffers are RAS+ mm
+
+
+def test_glb_of_a_cine_shows_one_phase_at_a_time(tmp_path: Path) -> None:
+    labels = Volume(np.stack([sphere(12), sphere(10), 3 * sphere(9)]), np.eye(4))
+    (path,) = write_meshes(tmp_path, labels, ("0", "1", "2"), formats=("glb",), beat_s=0.9)
+    tree, data = glb_json(path), path.read_bytes()
+    start = len(data) - tree["buffers"][0]["byteLength"]
+
+    def values(accessor: int) -> np.ndarray:
+        about = tree["accessors"][accessor]
+        width = {"SCALAR": 1, "VEC3": 3}[about["type"]]
+        offset = start + tree["bufferViews"][about["bufferView"]]["byteOffset"]
+        return np.frombuffer(data, "<f4", about["count"] * width, offset).reshape(-1, width)
+
+    (beat,) = tree["animations"]
+    assert all(sampler["interpolation"] == "STEP" for sampler in beat["samplers"])
+    np.testing.assert_allclose(values(beat["samplers"][0]["input"])[:, 0], [0, 0.3, 0.6, 0.9], atol=1e-6)
+    shown = np.stack([values(sampler["output"])[:, 0] for sampler in beat["samplers"]])
+    np.testing.assert_array_equal(shown, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]])
+    targets = [tree["nodes"][channel["target"]["node"]]["name"] for channel in beat["channels"]]
+    assert targets == ["phase 0", "phase 1", "phase 2"]
+    assert {channel["target"]["path"] for channel in beat["channels"]} == {"scale"}
+    assert len(trimesh.load(path).geometry) == 2 + 2 + 1
+
+
+def test_an_unknown_format_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="choose among ply, stl, glb"):
+        write_meshes(tmp_path, Volume(sphere()[None], np.eye(4)), ("ED",), formats=("obj",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dmcvr.metrics import MISSED_MM, assd_mm, correlation, dice, hd95_mm, psnr_db, sharpness, ssim
+from dmcvr.metrics import MISSED_MM, assd_mm, correlation, dice, flicker, hd95_mm, psnr_db, sharpness, ssim
 
 
 def test_image_metrics() -> None:
@@ -18,6 +18,18 @@ def test_image_metrics() -> None:
     assert sharpness(ramp) == pytest.approx(0.1)
     assert correlation(ramp, 3 - 2 * ramp) == pytest.approx(-1)
     assert np.isnan(correlation(ramp, a))
+
+
+def test_flicker() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.05, (20, 64, 64))
+    assert flicker(noise) == pytest.approx(0.05, rel=0.02)
+    assert flicker(noise + np.random.default_rng(1).random((64, 64))) == pytest.approx(flicker(noise))  # still
+    assert flicker(np.ones((5, 4))) == 0
+    assert flicker(np.array([0.0, 0.0, 1.0])) == pytest.approx(np.sqrt((1 + 1 + 4) / 3 / 6))  # the last meets the first
+    swing = np.sin(2 * np.pi * np.arange(30) / 30)[:, None]
+    assert flicker(swing) < 0.02
+    with pytest.raises(ValueError, match="three frames"):
+        flicker(noise[:2])
 
 
 def test_dice() -> None:

@@ -218,3 +218,22 @@ def test_a_real_exam(data: Path, tmp_path: Path) -> None:
     # patient007's own labels on the same grid: the segmenter and the method against the manual slices
     ours, theirs = (h.measures["dense_volume"]["phases"]["ED"]["lv_cavity_ml"] for h in (heart, manual))
     assert ours == pytest.approx(theirs, rel=0.12)
+
+
+def test_a_real_cine(data: Path) -> None:
+    """All 12 phases of patient090 (a training patient): ED and ES at most two phases from the dataset's own."""
+    exam = data / "acdc" / "patient090" / "patient090_4d.nii.gz"
+    heart = dmcvr.reconstruct(exam, method="nearest", spacing_mm=3.0, device="cpu")
+    numbers = heart.measures
+    curve = numbers["volume_time"]
+    assert curve["phases"] == list(heart.run["phases"]) == [str(n) for n in range(12)]
+    assert abs((int(numbers["ed_phase"]) - 3 + 6) % 12 - 6) <= 2  # Info.cfg counts from 1: ED 4, ES 11
+    assert abs(int(numbers["es_phase"]) - 10) <= 1
+    assert max(curve["lv_cavity_ml"]) < 1.05 * numbers["dense_volume"]["lv"]["edv_ml"]
+    assert 35 < numbers["dense_volume"]["lv"]["ef_percent"] < 60
+    assert numbers["ed_es_warnings"] == []
+    assert numbers["wall_thickness"]["phase"] == numbers["ed_phase"]
+    assert 4 < numbers["wall_thickness"]["mean_mm"] < 10
+    assert "the picture shows upper" in numbers["wall_thickness"]["orientation"]
+    with pytest.raises(InputError, match="Phase '12' is not in this exam"):
+        dmcvr.reconstruct(exam, method="nearest", ed="12", device="cpu")

@@ -90,3 +90,12 @@ def test_phase_by_name_or_number() -> None:
     assert stack.phase_index("ED") == stack.phase_index("0") == 0
     with pytest.raises(InputError, match="choose one of ED or all"):
         stack.phase_index("ES")
+
+
+def test_times_go_with_their_phases() -> None:
+    images = np.random.default_rng(0).random((2, 5, 32, 32), dtype=np.float32)
+    stack = make(images=images, phases=("ED", "ES"), times_ms=(0.0, 320.0))
+    assert stack.select_phases([1]).times_ms == (320.0,)
+    assert stack.select_slices([0, 1]).times_ms == (0.0, 320.0)
+    with pytest.raises(InputError, match="a time for each of 1 phases; got 2"):
+        make(times_ms=(0.0, 320.0))

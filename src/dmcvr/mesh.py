@@ -1,7 +1,8 @@
-"""The heart's surfaces: from a dense label map to closed meshes in world mm, and to PLY files."""
+"""The heart's surfaces: from a dense label map to closed meshes in world mm, and to PLY, STL and GLB files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import trimesh
 from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 from trimesh.exchange.ply import export_ply
+from trimesh.exchange.stl import export_stl
 from trimesh.smoothing import filter_taubin
 
+from dmcvr.beating import beating_glb
+from dmcvr.errors import InputError
 from dmcvr.stack import LABEL_NAMES
 from dmcvr.volume import Volume
 
@@ -20,8 +24,11 @@ STRUCTURES: dict[str, tuple[int, ...]] = {
     "lv_epicardium": (1, 2),
 }
 
-#: Written into the header of every PLY file, since the format itself knows neither frame nor unit.
-PLY_COMMENT = "dmcvr; RAS+ world coordinates in mm"
+#: Written into the header of every PLY and STL file, since the formats know neither frame nor unit. 3D Slicer reads
+#: `SPACE=RAS` there; without it, it takes a mesh to be LPS.
+FRAME_NOTE = "dmcvr; RAS+ world coordinates in mm; SPACE=RAS"
+
+MESH_FORMATS = ("ply", "stl", "glb")
 
 
 def structure_mesh(
@@ -68,26 +75,65 @@ def structure_mesh(
     return mesh
 
 
-def write_meshes(folder: Path, labels: Volume, phases: tuple[str, ...], *, smooth_iterations: int = 10) -> list[Path]:
-    """Write every structure that is present as a binary PLY file; returns the paths written.
+def write_meshes(
+    folder: Path,
+    labels: Volume,
+    phases: tuple[str, ...],
+    *,
+    formats: Sequence[str] = ("ply",),
+    beat_s: float = 1.0,
+    smooth_iterations: int = 10,
+) -> list[Path]:
+    """Write every structure that is present, in each of the formats; returns the paths written.
 
-    One phase gives `folder/<structure>.ply`, several give `folder/<phase>/<structure>.ply`. `labels` is
-    (P, I, J, K) and `phases` has its P names; another number raises `ValueError`.
+    One phase gives `folder/<structure>.ply` (and `.stl`), several give `folder/<phase>/<structure>.ply`, both binary,
+    in RAS+ mm. "glb" gives one file, `folder/heart.glb`, with all structures; several phases play in it as one
+    heartbeat of `beat_s` seconds. `labels` is (P, I, J, K) and `phases` has its P names; another number raises
+    `ValueError`, an unknown format `InputError`.
     """
-    written = []
+    check_formats("mesh", formats, MESH_FORMATS)
+    written: list[Path] = []
+    hearts: dict[str, dict[str, trimesh.Trimesh]] = {}
     for phase, phase_labels in zip(phases, labels.data, strict=True):
+        meshes = dict(_meshes(phase_labels, labels.affine, smooth_iterations))
         phase_folder = folder / phase if len(phases) > 1 else folder
-        phase_folder.mkdir(parents=True, exist_ok=True)
-        for name in STRUCTURES:
-            mesh = structure_mesh(phase_labels, labels.affine, name, smooth_iterations=smooth_iterations)
-            if mesh is not None:
-                path = phase_folder / f"{name}.ply"
-                path.write_bytes(_ply_bytes(mesh))
-                written.append(path)
+        for name, mesh in meshes.items():
+            for kind, to_bytes in (("ply", _ply_bytes), ("stl", _stl_bytes)):
+                if kind in formats:
+                    phase_folder.mkdir(parents=True, exist_ok=True)
+                    written.append(phase_folder / f"{name}.{kind}")
+                    written[-1].write_bytes(to_bytes(mesh))
+        if "glb" in formats:
+            hearts[phase] = meshes
+    if any(hearts.values()):
+        folder.mkdir(parents=True, exist_ok=True)
+        written.append(folder / "heart.glb")
+        written[-1].write_bytes(beating_glb(hearts, beat_s))
     return written
+
+
+def check_formats(of: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `InputError` for a format that is not known."""
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise InputError(f"Unknown {of} format {unknown[0]!r}: choose among {', '.join(known)}.")
+
+
+def _meshes(
+    labels: NDArray[np.uint8], affine: NDArray[np.float64], smooth_iterations: int
+) -> Iterator[tuple[str, trimesh.Trimesh]]:
+    for name in STRUCTURES:
+        mesh = structure_mesh(labels, affine, name, smooth_iterations=smooth_iterations)
+        if mesh is not None:
+            yield name, mesh
 
 
 def _ply_bytes(mesh: trimesh.Trimesh) -> bytes:
     """Binary PLY with our comment, which trimesh's exporter cannot write, after the two opening lines."""
     magic, encoding, rest = export_ply(mesh, vertex_normal=False).split(b"\n", 2)
-    return b"\n".join([magic, encoding, f"comment {PLY_COMMENT}".encode(), rest])
+    return b"\n".join([magic, encoding, f"comment {FRAME_NOTE}".encode(), rest])
+
+
+def _stl_bytes(mesh: trimesh.Trimesh) -> bytes:
+    """Binary STL; its header of 80 bytes is free for our note."""
+    return FRAME_NOTE.encode().ljust(80) + export_stl(mesh)[80:]

@@ -70,8 +70,7 @@ def find_orientation(
     allowed = np.ones(len(axes), dtype=bool)
     if rightwards is not None:
         allowed &= np.array([rightwards @ u > np.cos(np.radians(MAX_TURN_DEG)) for u, _ in axes])
-        from_scanner = np.abs(normal).max() < 0.999
-        if not from_scanner:
+        if not from_scanner(normal):
             allowed &= np.array([v @ USUAL_DOWN > 0 for _, v in axes])
         elif to_base is not None:
             allowed &= np.array([np.cross(u, v) @ to_base > 0 for u, v in axes])
@@ -81,6 +80,11 @@ def find_orientation(
         probabilities = segment(turn(views, axes[0], axes[best]))
     mirrored = None if to_base is None else bool(np.cross(u, v) @ to_base < 0)
     return Orientation(u, v, mirrored, probabilities)
+
+
+def from_scanner(normal: NDArray[np.float64]) -> bool:
+    """Whether a stack's frame comes from a scanner: a short-axis plane is oblique, a placeholder is not."""
+    return bool(np.abs(normal).max() < 0.999)
 
 
 def turn(views: NDArray[np.float32], drawn: Axes, wanted: Axes) -> NDArray[np.float32]:

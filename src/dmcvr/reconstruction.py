@@ -6,6 +6,8 @@ decode and segment; put everything back into the world; measure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,11 @@ from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.io.read import LayoutName, read_exam, with_labels
-from dmcvr.io.write import write_reconstruction
-from dmcvr.locate import Region, prepare
-from dmcvr.measures import dense_volumes, measures, slice_summation
+from dmcvr.io.write import LABEL_FORMATS, write_reconstruction
+from dmcvr.locate import Located, Region, prepare
+from dmcvr.measures import dense_volumes, measure_wall, measures, slice_summation
 from dmcvr.methods import Acquired, Method
+from dmcvr.orient import from_scanner
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
 from dmcvr.record import agreement, engine_record, exam_record
@@ -56,18 +59,28 @@ class Reconstruction:
     measures: dict[str, Any]
     run: dict[str, Any]
 
-    def save(self, folder: str | Path) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        label_formats: Sequence[str] = LABEL_FORMATS,
+        mesh_formats: Sequence[str] = ("ply",),
+    ) -> Path:
         """Write images, labels, meshes and records into `folder`, which appears whole or not at all.
 
-        Raises `InputError` where the folder holds something else or cannot be written.
+        Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "glb" (one file, a 4D heart
+        beats in it) or none. Raises `InputError` for another format, and where the folder holds something else or
+        cannot be written.
         """
-        return write_reconstruction(self, Path(folder))
+        return write_reconstruction(self, Path(folder), label_formats=label_formats, mesh_formats=mesh_formats)
 
 
 def reconstruct(
     source: SliceStack | str | Path,
     *,
     phase: str = "all",
+    ed: str | None = None,
+    es: str | None = None,
     method: str = "dmcvr",
     image: Output = "sharp",
     spacing_mm: float | None = None,
@@ -86,6 +99,7 @@ def reconstruct(
     ==========  ==========================================================================================
     source      a `SliceStack`, a NIfTI file, a folder of DICOM, or a patient's folder of a known dataset
     phase       "ED", "ES", a phase's number, or "all"
+    ed, es      the phases of end-diastole and end-systole; default: those named so, else found by LV volume
     method      "dmcvr", or a plain interpolation: "registration", "shape", "linear", "cubic", "nearest"
     image       "sharp": one slice that fits, or "mean": the expected one (method "dmcvr")
     spacing_mm  voxel size; default: the in-plane pixel size
@@ -107,6 +121,7 @@ def reconstruct(
         raise InputError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
     with stages("load"):
         stack = _load(source, phase, labels_in, label_map, layout)
+        ed_index, es_index = (None if name is None else stack.phase_index(name) for name in (ed, es))
         spacing_mm = _spacing(spacing_mm, stack)
         engine = engine or Engine.load(weights, device=device, steps=steps, output=image)
         engine.stages = stages
@@ -120,28 +135,34 @@ def reconstruct(
     plan = Plan.between(stack.positions_mm, affines[:, :3, 3] @ stack.normal)
     fill: Method = Dmcvr(engine) if method == "dmcvr" else BASELINES[method](engine.segment)
 
-    volumes, label_volumes, slice_labels, residuals = [], [], [], []
+    whole = (len(stack.phases), *shape)
+    grey = Volume(np.empty(whole, np.float32), affine)
+    labels = Volume(np.empty(whole, np.uint8), affine)
+    slice_labels, residuals = [], []
     for index in range(len(stack.phases)):
         acquired = _acquired(stack, region, index, engine)
-        dense = fill(acquired, plan)
+        with stages("fill") if method != "dmcvr" else nullcontext():  # ours times its own steps
+            dense = fill(acquired, plan)
         with stages("resample"):
             unit = uncrop(dense.images, frame, affines, shape[:2], stack.normal)
             found = uncrop_labels(dense.scores, frame, affines, shape[:2], stack.normal)
-            volumes.append(region.scale.restore(np.clip(unit, -1, 1)))
-            label_volumes.append(keep_one_heart(found))
+            grey.data[index] = np.moveaxis(region.scale.restore(np.clip(unit, -1, 1)), 0, 2)
+            labels.data[index] = np.moveaxis(keep_one_heart(found), 0, 2)
         slice_labels.append(acquired.labels)
         residuals.append(agreement(acquired.images, dense.round_trip))
 
-    grey = Volume(np.moveaxis(np.stack(volumes), 1, 3), affine)
-    labels = Volume(np.moveaxis(np.stack(label_volumes), 1, 3), affine)
-    at_slices = np.stack(slice_labels)
-    pixel = (frame.pixel_mm, frame.pixel_mm)
-    numbers = measures(
-        dense_volumes(labels),
-        slice_summation(at_slices, stack.positions_mm, pixel),
-        stack.phases,
-        stack.patient,
-    )
+    with stages("measure"):
+        pixel = (frame.pixel_mm, frame.pixel_mm)
+        numbers = measures(
+            dense_volumes(labels),
+            slice_summation(np.stack(slice_labels), stack.positions_mm, pixel),
+            stack.phases,
+            stack.patient,
+            times_ms=stack.times_ms,
+            ed=ed_index,
+            es=es_index,
+        )
+        numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
     run = {
         "method": method,
         "image": engine.output if method == "dmcvr" else None,
@@ -150,7 +171,7 @@ def reconstruct(
         "output": {"shape": list(shape), "spacing_mm": spacing_mm, "affine_ras_mm": affine.tolist()},
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
-        **exam_record(stack, located),
+        **exam_record(stack, located, numbers["ed_es_warnings"]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
     }
     return Reconstruction(grey, labels, stack, numbers, run)
@@ -172,6 +193,20 @@ def _spacing(spacing_mm: float | None, stack: SliceStack) -> float:
     if not low <= spacing_mm <= high:
         raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {spacing_mm:g}.")
     return spacing_mm
+
+
+def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | None) -> dict[str, Any] | None:
+    """Thickness at ED; of an exam with one phase, at that; None where neither is known or there is no heart."""
+    if not located.found or (ed_phase is None and len(stack.phases) > 1):
+        return None
+    name = ed_phase or stack.phases[0]
+    oriented = (
+        "Anterior and inferior as the scanner's frame gives them, septal by the RV."
+        if from_scanner(stack.normal)
+        else "The header knows no scanner frame: septal is where the RV lies, and of the two walls beside it the one "
+        "that the picture shows upper is taken to be anterior."
+    )
+    return measure_wall(labels, stack.phases.index(name), name, -located.frame.v, oriented)
 
 
 def _acquired(stack: SliceStack, region: Region, index: int, engine: Engine) -> Acquired:

@@ -37,8 +37,8 @@ def engine_record(engine: Engine) -> dict[str, Any]:
     }
 
 
-def exam_record(stack: SliceStack, located: Located) -> dict[str, Any]:
-    """What was read, the input's geometry, where its heart is, and warnings."""
+def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[str, Any]:
+    """What was read, the input's geometry, where its heart is, and warnings; `doubts` are those of the measures."""
     return {
         "phases": list(stack.phases),
         "times_ms": None if stack.times_ms is None else list(stack.times_ms),
@@ -58,7 +58,7 @@ def exam_record(stack: SliceStack, located: Located) -> dict[str, Any]:
             "centre_ras_mm": np.round(located.frame.centre, 2).tolist(),
             "mirrored_geometry": located.mirrored,
         },
-        "warnings": [*stack.warnings, *_warnings(stack, located)],
+        "warnings": [*stack.warnings, *_warnings(stack, located), *doubts],
     }
 
 

@@ -19,7 +19,7 @@ MAX_TILT_DEG = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """What a dataset says of the person: no name, no identifier."""
+    """What a dataset says of the person: no name, no identifier. `sex` is "F" or "M"."""
 
     height_cm: float | None = None
     weight_kg: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ class Reconstruct:
     input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file, folder of DICOM, or a patient's folder")]
     output: Output
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
+    ed: Annotated[str | None, arg(metavar="N", help="phase of end-diastole; default: found by LV volume")] = None
+    es: Annotated[str | None, arg(metavar="N", help="phase of end-systole; default: found by LV volume")] = None
     method: Literal["dmcvr", "linear", "shape", "registration", "cubic", "nearest"] = "dmcvr"
     """How the gaps are filled: ours, or a plain interpolation."""
     image: Literal["sharp", "mean"] = "sharp"
@@ -84,16 +87,27 @@ class Reconstruct:
     label_map: Literal["dmcvr", "acdc", "mnms", "ukbb"] = "dmcvr"
     """How --labels-in numbers the structures."""
     layout: Layout = "auto"
+    label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer)")] = "nifti,nrrd"
+    mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, glb (a cine beats in it)")] = "ply"
 
     def run(self) -> None:
         from dmcvr.io.folder import check_output_folder
+        from dmcvr.io.write import LABEL_FORMATS
+        from dmcvr.mesh import MESH_FORMATS, check_formats
         from dmcvr.reconstruction import reconstruct
 
         check_output_folder(self.output)
+        label_formats, mesh_formats = (
+            tuple(part for part in text.split(",") if part) for text in (self.label_format, self.mesh_format)
+        )
+        check_formats("label", label_formats, LABEL_FORMATS)
+        check_formats("mesh", mesh_formats, MESH_FORMATS)
         with _progress() as stages:
             heart = reconstruct(
                 self.input,
                 phase=self.phase,
+                ed=self.ed,
+                es=self.es,
                 method=self.method,
                 image=self.image,
                 spacing_mm=self.spacing,
@@ -107,7 +121,7 @@ class Reconstruct:
                 stages=stages,
             )
             with stages("write"):
-                heart.save(self.output)
+                heart.save(self.output, label_formats=label_formats, mesh_formats=mesh_formats)
         _summary(heart, self.output)
 
 
@@ -198,10 +212,10 @@ class Evaluate:
     """Measure methods against held-out truth: the tables of the documentation."""
 
     protocol: Positional[
-        Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation"]
+        Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation", "cine"]
     ]
     data: Path | None = None
-    """ACDC-style folder with manual labels; long-axis: folder of M&Ms-2 patients, or none for synthetic exams."""
+    """ACDC-style folder with manual labels; long-axis: M&Ms-2 patients, or none for synthetic exams; cine: 4D exams."""
     output: Annotated[
         Path | None, arg(aliases=["-o"], help="folder for rows, tables and pictures; goes on if interrupted")
     ] = None
@@ -308,6 +322,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="From the slices of a cardiac MRI exam to a 3D heart. Research software, not a medical device.",
         args=arguments,
     )
+    signal.signal(signal.SIGTERM, _interrupt)  # as batch systems stop a job: clean up, as after Ctrl-C
     try:
         command.run()
     except InputError as error:
@@ -316,6 +331,10 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("dmcvr: interrupted, nothing was written.", file=sys.stderr)
         sys.exit(130)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -341,12 +360,16 @@ def _summary(heart: Reconstruction, folder: Path) -> None:
 
     numbers, run = heart.measures, heart.run
     table = Table("phase", "LV cavity mL", "LV mass g", "RV cavity mL", title="Dense volume (slice summation)")
-    for phase in run["phases"]:
+    chosen = [numbers[key] for key in ("ed_phase", "es_phase") if numbers[key] is not None]
+    for phase in chosen or run["phases"]:
         dense, summed = (numbers[kind]["phases"][phase] for kind in ("dense_volume", "slice_summation"))
         keys = ("lv_cavity_ml", "lv_mass_g", "rv_cavity_ml")
         table.add_row(phase, *(f"{dense[key]:.1f} ({summed[key]:.1f})" for key in keys))
     console = Console()
     console.print(table)
+    if len(run["phases"]) > len(chosen) > 0:
+        text = f"ED is phase {chosen[0]}, ES is phase {chosen[1]}, of {len(run['phases'])}"
+        console.print(f"{text}: {numbers['ed_es_chosen_by']}", highlight=False)
     for side in ("lv", "rv"):
         function = numbers["dense_volume"].get(side)
         if function and function["ef_percent"] is not None:

@@ -29,6 +29,7 @@ PAIRED = (
     "dice_lv_myocardium",
     "dice_rv_cavity",
     "correlation",
+    "flicker_ratio",
 )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from dmcvr.evaluate.ablation import ablation
 from dmcvr.evaluate.case import Measure, Row
+from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import clinical
 from dmcvr.evaluate.held_out import held_out
 from dmcvr.evaluate.long_axis import long_axis
@@ -19,8 +20,9 @@ from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.segmentation import segmentation
 from dmcvr.evaluate.tables import Tabulate, clinical_tables, comparison, segmentation_tables
 
-#: Where the cases come from: labelled ACDC-style patients; patients with long-axis views, else phantoms; phantoms.
-Source = Literal["patients", "views", "phantoms"]
+#: Where the cases come from: labelled ACDC-style patients; patients with long-axis views, else phantoms; phantoms;
+#: 4D exams.
+Source = Literal["patients", "views", "phantoms", "cines"]
 
 EVERYONE = ("dmcvr", "nearest", "linear", "cubic", "shape", "registration")
 
@@ -53,6 +55,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "segmentation": Protocol(segmentation, segmentation_tables, paired_plot, ("dmcvr",)),
     "clinical": Protocol(clinical, clinical_tables, bland_altman, ("dmcvr", "linear", "shape", "registration")),
     "round-trip": Protocol(round_trip, comparison("phase"), paired_plot, ("dmcvr", "linear")),
+    "cine": Protocol(cine, comparison(), paired_plot, ("dmcvr", "linear", "registration"), "cines"),
     "ablation": Protocol(
         ablation,
         comparison(),

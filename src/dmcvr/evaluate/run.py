@@ -26,6 +26,7 @@ from dmcvr.evaluate.tables import Table
 from dmcvr.io.acdc import list_patients, read_acdc
 from dmcvr.io.folder import check_output_folder, whole_folder
 from dmcvr.io.mnms2 import read_mnms2
+from dmcvr.io.read import read_exam
 from dmcvr.phantom import make_phantom
 from dmcvr.stages import Stages
 from dmcvr.train.split import BUNDLED_SPLIT, Split
@@ -71,7 +72,8 @@ def evaluate(
 
     ==========  ============================================================================================
     protocol    a name in `protocols.PROTOCOLS`
-    data        folder of labelled patients (ACDC's layout), or for long-axis of M&Ms-2 patients
+    data        folder of labelled patients (ACDC's layout), or for long-axis of M&Ms-2 patients, or for cine a 4D
+                exam or a folder of such files (`*4d.nii.gz`, at any depth)
     methods     contenders by name (see `contenders`); default: the protocol's own
     output      folder for rows.csv, summary.json, report.md and pictures; an interrupted run is gone on with
     patients    of the split: validation, development, or all that were not trained on
@@ -116,7 +118,9 @@ def evaluate(
             pictures += findings.pictures
             advance()
     if not rows:
-        raise InputError(f"No exam under {data} has what {protocol} needs (enough slices, or both ED and ES).")
+        raise InputError(
+            f"No exam under {data} has what {protocol} needs (enough slices or phases, or both ED and ES)."
+        )
     evaluation = Evaluation(chosen, rows, chosen.tabulate(rows, contenders), run)
     if output is not None:
         _write(evaluation, pictures, output)
@@ -143,6 +147,8 @@ def _cases(
             raise InputError("This protocol makes its own synthetic exams: leave out --data (see --exams).")
         for seed in range(exams):
             yield f"phantom{seed:03d}", lambda seed=seed: _phantom(seed)  # type: ignore[misc]
+    elif protocol.source == "cines":
+        yield from _cines(data)
     elif data is None:
         raise InputError("This protocol needs patients with manual labels: give their folder with --data.")
     elif protocol.source == "views":
@@ -164,6 +170,18 @@ def _cases(
             )
         for folder in chosen:
             yield folder.name, lambda folder=folder: Case(folder.name, read_acdc(folder, with_labels=True))  # type: ignore[misc]
+
+
+def _cines(data: Path | None) -> Iterator[tuple[str, Callable[[], Case]]]:
+    if data is None:
+        raise InputError("This protocol needs a 4D exam: give the file, or a folder of them, with --data.")
+    files = sorted(data.rglob("*4d.nii*")) if data.is_dir() else [data]
+    if not files:
+        raise InputError(f"No 4D exam (a file named *4d.nii.gz) under {data}: give the file itself with --data.")
+    for file in files:
+        inside = file.relative_to(data) if data.is_dir() else Path(file.name)
+        name = "_".join(inside.parts).split(".nii")[0]
+        yield name, lambda file=file, name=name: Case(name, read_exam(file))  # type: ignore[misc]
 
 
 def _phantom(seed: int) -> Case:

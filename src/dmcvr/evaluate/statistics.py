@@ -20,7 +20,7 @@ def merit(metric: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
         return -np.abs(value - 1)
     if "error" in metric:
         return -np.abs(value)
-    return -value if any(word in metric for word in ("distance", "hd95", "assd")) else value
+    return -value if any(word in metric for word in ("distance", "hd95", "assd", "flicker")) else value
 
 
 def per_patient(rows: Iterable[Row], metric: str) -> dict[str, float]:

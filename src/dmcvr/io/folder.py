@@ -33,16 +33,23 @@ def check_output_folder(folder: Path, *, marker: str = "run.json") -> None:
 
 @contextmanager
 def whole_folder(folder: Path, *, marker: str = "run.json") -> Iterator[Path]:
-    """A temporary folder beside `folder` that takes its place at the end; on an error nothing is left."""
+    """A temporary folder beside `folder` that takes its place at the end; on an error or interrupt nothing is left.
+
+    Then, too, an earlier run's folder stands there as it was.
+    """
     check_output_folder(folder, marker=marker)
     partial = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}-"))
+    old = partial.with_name(partial.name + ".old")
     try:
         yield partial
         partial.chmod(0o755)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.replace(old)
         partial.replace(folder)
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error.strerror}).") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.replace(folder)
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)

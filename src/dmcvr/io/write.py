@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import numpy as np
 
 from dmcvr.io.folder import whole_folder
 from dmcvr.io.nifti import write_nifti
-from dmcvr.mesh import write_meshes
+from dmcvr.io.slicer import write_segmentation
+from dmcvr.io.tidy import write_measures
+from dmcvr.mesh import MESH_FORMATS, check_formats, write_meshes
 from dmcvr.stack import SliceStack
 from dmcvr.volume import Volume
 
@@ -18,23 +21,63 @@ if TYPE_CHECKING:
     from dmcvr.reconstruction import Reconstruction
 
 
-def write_reconstruction(heart: Reconstruction, folder: Path) -> Path:
-    """Write image.nii.gz, labels.nii.gz, acquired.nii.gz, meshes/, measures.json and run.json.
+#: labels.nii.gz; labels.seg.nrrd for 3D Slicer.
+LABEL_FORMATS = ("nifti", "nrrd")
+
+
+def write_reconstruction(
+    heart: Reconstruction,
+    folder: Path,
+    *,
+    label_formats: Sequence[str] = LABEL_FORMATS,
+    mesh_formats: Sequence[str] = ("ply",),
+) -> Path:
+    """Write image.nii.gz, labels.nii.gz, labels.seg.nrrd, acquired.nii.gz, meshes/, measures.json, .csv and run.json.
+
+    Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
     viewers place the original file differently, and this one overlays. It is left out for unequal spacing,
     which NIfTI cannot express.
     """
+    check_formats("label", label_formats, LABEL_FORMATS)
+    check_formats("mesh", mesh_formats, MESH_FORMATS)
     with whole_folder(folder) as partial:
         write_nifti(partial / "image.nii.gz", heart.image)
-        write_nifti(partial / "labels.nii.gz", heart.labels)
+        if "nifti" in label_formats:
+            write_nifti(partial / "labels.nii.gz", heart.labels)
+        if "nrrd" in label_formats:
+            _write_segmentations(partial, heart.labels, heart.acquired.phases)
         acquired = stack_volume(heart.acquired)
         if acquired is not None:
             write_nifti(partial / "acquired.nii.gz", acquired)
-        write_meshes(partial / "meshes", heart.labels, heart.acquired.phases)
+        write_meshes(
+            partial / "meshes",
+            heart.labels,
+            heart.acquired.phases,
+            formats=mesh_formats,
+            beat_s=_beat_s(heart.acquired.times_ms),
+        )
         (partial / "measures.json").write_text(json.dumps(heart.measures, indent=2) + "\n", encoding="utf-8")
+        write_measures(partial / "measures.csv", heart.measures)
         (partial / "run.json").write_text(json.dumps(heart.run, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...]) -> None:
+    if len(phases) == 1:
+        write_segmentation(folder / "labels.seg.nrrd", labels.data[0], labels.affine)
+        return
+    (folder / "labels").mkdir()
+    for phase, data in zip(phases, labels.data, strict=True):
+        write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine)
+
+
+def _beat_s(times_ms: tuple[float, ...] | None) -> float:
+    """How long a heartbeat takes: the phases' times and one more step; 1 s where they are not known."""
+    if times_ms is None or len(times_ms) < 3 or times_ms[-1] <= times_ms[0]:
+        return 1.0
+    return (times_ms[-1] - times_ms[0]) * len(times_ms) / (len(times_ms) - 1) / 1000
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:

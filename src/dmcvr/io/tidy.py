@@ -1,0 +1,66 @@
+"""The measures as a tidy table: one row a quantity, for a spreadsheet or a data frame."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("quantity", "structure", "phase", "value", "unit", "convention")
+
+#: How a key of measures.json ends, and the unit that says.
+UNITS = {"_ml_per_m2": "mL/m2", "_g_per_m2": "g/m2", "_percent": "%", "_ml": "mL", "_mm": "mm", "_ms": "ms", "_g": "g"}
+
+#: Where a ventricle's quantity is measured, where that is one phase.
+_AT = {"edv": "ed_phase", "esv": "es_phase", "mass": "ed_phase"}
+
+Row = dict[str, Any]
+
+
+def write_measures(path: Path, measures: dict[str, Any]) -> None:
+    """Write `tidy_rows` as CSV; what is not known is an empty cell."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=COLUMNS)
+        writer.writeheader()
+        writer.writerows(tidy_rows(measures))
+
+
+def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
+    """Rows of `COLUMNS` from what `dmcvr.measures.measures` and `measure_wall` give: all but the published ones.
+
+    `convention` is a key of measures.json's "conventions", "wall_thickness", or empty.
+    """
+    curve = measures.get("volume_time") or {}
+    for phase, time_ms in zip(curve.get("phases", ()), curve.get("times_ms") or (), strict=False):
+        yield _row("time_ms", "", phase, time_ms, "")
+    for convention in ("dense_volume", "slice_summation"):
+        found = measures[convention]
+        for phase, volumes in found["phases"].items():
+            for key, value in volumes.items():
+                if key == "lv_mass_g":
+                    yield _row("mass_g", "lv_myocardium", phase, value, convention)
+                else:
+                    yield _row("volume_ml", key.removesuffix("_ml"), phase, value, convention)
+        for side in ("lv", "rv"):
+            for key, value in found.get(side, {}).items():
+                phase = measures.get(_AT.get(key.split("_")[0], ""), "") or ""
+                yield _row(key, side, phase, value, convention)
+    yield {**_row("body_surface_area", "", "", measures["bsa_m2"], "body_surface_area"), "unit": "m2"}
+    wall = measures.get("wall_thickness")
+    if wall:
+        for segment, value in wall["segments_mm"].items():
+            yield _row("wall_thickness_mm", f"aha_segment_{segment}", wall["phase"], value, "wall_thickness")
+        for kind in ("mean", "max"):
+            yield _row(
+                f"wall_thickness_{kind}_mm", "lv_myocardium", wall["phase"], wall[f"{kind}_mm"], "wall_thickness"
+            )
+
+
+def _row(key: str, structure: str, phase: str, value: float | None, convention: str) -> Row:
+    """`key` is a quantity's name with its unit, as in measures.json."""
+    ending = next((ending for ending in UNITS if key.endswith(ending)), "")
+    indexed = "_index" if "_per_m2" in ending else ""
+    quantity = key.removesuffix(ending) + indexed
+    cells = (quantity, structure, phase, "" if value is None else value, UNITS.get(ending, ""), convention)
+    return dict(zip(COLUMNS, cells, strict=True))

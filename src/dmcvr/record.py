@@ -55,6 +55,8 @@ def exam_record(stack: SliceStack, located: Located) -> dict[str, Any]:
             "confidence": round(located.confidence, 4),
             "centre_ras_mm": np.round(located.frame.centre, 2).tolist(),
             "mirrored_geometry": located.mirrored,
+            "picture_right_ras": np.round(located.frame.u, 6).tolist(),
+            "picture_down_ras": np.round(located.frame.v, 6).tolist(),
         },
         "warnings": [*stack.warnings, *_warnings(stack, located)],
     }

@@ -1,7 +1,7 @@
 """Build hook: the report's 3D viewer (NiiVue) comes from npm when the package is built, and goes into the wheel.
 
-What is fetched is pinned by src/dmcvr/report/viewer/package-lock.json. Without npm the package still builds; its reports
-then have still pictures in place of the viewer. DMCVR_VIEWER=required makes that an error, for a release.
+What is fetched is pinned by src/dmcvr/report/viewer/package-lock.json. Without npm the package still builds; its
+reports then have still pictures in place of the viewer. DMCVR_VIEWER=required makes that an error, for a release.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dmcvr.baselines import BASELINES
 from dmcvr.engine import Engine
@@ -26,10 +27,12 @@ from dmcvr.methods import Acquired, Method
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
 from dmcvr.record import agreement, engine_record, exam_record
+from dmcvr.report.flags import quality_flags
+from dmcvr.report.training_range import TrainingRange, features
 from dmcvr.stack import SliceStack
 from dmcvr.stages import Stages
 from dmcvr.volume import Volume, slice_affines
-from dmcvr.weights import DEFAULT
+from dmcvr.weights import DEFAULT, FOLDER
 
 #: Voxels of the dense grid are between these sizes, in mm.
 SPACING_LIMITS_MM = (0.4, 10.0)
@@ -57,11 +60,17 @@ class Reconstruction:
     run: dict[str, Any]
 
     def save(self, folder: str | Path) -> Path:
-        """Write images, labels, meshes and records into `folder`, which appears whole or not at all.
+        """Write images, labels, meshes, records and the report into `folder`, which appears whole or not at all.
 
         Raises `InputError` where the folder holds something else or cannot be written.
         """
         return write_reconstruction(self, Path(folder))
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""
+        from dmcvr.report.notebook import notebook_html
+
+        return notebook_html(self)
 
 
 def reconstruct(
@@ -148,7 +157,44 @@ def reconstruct(
         **exam_record(stack, located),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
     }
+    run["flags"] = _flags(stack, region, at_slices, np.stack(label_volumes), affines, numbers, engine)
     return Reconstruction(image, labels, stack, numbers, run)
+
+
+def _flags(
+    stack: SliceStack,
+    region: Region,
+    at_slices: NDArray[np.uint8],
+    dense: NDArray[np.uint8],
+    affines: NDArray[np.float64],
+    numbers: dict[str, Any],
+    engine: Engine,
+) -> list[dict[str, str]]:
+    """The quality flags of slice labels (P, N, S, S) and dense labels (P, K, I, J)."""
+    frame = region.located.frame
+    heights = affines[:, :3, 3] @ stack.normal
+    nearest = np.abs(heights[None] - stack.positions_mm[:, None]).argmin(axis=1)
+    onehot = np.stack([at_slices == label for label in range(4)], axis=2).astype(np.float32)
+    planes = [uncrop_labels(phase, frame, affines[nearest], dense.shape[2:], stack.normal) for phase in onehot]
+    bundled = engine.info is not None and engine.info.path.parent == FOLDER
+    return quality_flags(
+        at_slices,
+        np.stack(planes),
+        dense,
+        positions_mm=stack.positions_mm,
+        dense_positions_mm=heights,
+        pixel_mm=frame.pixel_mm,
+        confidence=region.located.confidence if stack.labels is None else None,
+        measures=numbers,
+        features=features(
+            region.images,
+            at_slices,
+            crop_pixel_mm=frame.pixel_mm,
+            positions_mm=stack.positions_mm,
+            pixel_mm=float(np.mean(stack.pixel_mm)),
+        ),
+        trained_on=TrainingRange.read() if bundled else None,
+    )
 
 
 def _load(source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str) -> SliceStack:

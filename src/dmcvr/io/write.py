@@ -11,6 +11,8 @@ import numpy as np
 from dmcvr.io.folder import whole_folder
 from dmcvr.io.nifti import write_nifti
 from dmcvr.mesh import write_meshes
+from dmcvr.report.page import write_report
+from dmcvr.report.source import Source
 from dmcvr.stack import SliceStack
 from dmcvr.volume import Volume
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write_reconstruction(heart: Reconstruction, folder: Path) -> Path:
-    """Write image.nii.gz, labels.nii.gz, acquired.nii.gz, meshes/, measures.json and run.json.
+    """Write image.nii.gz, labels.nii.gz, acquired.nii.gz, meshes/, measures.json, run.json and report.html.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
     viewers place the original file differently, and this one overlays. It is left out for unequal spacing,
@@ -34,6 +36,7 @@ def write_reconstruction(heart: Reconstruction, folder: Path) -> Path:
         write_meshes(partial / "meshes", heart.labels, heart.acquired.phases)
         (partial / "measures.json").write_text(json.dumps(heart.measures, indent=2) + "\n", encoding="utf-8")
         (partial / "run.json").write_text(json.dumps(heart.run, indent=2) + "\n", encoding="utf-8")
+        write_report(Source.of(heart), partial / "report.html")
     return folder
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-#: Rings from the base inwards: outer and inner radius, number of segments, angle of the first segment's middle (degrees,
-#: counted from the right, anticlockwise): segment 1, 7 and 13 are anterior, on top.
+#: Rings from the base inwards: outer and inner radius, number of segments, angle of the first segment's middle
+#: (degrees, counted from the right, anticlockwise): segments 1, 7 and 13 are anterior, on top.
 RINGS = ((100, 74, 6, 90.0), (74, 48, 6, 90.0), (48, 20, 4, 90.0))
 
 #: Shades from thin to thick, light to dark in one hue: legible without colour.

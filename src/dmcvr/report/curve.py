@@ -36,7 +36,8 @@ def curve(measures: dict[str, Any], phases: list[str]) -> Curve | None:
     known = measures.get("volume_time") or {}
     by_phase = measures["dense_volume"]["phases"]
     volumes = {
-        name: known.get(f"{name}_cavity_ml") or [by_phase[p][f"{name}_cavity_ml"] for p in phases] for name in ("lv", "rv")
+        name: known.get(f"{name}_cavity_ml") or [by_phase[p][f"{name}_cavity_ml"] for p in phases]
+        for name in ("lv", "rv")
     }
     times = known.get("times_ms")
     along = [float(t) for t in times] if times else [float(n) for n in range(len(phases))]

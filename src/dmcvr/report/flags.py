@@ -14,20 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.metrics import dice
+from dmcvr.record import UNSURE
 from dmcvr.report.training_range import TrainingRange
 from dmcvr.stack import LABEL_NAMES
 
 Level = Literal["fine", "look", "unknown"]
 
 #: An end slice whose whole LV is larger than this share of the largest slice's: the stack stops inside the heart.
-#: At the base a stack rightly begins where the LV is still wide, so only the apex end is judged by area alone.
+#: At the base a stack rightly begins where the LV is still wide, so only the apex end is judged by this.
+#: One in six of ACDC's training exams is cut off so.
 CUT_OFF_SHARE = 0.3
 
-#: A slice's LV centre further from its neighbours' line than this: probably another breath-hold.
-JUMP_MM = 4.0
+#: A slice's LV centre further from its neighbours' line than this: probably another breath-hold. In a quarter of ACDC's
+#: training exams one slice is.
+JUMP_MM = 5.0
 
-#: Mean probability of the structures found; below, the segmenter is unsure.
-UNSURE = 0.8
+#: Slices with less LV than this share of the largest do not count: near the apex the centre is anywhere.
+SMALL_SHARE = 0.25
 
 #: Dense volume and summation of slices may differ by this share of the larger.
 VOLUME_GAP = 0.15
@@ -62,7 +65,7 @@ def quality_flags(
     confidence: float | None,
     measures: dict[str, Any],
     features: dict[str, float],
-    range_: TrainingRange | None,
+    trained_on: TrainingRange | None,
 ) -> list[dict[str, str]]:
     """All checks of a result, as run.json keeps them.
 
@@ -76,7 +79,7 @@ def quality_flags(
     confidence                        the segmenter's; None where the labels were given
     measures                          as measures.json
     features                          of the exam, by `training_range.features`
-    range_                            what the weights were trained on; None if that is not known
+    trained_on                        what the weights were trained on; None if that is not known
     ==================  ============  =================================================================
     """
     nearest = np.abs(dense_positions_mm[None] - positions_mm[:, None]).argmin(axis=1)
@@ -87,7 +90,7 @@ def quality_flags(
         volumes_differ(measures),
         slices_differ(dense_labels[:, nearest], at_slices),
         implausible_between(dense_labels, dense_positions_mm, positions_mm),
-        out_of_distribution(features, range_),
+        out_of_distribution(features, trained_on),
     ]
     return [flag.record() for flag in flags]
 
@@ -107,9 +110,7 @@ def cut_off(labels: NDArray[np.uint8]) -> Flag:
     base, apex = (ends[0], ends[1]) if from_base else (ends[1], ends[0])
     found = []
     if apex > CUT_OFF_SHARE:
-        found.append(
-            f"the apex lies beyond the last slice (it still shows {100 * apex:.0f} % of the largest LV area)"
-        )
+        found.append(f"the apex lies beyond the last slice (it still shows {100 * apex:.0f} % of the largest LV area)")
     if base >= 1:
         found.append("the base lies beyond the first slice (the LV is still growing where the stack ends)")
     if found:
@@ -118,13 +119,14 @@ def cut_off(labels: NDArray[np.uint8]) -> Flag:
 
 
 def misaligned(labels: NDArray[np.uint8], positions_mm: NDArray[np.float64], pixel_mm: float) -> Flag:
-    """Whether a slice jumps sideways: its LV centre against the line through its neighbours', in (P, N, A, B) labels."""
+    """Whether a slice of (P, N, A, B) labels jumps sideways: its LV centre against the line through its neighbours'."""
     name = "Slice alignment"
     worst, where = 0.0, -1
     checked = 0
     for phase in labels:
         whole = (phase == 1) | (phase == 2)
-        seen = [n for n in range(len(whole)) if whole[n].any()]
+        area = np.count_nonzero(whole, axis=(1, 2))
+        seen = [n for n in range(len(whole)) if area[n] > SMALL_SHARE * area.max()]
         centre = {n: np.argwhere(whole[n]).mean(axis=0) * pixel_mm for n in seen}
         for a, n, b in zip(seen, seen[1:], seen[2:], strict=False):
             share = (positions_mm[n] - positions_mm[a]) / (positions_mm[b] - positions_mm[a])
@@ -165,7 +167,8 @@ def volumes_differ(measures: dict[str, Any]) -> Flag:
     if not gaps:
         return Flag(name, "unknown", "No structure was found.")
     gap, structure, phase, a, b = max(gaps)
-    text = f"Largest gap: {_spoken(structure)} in {phase}, {a:.0f} mL in 3D against {b:.0f} mL by slices ({100 * gap:.0f} %)."
+    both = f"{a:.0f} mL in 3D against {b:.0f} mL by slices ({100 * gap:.0f} %)"
+    text = f"Largest gap: {_spoken(structure)} in phase {phase}, {both}."
     return Flag(name, "look" if gap > VOLUME_GAP else "fine", text)
 
 
@@ -203,19 +206,25 @@ def implausible_between(
                 if away > worst:
                     worst, what = float(away), f"the {_spoken(structure)} between slices {n + 1} and {n + 2}"
     if worst > BULGE:
-        return Flag(name, "look", f"Between slices the area leaves theirs by {100 * worst:.0f} % of the largest: {what}.")
+        return Flag(
+            name, "look", f"Between slices the area leaves theirs by {100 * worst:.0f} % of the largest: {what}."
+        )
     return Flag(name, "fine", f"Between slices no area leaves theirs by more than {100 * worst:.0f} % of the largest.")
 
 
-def out_of_distribution(features: dict[str, float], range_: TrainingRange | None) -> Flag:
+def out_of_distribution(features: dict[str, float], trained_on: TrainingRange | None) -> Flag:
     """Whether the exam lies outside what the weights were trained on: geometry, heart size, contrast."""
     name = "Like the training data"
-    if range_ is None:
+    if trained_on is None:
         return Flag(name, "unknown", "What these weights were trained on is not recorded.")
-    outside = range_.outside(features)
+    outside = trained_on.outside(features)
     if outside:
-        return Flag(name, "look", f"Outside the range of the {range_.patients} training exams: " + "; ".join(outside) + ".")
-    return Flag(name, "fine", f"Geometry, heart size and contrast are within those of {range_.patients} training exams.")
+        return Flag(
+            name, "look", f"Outside the range of the {trained_on.patients} training exams: " + "; ".join(outside) + "."
+        )
+    return Flag(
+        name, "fine", f"Geometry, heart size and contrast are within those of {trained_on.patients} training exams."
+    )
 
 
 def _spoken(structure: str) -> str:

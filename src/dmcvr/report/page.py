@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmcvr.colours import BETWEEN, COLOURS, css
+from dmcvr.errors import InputError
 from dmcvr.report import bullseye, numbers, stills
 from dmcvr.report.curve import curve
 from dmcvr.report.scene import Scene, make_scene
@@ -34,14 +35,29 @@ STRUCTURES = {1: "LV cavity", 2: "LV myocardium", 3: "RV cavity"}
 
 #: Said where the viewer was not built in.
 NO_VIEWER = (
-    "This page has still pictures only: the 3D viewer was not there when dmcvr was installed. Install npm, then install "
-    "dmcvr again (scripts/setup), and run dmcvr report on this folder."
+    "This page has still pictures only: the 3D viewer was not there when dmcvr was installed. Install npm, then dmcvr "
+    "again (scripts/setup), and run dmcvr report on this folder."
 )
 
 
 def write_report(source: Source, path: Path) -> None:
     """Write the page of a result."""
     path.write_text(report_html(source), encoding="utf-8")
+
+
+def rewrite_report(folder: Path) -> Path:
+    """Write report.html anew into a folder that `dmcvr reconstruct` wrote; returns its path.
+
+    Raises `InputError` where the folder is not one, or cannot be written.
+    """
+    page = report_html(Source.read(folder))
+    partial, path = folder / ".report.html.partial", folder / "report.html"
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+    return path
 
 
 def report_html(source: Source) -> str:
@@ -72,7 +88,7 @@ def report_html(source: Source) -> str:
         "legend": bullseye.legend(),
         "structures": STRUCTURES,
         "sets": [{**s, "spacing_mm": round(s["spacing_mm"], 2)} for s in sets],
-        "left_out": left_out(scene, sets),
+        "left_out": left_out(scene, sets, bool(run.get("heart", {}).get("mirrored_geometry"))),
         "has_acquired": scene.acquired is not None,
         "no_viewer": None if viewer else NO_VIEWER,
         "version": version("dmcvr"),
@@ -107,13 +123,16 @@ def viewer_data(scene: Scene, source: Source, sets: list[dict[str, Any]]) -> dic
     }
 
 
-def left_out(scene: Scene, sets: list[dict[str, Any]]) -> list[str]:
+def left_out(scene: Scene, sets: list[dict[str, Any]], mirrored: bool) -> list[str]:
     """Sentences: what the files beside the page hold and the page does not."""
     said = ["The picture is cropped to the heart and shown in 256 shades of grey."]
     for part in sets:
         if part["spacing_mm"] > scene.spacing_mm * 1.01:
             what = ", ".join(part["phases"]) if len(part["phases"]) <= 2 else "the beating heart"
-            said.append(f"To keep the page small, {what} is shown at {part['spacing_mm']:.1f} mm instead of {scene.spacing_mm:.1f} mm.")
+            sizes = f"at {part['spacing_mm']:.1f} mm instead of {scene.spacing_mm:.1f} mm"
+            said.append(f"To keep the page small, {what} is shown {sizes}.")
+    if mirrored:
+        said.append("The files' frame mirrors the heart; this page does not.")
     said.append("Surfaces are smoothed and simplified for looks; measures are counted in the voxels of the label map.")
     return said
 

@@ -123,10 +123,13 @@ async function start(data) {
     for (const key in cuts) {
       const nv = cuts[key];
       for (const part of parts[key]) if (part.nFrame4D > 1) part.frame4D = frame;
-      if (current !== set) nv.volumes = parts[key];
-      nv.updateGLVolume();
+      if (current === set) nv.updateGLVolume();
+      else {
+        nv.volumes = [...parts[key]];
+        nv.setVolume(parts[key][0], 0);
+      }
     }
-    if (current !== set) current = set;
+    current = set;
     drawSurfaces();
     if ($("phase")) {
       $("phase").value = phase;
@@ -250,7 +253,8 @@ async function start(data) {
   await showPhase(data.start);
   for (const nv of planar) nv.setCustomLayout(third);
   solid.setSliceType(SLICE_TYPE.RENDER);
-  solid.setRenderAzimuthElevation(200, 22);
+  solid.setRenderAzimuthElevation(195, 20);
+  solid.setScale(1.25);
   theme();
   if (cuts.acquired && innerWidth < 600) {
     document.querySelector("input[name=compare][value=wipe]").checked = true;

@@ -1,9 +1,9 @@
 """The heart as the report shows it: upright, cropped, beside the slices as they were acquired.
 
-Display axes, in mm: x from LV to RV (the picture's left), y up (to the anterior wall), z from apex to base. Right-handed:
-seen as radiologists see (x to the left), x-y is the usual short-axis view, x-z a four-chamber-like and y-z a two-chamber-
-like cut with the base on top. The axes are those of the stack, so nothing is turned. Where the header's frame mirrors
-the heart (as in ACDC), z is chosen so that the display does not.
+Display axes, in mm: x from LV to RV (the picture's left), y up (to the anterior wall), z from apex to base. They are
+right-handed: seen as radiologists see (x to the left), x-y is the usual short-axis view, x-z a four-chamber-like and
+y-z a two-chamber-like cut with the base on top. The axes are those of the stack, so nothing is turned. Where the header's
+frame mirrors the heart (as in ACDC), z is chosen so that the display does not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dmcvr.report.source import Slices, Source
 from dmcvr.volume import Volume
 
 #: Kept around the heart in plane, in mm.
-MARGIN_MM = 25.0
+MARGIN_MM = 18.0
 
 #: Voxels of one phase are merged until they are no more than this.
 MAX_VOXELS = 6_000_000
@@ -62,6 +62,8 @@ class Scene:
     @property
     def measured(self) -> NDArray[np.bool_]:
         """(Z,) whether a dense slice lies at an acquired one: within half a voxel of its centre."""
+        if not len(self.heights_mm):
+            return np.zeros(self.image.shape[3], dtype=np.bool_)
         away = np.abs(self.voxel_heights_mm[:, None] - self.heights_mm).min(axis=1)
         return np.asarray(away <= self.spacing_mm / 2 + 1e-6)
 
@@ -72,10 +74,11 @@ class Scene:
 
     @property
     def middle(self) -> tuple[int, int, int]:
-        """The voxel where the crosshair starts: the LV's centroid, else the centre."""
+        """The voxel where the crosshair starts: the LV's centroid, else the centre; at an acquired slice."""
         where = np.argwhere((self.labels[0] == 1) | (self.labels[0] == 2))
         x, y, z = where.mean(axis=0) if len(where) else (np.array(self.image.shape[1:]) - 1) / 2
-        return round(float(x)), round(float(y)), round(float(z))
+        planes = np.flatnonzero(self.measured) if self.measured.any() else np.arange(self.image.shape[3])
+        return round(float(x)), round(float(y)), int(planes[np.abs(planes - z).argmin()])
 
     def grey(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Grey values as bytes, black to white."""
@@ -100,7 +103,9 @@ class Scene:
         def sampled(data: NDArray[Any], order: int) -> NDArray[Any]:
             axes = data.ndim
             matrix, offset = np.full(axes, factor), start[:axes]
-            return np.asarray(ndimage.affine_transform(data, matrix, offset, tuple(size[:axes]), order=order, mode="nearest"))
+            return np.asarray(
+                ndimage.affine_transform(data, matrix, offset, tuple(size[:axes]), order=order, mode="nearest")
+            )
 
         acquired = self.acquired
         if acquired is not None:

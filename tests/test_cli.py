@@ -41,7 +41,8 @@ def test_demo_writes_everything(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "EF" in done.stdout
     names = {path.name for path in (tmp_path / "heart").iterdir()}
-    assert names == {"image.nii.gz", "labels.nii.gz", "acquired.nii.gz", "meshes", "measures.json", "run.json"}
+    files = {"image.nii.gz", "labels.nii.gz", "acquired.nii.gz", "measures.json", "run.json", "report.html"}
+    assert names == {*files, "meshes"}
 
 
 @pytest.mark.parametrize("broken", ["one slice", "empty", "nan", "2D", "label value", "cut off", "missing", "text"])

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from dmcvr.engine import Engine
 from dmcvr.locate import Located
 from dmcvr.metrics import psnr_db, ssim
+from dmcvr.report.flags import UNSURE
 from dmcvr.stack import SliceStack
-
-#: Below this mean probability of the structures found, the segmenter is said to be unsure.
-UNSURE = 0.8
 
 #: The largest gap over the smallest: above this, a slice is probably missing.
 UNEQUAL = 1.5

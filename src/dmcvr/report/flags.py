@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.metrics import dice
-from dmcvr.record import UNSURE
 from dmcvr.report.training_range import TrainingRange
 from dmcvr.stack import LABEL_NAMES
 
@@ -31,6 +30,9 @@ JUMP_MM = 5.0
 
 #: Slices with less LV than this share of the largest do not count: near the apex the centre is anywhere.
 SMALL_SHARE = 0.25
+
+#: Mean probability of the structures found; below, the segmenter is unsure.
+UNSURE = 0.8
 
 #: Dense volume and summation of slices may differ by this share of the larger.
 VOLUME_GAP = 0.15

@@ -2,8 +2,8 @@
 
 Display axes, in mm: x from LV to RV (the picture's left), y up (to the anterior wall), z from apex to base. They are
 right-handed: seen as radiologists see (x to the left), x-y is the usual short-axis view, x-z a four-chamber-like and
-y-z a two-chamber-like cut with the base on top. The axes are those of the stack, so nothing is turned. Where the header's
-frame mirrors the heart (as in ACDC), z is chosen so that the display does not.
+y-z a two-chamber-like cut with the base on top. The axes are those of the stack, so nothing is turned. Where the
+header's frame mirrors the heart (as in ACDC), z is chosen so that the display does not.
 """
 
 from __future__ import annotations

@@ -61,20 +61,18 @@ async function start(data) {
   const meshes = [];
   for (const [phase, structures] of data.meshes.entries())
     for (const label of ["1", "3", "2"]) // the see-through wall last
-      if (structures[label]) {
-        const mesh = await surface(structures[label], data.structures[label], solid.gl);
-        solid.addMesh(mesh);
-        meshes.push({ phase, label, mesh });
-      }
+      if (structures[label])
+        meshes.push({ phase, label, mesh: await surface(structures[label], data.structures[label], solid.gl) });
   const frames = planes(data, meshes, solid.gl);
-  if (frames) solid.addMesh(frames);
-  else $("show-planes").parentElement.hidden = true;
+  solid.meshes = [...meshes.map(({ mesh }) => mesh), ...(frames ? [frames] : [])];
+  solid.updateGLVolume();
+  if (!frames) $("show-planes").parentElement.hidden = true;
   async function surface(packed, structure, gl) {
     const counts = new Uint16Array(await unpack(packed.points));
     const bytes = await unpack(packed.faces);
     const faces = packed.face_bytes === 2 ? new Uint16Array(bytes) : new Uint32Array(bytes);
     const points = Float32Array.from(counts, (count, n) => packed.low_mm[n % 3] + count * packed.step_mm);
-    return new NVMesh(points, Uint32Array.from(faces), structure.name, new Uint8Array([...structure.rgb, 255]), 1, true, gl);
+    return new NVMesh(points, Uint32Array.from(faces), structure.name, new Uint8Array([...structure.rgb, 255]), 1, false, gl);
   }
   function planes({ heights_mm: heights }, all, gl) {
     if (!heights.length || !all.length) return null;

@@ -95,25 +95,28 @@ class Scene:
         )
 
     def coarser(self, spacing_mm: float) -> Scene:
-        """Sampled with larger voxels over the same extent (images linearly, labels at the nearest voxel)."""
+        """Sampled with larger voxels over the same extent (linearly; of labels, the largest share)."""
         factor = spacing_mm / self.spacing_mm
         size = [max(1, round(n / factor)) for n in self.image.shape[1:]]
         start = [(n - (m - 1) * factor - 1) / 2 for n, m in zip(self.image.shape[1:], size, strict=True)]
 
-        def sampled(data: NDArray[Any], order: int) -> NDArray[Any]:
+        def sampled(data: NDArray[Any]) -> NDArray[np.float32]:
             axes = data.ndim
-            matrix, offset = np.full(axes, factor), start[:axes]
+            matrix, offset, shape = np.full(axes, factor), start[:axes], tuple(size[:axes])
             return np.asarray(
-                ndimage.affine_transform(data, matrix, offset, tuple(size[:axes]), order=order, mode="nearest")
+                ndimage.affine_transform(data, matrix, offset, shape, np.float32, order=1, mode="nearest")
             )
+
+        def shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.stack([sampled((labels == label).astype(np.float32)) for label in range(4)])
 
         acquired = self.acquired
         if acquired is not None:
-            acquired = np.stack([[sampled(image, 1) for image in phase] for phase in acquired])
+            acquired = np.stack([[sampled(image) for image in phase] for phase in acquired])
         return replace(
             self,
-            image=np.stack([sampled(phase, 1) for phase in self.image]),
-            labels=np.stack([sampled(phase, 0) for phase in self.labels]),
+            image=np.stack([sampled(phase) for phase in self.image]),
+            labels=np.stack([shares(phase).argmax(axis=0) for phase in self.labels]).astype(np.uint8),
             acquired=acquired,
             spacing_mm=spacing_mm,
             origin_mm=self.origin_mm + self.spacing_mm * np.array(start),

@@ -41,7 +41,7 @@ def test_demo_writes_everything(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "EF" in done.stdout
     names = {path.name for path in (tmp_path / "heart").iterdir()}
-    records = {"measures.json", "measures.csv", "run.json"}
+    records = {"measures.json", "measures.csv", "run.json", "report.html"}
     assert names == {"image.nii.gz", "labels.nii.gz", "labels", "acquired.nii.gz", "meshes", *records}
     assert {path.name for path in (tmp_path / "heart" / "labels").iterdir()} == {"ED.seg.nrrd", "ES.seg.nrrd"}
 

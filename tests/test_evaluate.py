@@ -251,7 +251,7 @@ def test_everything_is_written_and_repeats(small: Path) -> None:
     first = held_out_of(small, output=small / "out")
     out = small / "out"
     assert sorted(p.name for p in out.iterdir()) == [
-        *("plot.png", "report.md", "rows.csv", "run.json", "summary.json", "worst.png")
+        *("plot.png", "report.html", "report.md", "rows.csv", "run.json", "summary.json", "worst.png")
     ]
     with (out / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dmcvr.baselines import BASELINES
+from dmcvr.distances import shares
 from dmcvr.engine import Engine, Output
 from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
@@ -29,10 +31,12 @@ from dmcvr.orient import from_scanner
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
 from dmcvr.record import agreement, engine_record, exam_record
+from dmcvr.report.flags import quality_flags
+from dmcvr.report.training_range import TrainingRange, features
 from dmcvr.stack import SliceStack
 from dmcvr.stages import Stages
 from dmcvr.volume import Volume, slice_affines
-from dmcvr.weights import DEFAULT
+from dmcvr.weights import DEFAULT, FOLDER
 
 #: Voxels of the dense grid are between these sizes, in mm.
 SPACING_LIMITS_MM = (0.4, 10.0)
@@ -66,13 +70,19 @@ class Reconstruction:
         label_formats: Sequence[str] = LABEL_FORMATS,
         mesh_formats: Sequence[str] = ("ply",),
     ) -> Path:
-        """Write images, labels, meshes and records into `folder`, which appears whole or not at all.
+        """Write images, labels, meshes, records and the report into `folder`, which appears whole or not at all.
 
         Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "glb" (one file, a 4D heart
         beats in it) or none. Raises `InputError` for another format, and where the folder holds something else or
         cannot be written.
         """
         return write_reconstruction(self, Path(folder), label_formats=label_formats, mesh_formats=mesh_formats)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""
+        from dmcvr.report.notebook import notebook_html
+
+        return notebook_html(self)
 
 
 def reconstruct(
@@ -152,10 +162,11 @@ def reconstruct(
         residuals.append(agreement(acquired.images, dense.round_trip))
 
     with stages("measure"):
+        at_slices = np.stack(slice_labels)
         pixel = (frame.pixel_mm, frame.pixel_mm)
         numbers = measures(
             dense_volumes(labels),
-            slice_summation(np.stack(slice_labels), stack.positions_mm, pixel),
+            slice_summation(at_slices, stack.positions_mm, pixel),
             stack.phases,
             stack.patient,
             times_ms=stack.times_ms,
@@ -174,7 +185,45 @@ def reconstruct(
         **exam_record(stack, located, numbers["ed_es_warnings"]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
     }
+    run["flags"] = _flags(stack, region, at_slices, labels, numbers, engine)
     return Reconstruction(grey, labels, stack, numbers, run)
+
+
+def _flags(
+    stack: SliceStack,
+    region: Region,
+    at_slices: NDArray[np.uint8],
+    labels: Volume,
+    numbers: dict[str, Any],
+    engine: Engine,
+) -> list[dict[str, str]]:
+    """The quality flags of slice labels (P, N, S, S) and the dense labels."""
+    frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
+    affines = slice_affines(labels.affine, dense.shape[1])
+    heights = affines[:, :3, 3] @ stack.normal
+    nearest = np.abs(heights[None] - stack.positions_mm[:, None]).argmin(axis=1)
+    planes = [
+        uncrop_labels(shares(phase), frame, affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
+    ]
+    bundled = engine.info is not None and engine.info.path.parent == FOLDER
+    return quality_flags(
+        at_slices,
+        np.stack(planes),
+        dense,
+        positions_mm=stack.positions_mm,
+        dense_positions_mm=heights,
+        pixel_mm=frame.pixel_mm,
+        confidence=region.located.confidence if stack.labels is None else None,
+        measures=numbers,
+        features=features(
+            region.images,
+            at_slices,
+            crop_pixel_mm=frame.pixel_mm,
+            positions_mm=stack.positions_mm,
+            pixel_mm=float(np.mean(stack.pixel_mm)),
+        ),
+        trained_on=TrainingRange.read() if bundled else None,
+    )
 
 
 def _load(

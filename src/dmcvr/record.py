@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from dmcvr.engine import Engine
 from dmcvr.locate import Located
 from dmcvr.metrics import psnr_db, ssim
+from dmcvr.report.flags import UNSURE
 from dmcvr.stack import SliceStack
-
-#: Below this mean probability of the structures found, the segmenter is said to be unsure.
-UNSURE = 0.8
 
 #: The largest gap over the smallest: above this, a slice is probably missing.
 UNEQUAL = 1.5
@@ -57,6 +55,8 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
             "confidence": round(located.confidence, 4),
             "centre_ras_mm": np.round(located.frame.centre, 2).tolist(),
             "mirrored_geometry": located.mirrored,
+            "picture_right_ras": np.round(located.frame.u, 6).tolist(),
+            "picture_down_ras": np.round(located.frame.v, 6).tolist(),
         },
         "warnings": [*stack.warnings, *_warnings(stack, located), *doubts],
     }

@@ -126,6 +126,18 @@ class Reconstruct:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write report.html of a folder that reconstruct wrote: one page with a 3D viewer, to look at offline."""
+
+    folder: Positional[Path]
+
+    def run(self) -> None:
+        from dmcvr.report.page import rewrite_report
+
+        print(f"Written: {rewrite_report(self.folder)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PhantomCommand:
     """Write synthetic exams and their exact 3D truth, one ACDC-style folder each."""
 
@@ -300,6 +312,7 @@ Command = (
     | Annotated[Reconstruct, subcommand("reconstruct", prefix_name=False)]
     | Annotated[Inspect, subcommand("inspect", prefix_name=False)]
     | Annotated[Export, subcommand("export", prefix_name=False)]
+    | Annotated[Report, subcommand("report", prefix_name=False)]
     | Annotated[PhantomCommand, subcommand("phantom", prefix_name=False)]
     | Annotated[
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
@@ -379,4 +392,7 @@ def _summary(heart: Reconstruction, folder: Path) -> None:
         print(run["source"]["summary"])
     for warning in run["warnings"]:
         print(f"Note: {warning}", file=sys.stderr)
-    print(f"Written to {folder} (research software, not a medical device)")
+    looks = [flag for flag in run["flags"] if flag["level"] == "look"]
+    for flag in looks:
+        print(f"Look: {flag['name']}. {flag['text']}", file=sys.stderr)
+    print(f"Written to {folder}: open {folder / 'report.html'} (research software, not a medical device)")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dmcvr.colours import COLOURS, MARK, css
 from dmcvr.evaluate.case import Picture, Row
 from dmcvr.evaluate.clinical import agreement
 from dmcvr.evaluate.statistics import per_patient
 from dmcvr.evaluate.tables import heading
-from dmcvr.train.pictures import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def paired_plot(path: Path, rows: list[Row]) -> None:
             values = [per_patient([row for row in of_task if row["method"] == m], metric) for m in methods]
             for patient in values[0]:
                 axis.plot([v.get(patient, np.nan) for v in values], "o-", color="0.6", ms=3, lw=0.6)
-            axis.plot([np.mean(list(v.values())) if v else np.nan for v in values], "_", color="#0072B2", ms=16, mew=3)
+            axis.plot([np.mean(list(v.values())) if v else np.nan for v in values], "_", color=css(MARK), ms=16, mew=3)
             axis.set_xticks(range(len(methods)), [_short(m) for m in methods], rotation=30, ha="right", fontsize=7)
             axis.set_title(f"{task} {heading(metric)}".strip(), fontsize=8)
             axis.tick_params(axis="y", labelsize=7)
@@ -63,7 +63,7 @@ def bland_altman(path: Path, rows: list[Row]) -> None:
             members = [row for row in rows if row["method"] == method and row["task"] == measure]
             value, manual = (np.array([row[k] for row in members], dtype=float) for k in ("value", "manual"))
             found = agreement(value, manual)
-            axis.plot((value + manual) / 2, value - manual, "o", color="#0072B2", ms=3)
+            axis.plot((value + manual) / 2, value - manual, "o", color=css(MARK), ms=3)
             axis.axhline(found["bias"], color="0.2", lw=1)
             for limit in ("loa_low", "loa_high"):
                 axis.axhline(found[limit], color="0.2", lw=0.8, ls="--")

@@ -20,6 +20,7 @@ from dmcvr.errors import InputError
 from dmcvr.evaluate.case import Bench, Case, Findings, Picture, Row
 from dmcvr.evaluate.contenders import Contenders
 from dmcvr.evaluate.long_axis import phantom_views
+from dmcvr.evaluate.page import write_evaluation
 from dmcvr.evaluate.plots import contact_sheet
 from dmcvr.evaluate.protocols import PROTOCOLS, Protocol
 from dmcvr.evaluate.tables import Table
@@ -75,7 +76,7 @@ def evaluate(
     data        folder of labelled patients (ACDC's layout), or for long-axis of M&Ms-2 patients, or for cine a 4D
                 exam or a folder of such files (`*4d.nii.gz`, at any depth)
     methods     contenders by name (see `contenders`); default: the protocol's own
-    output      folder for rows.csv, summary.json, report.md and pictures; an interrupted run is gone on with
+    output      folder for rows.csv, summary.json, report.md, report.html and pictures; goes on if interrupted
     patients    of the split: validation, development, or all that were not trained on
     split       JSON file; default: the bundled weights' own
     keep_every  held-out and ablation: one slice in so many is kept
@@ -248,6 +249,7 @@ def _write(evaluation: Evaluation, pictures: list[Picture], output: Path) -> Non
         evaluation.protocol.plot(partial / "plot.png", evaluation.rows)
         if pictures:
             contact_sheet(partial / "worst.png", pictures)
+        write_evaluation(partial, evaluation.protocol.definition, evaluation.tables, evaluation.run)
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,8 @@ from dmcvr.io.nifti import write_nifti
 from dmcvr.io.slicer import write_segmentation
 from dmcvr.io.tidy import write_measures
 from dmcvr.mesh import MESH_FORMATS, check_formats, write_meshes
+from dmcvr.report.page import write_report
+from dmcvr.report.source import Source
 from dmcvr.stack import SliceStack
 from dmcvr.volume import Volume
 
@@ -32,7 +34,7 @@ def write_reconstruction(
     label_formats: Sequence[str] = LABEL_FORMATS,
     mesh_formats: Sequence[str] = ("ply",),
 ) -> Path:
-    """Write image.nii.gz, labels.nii.gz, labels.seg.nrrd, acquired.nii.gz, meshes/, measures.json, .csv and run.json.
+    """Write images, labels, acquired.nii.gz, meshes/, measures.json and .csv, run.json and report.html.
 
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
@@ -61,6 +63,7 @@ def write_reconstruction(
         (partial / "measures.json").write_text(json.dumps(heart.measures, indent=2) + "\n", encoding="utf-8")
         write_measures(partial / "measures.csv", heart.measures)
         (partial / "run.json").write_text(json.dumps(heart.run, indent=2) + "\n", encoding="utf-8")
+        write_report(Source.of(heart), partial / "report.html")
     return folder
 
 

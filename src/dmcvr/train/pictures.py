@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-#: Okabe-Ito colours, safe for the colour-blind: LV cavity orange, myocardium green, RV cavity blue.
-COLOURS = {1: (230, 159, 0), 2: (0, 158, 115), 3: (86, 180, 233)}
+from dmcvr.colours import COLOURS
 
 
 def save_tiles(path: Path, rows: list[NDArray[Any]], labels: list[NDArray[Any]] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""One self-contained page for every result: to look at, to send to a colleague, to keep."""

@@ -1,0 +1,28 @@
+"""A result as a notebook shows it: still pictures and the measures, no script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dmcvr.report import numbers, stills
+from dmcvr.report.page import first_phase, render
+from dmcvr.report.scene import make_scene
+from dmcvr.report.source import Source
+
+if TYPE_CHECKING:
+    from dmcvr.reconstruction import Reconstruction
+
+
+def notebook_html(heart: Reconstruction) -> str:
+    """A fragment of HTML: middle slice, long-axis cut before and after, measures, what asks for a second look."""
+    source = Source.of(heart)
+    phase = first_phase(source.measures, source.phases)
+    return render(
+        "notebook.html.j2",
+        scripts=[],
+        cuts=stills.cuts(make_scene(source), phase),
+        phase=source.phases[phase],
+        lines=numbers.lines(source.measures),
+        looks=[flag for flag in source.run.get("flags", []) if flag["level"] == "look"],
+        notice=source.run["notice"],
+    )

@@ -1,0 +1,97 @@
+"""The measures as a person reads them: headline figures, and a table with units, index, normal range and convention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+#: Key in a ventricle's record, its name, unit, and digits.
+FUNCTION = (
+    ("edv_ml", "end-diastolic volume", "mL", 0),
+    ("esv_ml", "end-systolic volume", "mL", 0),
+    ("sv_ml", "stroke volume", "mL", 0),
+    ("ef_percent", "ejection fraction", "%", 0),
+    ("mass_g", "mass", "g", 0),
+)
+
+#: Key in a phase's record, its name and unit.
+SIZES = (
+    ("lv_cavity_ml", "LV cavity", "mL"),
+    ("lv_mass_g", "LV mass", "g"),
+    ("rv_cavity_ml", "RV cavity", "mL"),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measure: by the dense volume, over body surface, by slices; normal range where one is known."""
+
+    name: str
+    unit: str
+    value: str
+    indexed: str
+    summed: str
+    range: str
+    outside: str
+    source: str
+
+
+def lines(measures: dict[str, Any]) -> list[Line]:
+    """A line for each measure of function, else (no ED and ES) for each phase's volumes."""
+    dense, summed = measures["dense_volume"], measures["slice_summation"]
+    normal = measures.get("reference") or []
+    found = []
+    for side in ("lv", "rv"):
+        for key, name, unit, digits in FUNCTION:
+            value = dense.get(side, {}).get(key)
+            if value is None:
+                continue
+            indexed = dense[side].get(f"{key}_per_m2")
+            spoken = f"{side.upper()} {name}"
+            reference = [entry for entry in normal if entry["name"] in (spoken, f"{spoken} index")]
+            found.append(
+                Line(
+                    spoken,
+                    unit,
+                    number(value, digits),
+                    "" if indexed is None else f"{number(indexed, 0)} {unit}/m²",
+                    number(summed.get(side, {}).get(key), digits),
+                    *_normal(reference),
+                )
+            )
+    if found:
+        return found
+    return [
+        Line(
+            f"{name}, phase {phase}" if len(dense["phases"]) > 1 else f"{name} ({phase})",
+            unit,
+            number(dense["phases"][phase][key], 0),
+            "",
+            number(summed["phases"][phase][key], 0),
+            *_normal([]),
+        )
+        for phase in dense["phases"]
+        for key, name, unit in SIZES
+    ]
+
+
+def headline(found: list[Line]) -> list[Line]:
+    """The figures on top of the page: ejection fractions first, then sizes."""
+    first = [line for line in found if "ejection" in line.name]
+    rest = [line for line in found if "ejection" not in line.name and "stroke" not in line.name]
+    return (first + rest)[:7]
+
+
+def number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _normal(entries: list[dict[str, Any]]) -> tuple[str, str, str]:
+    """Ranges, "above" or "below" where the value leaves all of them, and their sources."""
+    ranges, where = [], set()
+    for entry in entries:
+        low, high, value = (float(entry[key]) for key in ("low", "high", "value"))
+        sex = {"F": "women ", "M": "men "}.get(str(entry.get("sex")), "")
+        ranges.append(f"{sex}{low:g}–{high:g} {entry['unit']}")
+        where.add("below" if value < low else "above" if value > high else "")
+    return "; ".join(ranges), where.pop() if len(where) == 1 else "", "; ".join({str(e["source"]) for e in entries})

@@ -1,0 +1,207 @@
+"""`report.html`: everything of one result in one file that opens anywhere, offline.
+
+The page's own policy (Content-Security-Policy) forbids any request and any script but the two that are written into it,
+by their hash. Everything that comes from a record passes through Jinja2's escaping.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dmcvr.colours import BETWEEN, COLOURS, css
+from dmcvr.errors import InputError
+from dmcvr.report import bullseye, numbers, stills
+from dmcvr.report.curve import curve
+from dmcvr.report.scene import Scene, make_scene
+from dmcvr.report.source import Source
+from dmcvr.report.surfaces import surfaces
+from dmcvr.report.volumes import viewer_sets
+
+VIEWER = Path(__file__).parent / "viewer"
+
+#: How the structures are called on the page.
+STRUCTURES = {1: "LV cavity", 2: "LV myocardium", 3: "RV cavity"}
+
+#: Said where the viewer was not built in.
+NO_VIEWER = (
+    "This page has still pictures only: the 3D viewer was not there when dmcvr was installed. Install npm, then dmcvr "
+    "again (scripts/setup), and run dmcvr report on this folder."
+)
+
+
+def write_report(source: Source, path: Path) -> None:
+    """Write the page of a result."""
+    path.write_text(report_html(source), encoding="utf-8")
+
+
+def rewrite_report(folder: Path) -> Path:
+    """Write report.html anew into a folder that `dmcvr reconstruct` wrote; returns its path.
+
+    Raises `InputError` where the folder is not one, or cannot be written.
+    """
+    page = report_html(Source.read(folder))
+    partial, path = folder / ".report.html.partial", folder / "report.html"
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+    return path
+
+
+def report_html(source: Source) -> str:
+    """The page of a result, as text."""
+    scene = make_scene(source)
+    measures, run, phases = source.measures, source.run, source.phases
+    shown = first_phase(measures, phases)
+    marks = [str(p) for p in (measures.get("ed_phase"), measures.get("es_phase")) if p is not None]
+    found = numbers.lines(measures)
+    relief = stills.relief(scene, shown)
+    viewer = niivue()
+    sets = viewer_sets(scene, phases, marks) if viewer else []
+    wall = measures.get("wall_thickness")
+    context = {
+        "phases": phases,
+        "measures": measures,
+        "run": run,
+        "lines": found,
+        "headline": numbers.headline(found),
+        "flags": run.get("flags"),
+        "warnings": run.get("warnings", []),
+        "cuts": stills.cuts(scene, shown),
+        "relief": None if relief is None else stills.data_uri(relief),
+        "shown": phases[shown],
+        "curve": curve(measures, phases),
+        "wall": wall,
+        "segments": bullseye.segments(wall["segments_mm"]) if wall else [],
+        "legend": bullseye.legend(),
+        "structures": STRUCTURES,
+        "sets": [{**s, "spacing_mm": round(s["spacing_mm"], 2)} for s in sets],
+        "left_out": left_out(scene, sets, bool(run.get("heart", {}).get("mirrored_geometry"))),
+        "has_acquired": scene.acquired is not None,
+        "no_viewer": None if viewer else NO_VIEWER,
+        "version": version("dmcvr"),
+        "licenses": licenses() if viewer else "",
+    }
+    scripts = [viewer, read("report.js")] if viewer else [read("report.js")]
+    data = viewer_data(scene, source, sets) if viewer else None
+    return render("report.html.j2", scripts=scripts, data=data, **context)
+
+
+def first_phase(measures: dict[str, Any], phases: list[str]) -> int:
+    """The phase that is shown first: ED where it is known."""
+    return phases.index(measures["ed_phase"]) if measures.get("ed_phase") in phases else 0
+
+
+def viewer_data(scene: Scene, source: Source, sets: list[dict[str, Any]]) -> dict[str, Any]:
+    """All that the script draws; strings in it are shown as text."""
+    measures, phases = source.measures, source.phases
+    times = (measures.get("volume_time") or {}).get("times_ms")
+    return {
+        "sets": sets,
+        "phases": phases,
+        "start": first_phase(measures, phases),
+        "ed": measures.get("ed_phase"),
+        "es": measures.get("es_phase"),
+        "beat_ms": (times[-1] - times[0]) * len(times) / (len(times) - 1) if times and len(times) > 1 else None,
+        "meshes": surfaces(scene),
+        "heights_mm": scene.heights_mm.tolist(),
+        "middle_mm": (scene.origin_mm + scene.spacing_mm * np.array(scene.middle)).tolist(),
+        "structures": {str(label): {"name": name, "rgb": COLOURS[label]} for label, name in STRUCTURES.items()},
+        "between": BETWEEN,
+    }
+
+
+def left_out(scene: Scene, sets: list[dict[str, Any]], mirrored: bool) -> list[str]:
+    """Sentences: what the files beside the page hold and the page does not."""
+    said = ["The picture is cropped to the heart and shown in 256 shades of grey."]
+    for part in sets:
+        if part["spacing_mm"] > scene.spacing_mm * 1.01:
+            what = ", ".join(part["phases"]) if len(part["phases"]) <= 2 else "the beating heart"
+            sizes = f"at {part['spacing_mm']:.1f} mm instead of {scene.spacing_mm:.1f} mm"
+            said.append(f"To keep the page small, {what} is shown {sizes}.")
+    if mirrored:
+        said.append("The files' frame mirrors the heart; this page does not.")
+    said.append("Surfaces are smoothed and simplified for looks; measures are counted in the voxels of the label map.")
+    return said
+
+
+def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = None, **context: Any) -> str:
+    """A page from a template of this package, with its scripts and the policy that allows just these."""
+    inline = [f"\n{script_safe(text)}\n" for text in scripts]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in inline]
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            "img-src data: blob:",
+            "style-src 'unsafe-inline'",
+            "connect-src data: blob:",
+            "script-src " + (" ".join(f"'sha256-{value}'" for value in hashes) or "'none'"),
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=policy,
+            scripts=[Markup(text) for text in inline],
+            data=None if data is None else Markup(json_safe(data)),
+            css=Markup(read("report.css")),
+            colours={label: css(colour) for label, colour in COLOURS.items()},
+            between=css(BETWEEN),
+            **context,
+        )
+    )
+
+
+def niivue() -> str | None:
+    """NiiVue as a script that sets `globalThis.niivue`; None where it was not built in."""
+    path = VIEWER / "niivue.js"
+    return as_global(path.read_text(encoding="utf-8"), "niivue") if path.is_file() else None
+
+
+def as_global(module: str, name: str) -> str:
+    """A bundled ES module without imports, its exports set as one global object in place of `export {...}`."""
+    before, exported = re.sub(r"//# sourceMappingURL=.*", "", module).rsplit("export {", 1)
+    names = [part.split() for part in exported.split("}")[0].split(",") if part.strip()]
+    pairs = ", ".join(f"{words[-1]}: {words[0]}" for words in names)
+    return f"{before}globalThis.{name} = {{ {pairs} }};"
+
+
+def licenses() -> str:
+    """The licences of what the viewer is made of."""
+    return (VIEWER / "licenses.txt").read_text(encoding="utf-8")
+
+
+def read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def json_safe(value: Any) -> str:
+    """JSON that may stand in a script element: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def script_safe(text: str) -> str:
+    """Script text in which nothing begins or ends an element (such words stand in strings only)."""
+    return re.sub(r"<(?=/?script|!--)", r"\\x3c", text, flags=re.IGNORECASE)
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("dmcvr.report", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -1,0 +1,208 @@
+"""The heart as the report shows it: upright, cropped, beside the slices as they were acquired.
+
+Display axes, in mm: x from LV to RV (the picture's left), y up (to the anterior wall), z from apex to base. They are
+right-handed: seen as radiologists see (x to the left), x-y is the usual short-axis view, x-z a four-chamber-like and
+y-z a two-chamber-like cut with the base on top. The axes are those of the stack, so nothing is turned. Where the
+header's frame mirrors the heart (as in ACDC), z is chosen so that the display does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dmcvr.report.source import Slices, Source
+from dmcvr.volume import Volume
+
+#: Kept around the heart in plane, in mm.
+MARGIN_MM = 18.0
+
+#: Voxels of one phase are merged until they are no more than this.
+MAX_VOXELS = 6_000_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All phases on the display grid: voxel (x, y, z) lies at `origin_mm + spacing_mm * (x, y, z)`.
+
+    ===========  ================  =================================================================================
+    image        (P, X, Y, Z)      float32, grey values
+    labels       (P, X, Y, Z)      uint8
+    acquired     (P, N, X, Y)      float32, the slices on the same in-plane grid, from apex to base; None if unknown
+    heights_mm   (N,)              z of each acquired slice, ascending
+    spacing_mm   scalar            isotropic
+    origin_mm    (3,)              of voxel (0, 0, 0)
+    low, high    scalars           grey values shown as black and white
+    ===========  ================  =================================================================================
+    """
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    acquired: NDArray[np.float32] | None
+    heights_mm: NDArray[np.float64]
+    spacing_mm: float
+    origin_mm: NDArray[np.float64]
+    low: float
+    high: float
+
+    @property
+    def voxel_heights_mm(self) -> NDArray[np.float64]:
+        """(Z,) z of each dense slice."""
+        return np.asarray(self.origin_mm[2] + self.spacing_mm * np.arange(self.image.shape[3]))
+
+    @property
+    def nearest(self) -> NDArray[np.intp]:
+        """(Z,) the acquired slice that each dense slice is nearest to."""
+        return np.asarray(np.abs(self.voxel_heights_mm[:, None] - self.heights_mm).argmin(axis=1))
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(Z,) whether a dense slice lies at an acquired one: within half a voxel of its centre."""
+        if not len(self.heights_mm):
+            return np.zeros(self.image.shape[3], dtype=np.bool_)
+        away = np.abs(self.voxel_heights_mm[:, None] - self.heights_mm).min(axis=1)
+        return np.asarray(away <= self.spacing_mm / 2 + 1e-6)
+
+    @property
+    def as_acquired(self) -> NDArray[np.float32] | None:
+        """(P, X, Y, Z) the acquired slices as slabs, on the dense grid."""
+        return None if self.acquired is None else np.moveaxis(self.acquired[:, self.nearest], 1, 3)
+
+    @property
+    def middle(self) -> tuple[int, int, int]:
+        """The voxel where the crosshair starts: the LV's centroid, else the centre; at an acquired slice."""
+        where = np.argwhere((self.labels[0] == 1) | (self.labels[0] == 2))
+        x, y, z = where.mean(axis=0) if len(where) else (np.array(self.image.shape[1:]) - 1) / 2
+        planes = np.flatnonzero(self.measured) if self.measured.any() else np.arange(self.image.shape[3])
+        return round(float(x)), round(float(y)), int(planes[np.abs(planes - z).argmin()])
+
+    def grey(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Grey values as bytes, black to white."""
+        unit = (images - self.low) / (self.high - self.low)
+        return np.asarray(np.clip(unit * 255 + 0.5, 0, 255), dtype=np.uint8)
+
+    def phases(self, indices: list[int]) -> Scene:
+        """These phases only."""
+        return replace(
+            self,
+            image=self.image[indices],
+            labels=self.labels[indices],
+            acquired=None if self.acquired is None else self.acquired[indices],
+        )
+
+    def coarser(self, spacing_mm: float) -> Scene:
+        """Sampled with larger voxels over the same extent (linearly; of labels, the largest share)."""
+        factor = spacing_mm / self.spacing_mm
+        size = [max(1, round(n / factor)) for n in self.image.shape[1:]]
+        start = [(n - (m - 1) * factor - 1) / 2 for n, m in zip(self.image.shape[1:], size, strict=True)]
+
+        def sampled(data: NDArray[Any]) -> NDArray[np.float32]:
+            axes = data.ndim
+            matrix, offset, shape = np.full(axes, factor), start[:axes], tuple(size[:axes])
+            return np.asarray(
+                ndimage.affine_transform(data, matrix, offset, shape, np.float32, order=1, mode="nearest")
+            )
+
+        def shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.stack([sampled((labels == label).astype(np.float32)) for label in range(4)])
+
+        acquired = self.acquired
+        if acquired is not None:
+            acquired = np.stack([[sampled(image) for image in phase] for phase in acquired])
+        return replace(
+            self,
+            image=np.stack([sampled(phase) for phase in self.image]),
+            labels=np.stack([shares(phase).argmax(axis=0) for phase in self.labels]).astype(np.uint8),
+            acquired=acquired,
+            spacing_mm=spacing_mm,
+            origin_mm=self.origin_mm + self.spacing_mm * np.array(start),
+        )
+
+    def within(self, voxels: int) -> Scene:
+        """The same, with voxels merged where one phase has more than this many."""
+        count = int(np.prod(self.image.shape[1:]))
+        return self if count <= voxels else self.coarser(self.spacing_mm * (count / voxels) ** (1 / 3))
+
+
+def make_scene(source: Source) -> Scene:
+    """The display of a result, cropped to the heart of all phases."""
+    axes = display_axes(source)
+    image, affine = _laid(source.image, axes)
+    labels, _ = _laid(source.labels, axes)
+    origin = axes @ affine[:3, 3]
+    spacing = float(np.mean(source.image.spacing_mm))
+    low, high = _crop_bounds(labels, spacing)
+    box = (slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)), slice(None))
+    image, labels = image[box].astype(np.float32), labels[box]
+    origin[:2] += spacing * np.array(low)
+    heights = np.array([])
+    acquired = None
+    if source.acquired is not None:
+        acquired, heights = _resliced(source.acquired, axes, origin, spacing, image.shape[1:3])
+    elif "positions_mm" in source.run.get("input", {}):
+        along = axes[2] @ np.array(source.run["input"]["normal_ras"])
+        heights = np.sort(np.array(source.run["input"]["positions_mm"], dtype=float) * np.sign(along))
+    grey = image if acquired is None else acquired
+    black, white = (float(v) for v in np.percentile(grey, (0.5, 99.7)))
+    return Scene(image, labels, acquired, heights, spacing, origin, black, white if white > black else black + 1)
+
+
+def display_axes(source: Source) -> NDArray[np.float64]:
+    """(3, 3) the display's x, y and z in the world, by rows: from the record, else the grid's own axes."""
+    affine = source.image.affine[:3, :3] / np.linalg.norm(source.image.affine[:3, :3], axis=0)
+    heart = source.run.get("heart", {})
+    right = np.array(heart.get("picture_right_ras", affine[:, 0]), dtype=np.float64)
+    down = np.array(heart.get("picture_down_ras", affine[:, 1]), dtype=np.float64)
+    base = np.cross(right, down)
+    return np.stack([-right, -down, -base if heart.get("mirrored_geometry") else base])
+
+
+def _laid(volume: Volume, axes: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(P, X, Y, Z) voxels in the order of the display axes, and the affine of that array."""
+    along = axes @ (volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0))
+    order = np.abs(along).argmax(axis=1)
+    data = volume.data.transpose(0, *(1 + order))
+    affine = volume.affine.copy()
+    affine[:3, :3] = volume.affine[:3, order]
+    for axis, voxel_axis in enumerate(order):
+        if along[axis, voxel_axis] < 0:
+            data = np.flip(data, axis + 1)
+            affine[:3, 3] += affine[:3, axis] * (data.shape[axis + 1] - 1)
+            affine[:3, axis] *= -1
+    return data, affine
+
+
+def _crop_bounds(labels: NDArray[np.float32], spacing_mm: float) -> tuple[list[int], list[int]]:
+    """In-plane bounds around the heart of all phases; everything where there is none."""
+    low, high = [], []
+    for axis in (1, 2):
+        seen = np.flatnonzero((labels > 0).any(axis=tuple({0, 1, 2, 3} - {axis})))
+        margin, size = int(np.ceil(MARGIN_MM / spacing_mm)), labels.shape[axis]
+        low.append(max(0, int(seen[0]) - margin) if len(seen) else 0)
+        high.append(min(size, int(seen[-1]) + margin + 1) if len(seen) else size)
+    return low, high
+
+
+def _resliced(
+    slices: Slices, axes: NDArray[np.float64], origin: NDArray[np.float64], spacing_mm: float, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(P, N, X, Y) slices on the display's in-plane grid (linear; exact where the grids agree), and their z."""
+    centre = np.array([(n - 1) / 2 for n in slices.images.shape[2:]] + [0, 1])
+    heights = np.array([axes[2] @ (affine @ centre)[:3] for affine in slices.affines])
+    order = np.argsort(heights)
+    out = np.empty((*slices.images.shape[:2], *shape), dtype=np.float32)
+    for place, n in enumerate(order):
+        grid = np.eye(4)
+        grid[:3, :2] = axes[:2].T * spacing_mm
+        grid[:3, 2] = axes[2]
+        grid[:3, 3] = axes.T @ np.array([origin[0], origin[1], heights[n]])
+        to_pixel = np.round(np.linalg.inv(slices.affines[n]) @ grid, 6)
+        for p, images in enumerate(slices.images):
+            out[p, place] = ndimage.affine_transform(
+                images[n], to_pixel[:2, :2], to_pixel[:2, 3], shape, order=1, mode="nearest"
+            )
+    return out, heights[order]

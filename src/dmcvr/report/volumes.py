@@ -1,0 +1,66 @@
+"""Volumes inside the page: bytes of grey, gzipped NIfTI, base64."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcvr.report.scene import MAX_VOXELS, Scene
+
+#: All phases of a cine together have no more voxels than this.
+MAX_CINE_VOXELS = 9_000_000
+
+
+def viewer_sets(scene: Scene, phases: list[str], ed_es: list[str]) -> list[dict[str, Any]]:
+    """What the viewer loads: up to two phases whole; of more, ED and ES whole and a coarser cine of all.
+
+    Each set is ``{"name", "phases", "spacing_mm", "image", "labels", "acquired", "between"}``, volumes as base64.
+    """
+    if len(phases) <= 2:
+        return [_set("full", scene.within(MAX_VOXELS), phases)]
+    chosen = [phase for phase in phases if phase in ed_es]
+    full = scene.phases([phases.index(phase) for phase in chosen]).within(MAX_VOXELS)
+    cine = scene.within(MAX_CINE_VOXELS // len(phases))
+    if cine is scene:  # small enough to be shown whole
+        return [_set("full", scene, phases)]
+    return [_set("full", full, chosen), _set("cine", cine, phases)]
+
+
+def _set(name: str, scene: Scene, phases: list[str]) -> dict[str, Any]:
+    slabs = scene.as_acquired
+    between = np.zeros(scene.labels.shape[1:], dtype=np.uint8)
+    between[:, :, ~scene.measured] = 1
+    return {
+        "name": name,
+        "phases": phases,
+        "spacing_mm": scene.spacing_mm,
+        "shape": list(scene.image.shape[1:]),
+        "image": embedded(scene, scene.grey(scene.image)),
+        "labels": embedded(scene, scene.labels),
+        "acquired": None if slabs is None else embedded(scene, scene.grey(slabs)),
+        "between": embedded(scene, between[None]),
+    }
+
+
+def embedded(scene: Scene, data: NDArray[np.uint8]) -> str:
+    """(P, X, Y, Z) bytes on the scene's grid as base64 of a gzipped NIfTI file.
+
+    z is stored fastest (the affine says so): slabs that repeat along z then compress to almost nothing.
+    """
+    affine = np.zeros((4, 4))
+    affine[2, 0] = affine[0, 1] = affine[1, 2] = scene.spacing_mm
+    affine[:3, 3], affine[3, 3] = scene.origin_mm, 1
+    stored = data.transpose(3, 1, 2, 0)
+    image = nib.Nifti1Image(stored[..., 0] if len(data) == 1 else stored, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    return packed(image.to_bytes())
+
+
+def packed(data: bytes) -> str:
+    """Gzipped base64; the same bytes give the same text."""
+    return base64.b64encode(gzip.compress(data, compresslevel=6, mtime=0)).decode("ascii")

@@ -14,6 +14,11 @@ from dmcvr.train.pairs import PairSet, kept
 #: Gentler than the segmenter's: what is added here, the decoder learns to draw.
 AUGMENTATION = Augmentation(rotation_deg=20, scale=0.1, shift_mm=6, contrast=0.1, gamma=0.15, noise=0, bias=0.1)
 
+#: What lies between two slices is the same question from every side and in a mirror: few pairs, many views.
+ANY_SIDE = Augmentation(
+    rotation_deg=180, scale=0.15, shift_mm=6, contrast=0.2, gamma=0.25, noise=0, bias=0.2, mirrored=0.5
+)
+
 #: Of the slices drawn from their neighbours: the share at t = T, and where the other times end (a share of T).
 AT_END = 0.5
 NEAR = 0.3
@@ -71,7 +76,7 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
         drawn = pairs.sample(batch, generator)
         target, fraction, gap = (torch.from_numpy(part) for part in (drawn.target, drawn.fraction, drawn.gap_mm))
         canvases = torch.cat([images[target][:, None].float(), torch.from_numpy(drawn.neighbours())], dim=1)
-        views, _ = random_view(canvases, labels[target], generator, AUGMENTATION, preset.size)
+        views, _ = random_view(canvases, labels[target], generator, ANY_SIDE, preset.size)
         known = torch.rand(batch, generator=generator) < preset.between
         at_end = known & (torch.rand(batch, generator=generator) < AT_END)
         u = torch.rand(batch, generator=generator)

@@ -116,7 +116,7 @@ def patient_groups(data: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Random views. No mirroring: a mirrored heart does not exist, and the sides tell LV from RV."""
+    """Random views. Mirrored hearts do not exist, and the sides tell LV from RV: no mirroring where that is learned."""
 
     rotation_deg: float = 30.0
     scale: float = 0.15
@@ -126,6 +126,7 @@ class Augmentation:
     gamma: float = 0.25
     noise: float = 0.04
     bias: float = 0.2
+    mirrored: float = 0.0  # share of views
 
 
 def random_view(
@@ -147,11 +148,12 @@ def random_view(
     elsewhere = uniform(0, 1) < how.anywhere
     shift = torch.where(elsewhere[:, None], uniform(-0.5, 0.5, 2) * (canvas - ROI_MM / PIXEL_MM / 2), shift)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    side = torch.where(torch.rand(b, generator=generator) < how.mirrored, -1.0, 1.0) if how.mirrored else 1.0
     ratio = ROI_MM / PIXEL_MM / canvas
     theta = torch.stack(
         [
-            torch.stack([cos * ratio, -sin * ratio, shift[:, 0] * 2 / canvas], dim=1),
-            torch.stack([sin * ratio, cos * ratio, shift[:, 1] * 2 / canvas], dim=1),
+            torch.stack([side * cos * ratio, -sin * ratio, shift[:, 0] * 2 / canvas], dim=1),
+            torch.stack([side * sin * ratio, cos * ratio, shift[:, 1] * 2 / canvas], dim=1),
         ],
         dim=1,
     )

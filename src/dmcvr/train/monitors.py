@@ -1,0 +1,117 @@
+"""What is looked at while a model trains: its averaged weights on slices held out, as numbers and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dmcvr.engine import BATCH, Engine
+from dmcvr.metrics import dice, ssim
+from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
+from dmcvr.presets import Preset
+from dmcvr.train.autoencoder import mixed_codes
+from dmcvr.train.data import Augmentation, TrainingSet, random_view
+from dmcvr.train.loop import Trainer
+from dmcvr.train.pairs import PairSet, kept
+from dmcvr.train.pictures import save_tiles
+
+Monitor = Callable[[Trainer], None]
+
+#: Held-out slices looked at with every checkpoint.
+MONITORED = 12
+
+#: Gaps above this many mm count as wide.
+WIDE_MM = 14.0
+
+#: A view as it is.
+STILL = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
+
+
+def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    chosen = np.linspace(0, len(data) - 1, min(MONITORED, len(data))).astype(int)
+    canvases = torch.from_numpy(data.images[chosen])[:, None], torch.from_numpy(data.labels[chosen])
+    images, labels = random_view(*canvases, torch.Generator().manual_seed(0), STILL, size)
+    return images[:, 0].numpy(), labels.numpy()
+
+
+def no_monitor(trainer: Trainer) -> None:
+    del trainer  # the loss in the log is all there is to see
+
+
+def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
+    images, labels = _sample(held_out, preset.size)
+
+    def monitor(trainer: Trainer) -> None:
+        model = trainer.averaged()
+        with torch.no_grad():
+            logits = model(torch.from_numpy(images)[:, None].to(trainer.config.device))
+        found = logits.argmax(dim=1).cpu().numpy()
+        scores = {f"dice_{c}": dice(found == c, labels == c) for c in (1, 2, 3)}
+        trainer.record({"held_out": True, **scores})
+        save_tiles(trainer.out / "samples.png", [images, images], [labels, found])
+
+    return monitor
+
+
+def autoencoder_monitor(held_out: TrainingSet) -> Monitor:
+    def monitor(trainer: Trainer) -> None:
+        model = trainer.averaged()
+        assert isinstance(model, Autoencoder)
+        images, _ = _sample(held_out, model.preset.size)
+        engine = Engine(model, device=torch.device(trainer.config.device))
+        codes = engine.encode(images)
+        back = engine.decode(codes)
+        codes.x_T.normal_(generator=torch.Generator(codes.x_T.device).manual_seed(0))
+        drawn = engine.decode(codes)
+        score = float(np.mean([ssim((a + 1) / 2, (b + 1) / 2) for a, b in zip(images, back, strict=True)]))
+        trainer.record({"held_out": True, "round_trip_ssim": score})
+        save_tiles(trainer.out / "samples.png", [images, back, drawn])
+
+    return monitor
+
+
+def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
+    """By how much the expected slice is nearer to the truth than the plain mean of the warped neighbours, in dB.
+
+    The pictures are, by rows: the lower neighbour, warped; the truth; the upper neighbour; what is expected.
+    """
+    chosen = np.flatnonzero(pairs.inside)
+    truth = kept(held_out.images)[pairs.target[chosen]].astype(np.float32)
+    canvases = torch.from_numpy(np.concatenate([truth[:, None], pairs.neighbours()[chosen]], axis=1))
+    fraction, gap_mm = torch.from_numpy(pairs.fraction[chosen]), torch.from_numpy(pairs.gap_mm[chosen])
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        assert isinstance(model, Autoencoder)
+        no_labels = torch.zeros(len(chosen), *canvases.shape[2:])
+        generator = torch.Generator().manual_seed(0)
+        views, _ = random_view(canvases, no_labels, generator, STILL, model.preset.size)
+        noise = torch.randn(views[:, :1].shape, generator=generator)
+        gains, drawn = [], []
+        for part in torch.arange(len(chosen)).split(BATCH):
+            view, f, gap = views[part].to(device), fraction[part].to(device), gap_mm[part].to(device)
+            around = Surroundings(view[:, 1:2], view[:, 2:], f, gap, torch.ones_like(f))
+            with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+                codes = mixed_codes(model, view[:, 1:], f)
+                expected = model.mean(SliceCodes(noise[part].to(device), *codes), around)
+            errors = [(guess - view[:, :1]).square().mean(dim=(1, 2, 3)) for guess in (around.middle, expected)]
+            drawn.append(expected[:, 0].float().cpu())
+            gains.append(10 * torch.log10(errors[0] / errors[1]).cpu())
+        gain_db = torch.cat(gains)
+        wide = gap_mm > WIDE_MM
+        trainer.record(
+            {"held_out": True}
+            | {
+                f"mean_gain_db_{name}": float(gain_db[which].mean())
+                for name, which in (("narrow", ~wide), ("wide", wide))
+                if which.any()
+            }
+        )
+        some = np.linspace(0, len(chosen) - 1, min(MONITORED, len(chosen))).astype(int)
+        rows = [*views.transpose(0, 1).numpy()[[1, 0, 2]], torch.cat(drawn).numpy()]
+        save_tiles(trainer.out / "samples.png", [row[some] for row in rows])
+
+    return monitor

@@ -15,7 +15,7 @@ SHORT_AXIS = (-0.104592, 0.346381, -0.932245, -0.733192, -0.660188, -0.163037)
 LONG_AXIS = (0.671929, -0.666462, -0.323014, -0.733192, -0.660188, -0.163037)
 CORNER = (162.673, 35.618, 144.459)
 SIZE = (24, 20)
-STUDY = generate_uid(prefix=None, entropy_srcs=["study"])
+STUDY, SPACE = generate_uid(prefix=None), generate_uid(prefix=None)
 SECRET = "SECRET^NAME"
 
 
@@ -41,7 +41,7 @@ def header(series: str, number: int, description: str = "", **values: Any) -> Fi
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SeriesNumber = STUDY, series, number
     dataset.StudyDate, dataset.StudyTime, dataset.StudyID, dataset.AccessionNumber = "20200101", "120000", "1", "SECRET"
     dataset.SeriesDescription, dataset.ImageType = description, ["ORIGINAL", "PRIMARY"]
-    dataset.FrameOfReferenceUID = generate_uid(prefix=None, entropy_srcs=["frame"])
+    dataset.FrameOfReferenceUID = SPACE
     dataset.Rows, dataset.Columns = SIZE
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0

@@ -19,7 +19,7 @@ from dmcvr.io.dicom.planes import planes_of
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.read import read_exam
 from dmcvr.io.write import stack_volume
-from dmcvr.stack import SliceStack
+from dmcvr.stack import LABEL_NAMES, SliceStack
 from dmcvr.volume import Volume
 
 hd = pytest.importorskip("highdicom")
@@ -45,15 +45,14 @@ def dense_grid(stack: SliceStack) -> tuple[np.ndarray, tuple[int, int, int]]:
     affine = stack.affines[0].copy()
     affine[:3, :2] *= 2 / np.array(stack.pixel_mm)
     affine[:3, 2] = stack.normal * 2
-    return affine, (12, 18, 15)
+    return affine, (16, 18, 15)
 
 
 def frames_of(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a SEG as highdicom reads it: labels (K, rows, columns), corners (K, 3) in LPS, pixel measures."""
-    seg = hd.seg.segread(path)
-    volume = seg.get_volume(combine_segments=True)
+    """Of a SEG as highdicom reads it: mask (K, rows, columns), corners (K, 3) in LPS, spacing."""
+    volume = hd.seg.segread(path).get_volume(combine_segments=True)
     corners = (volume.affine @ np.stack([[k, 0, 0, 1] for k in range(volume.shape[0])], axis=1))[:3].T
-    return volume.array, corners, np.array(volume.spacing)
+    return volume.array == 1, corners, np.array(volume.spacing)
 
 
 def world_of(affine: np.ndarray, index: tuple[int, ...]) -> np.ndarray:
@@ -72,25 +71,28 @@ def test_seg_of_a_dense_grid_lies_where_the_labels_lie(source: Path, tmp_path: P
     affine, shape = dense_grid(stack)
     labels = result_of(tmp_path / "heart", stack, affine, shape)
     export(tmp_path / "heart", tmp_path / "out", to="dicom-seg", source=source, phase="3")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["export.json", "seg03.dcm"]
-    found, corners, spacing = frames_of(tmp_path / "out" / "seg03.dcm")
-    np.testing.assert_allclose(spacing, 2, atol=1e-6)
-    flipped = np.linalg.det(affine[:3, :3]) < 0
-    for k, picture in enumerate(found):
-        ours = shape[2] - 1 - k if flipped else k
-        np.testing.assert_allclose(corners[k], world_of(affine, (0, 0, ours)), atol=1e-3)
-        np.testing.assert_array_equal(picture, labels[3, :, :, ours].T)
+    names = [f"phase03_{name}.dcm" for name in LABEL_NAMES.values()]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(["export.json", *names])
+    places = np.array([world_of(affine, (0, 0, k)) for k in range(shape[2])])
+    for label, name in enumerate(names, start=1):
+        path = tmp_path / "out" / name
+        found, corners, spacing = frames_of(path)
+        np.testing.assert_allclose(spacing, 2, atol=1e-6)
+        for corner, picture in zip(corners, found, strict=True):
+            away = np.linalg.norm(places - corner, axis=1)
+            assert away.min() < 1e-3
+            np.testing.assert_array_equal(picture, labels[3, :, :, np.argmin(away)].T == label)
 
-    seg = pydicom.dcmread(tmp_path / "out" / "seg03.dcm")
-    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    assert (float(measures.SliceThickness), float(measures.SpacingBetweenSlices)) == pytest.approx((2, 2))
-    image = sitk.ReadImage(str(tmp_path / "out" / "seg03.dcm"))
-    for index in ((0, 0, 0), (shape[0] - 1, shape[1] - 1, shape[2] - 1)):
-        ours = (*index[:2], shape[2] - 1 - index[2] if flipped else index[2])
-        point = np.array(image.TransformIndexToPhysicalPoint(index))
-        assert np.linalg.norm(point - world_of(affine, ours)) < 0.1
-    first = sitk.GetArrayFromImage(image)[: shape[2]] > 0  # the first segment's frames
-    np.testing.assert_array_equal(first, found == 1)
+        measures = pydicom.dcmread(path).SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        assert (float(measures.SliceThickness), float(measures.SpacingBetweenSlices)) == pytest.approx((2, 2))
+        image = sitk.ReadImage(str(path))
+        np.testing.assert_allclose(image.GetSpacing(), 2, atol=1e-3)
+        for k, j, i in np.argwhere(sitk.GetArrayFromImage(image) > 0)[::50]:
+            point = np.array(image.TransformIndexToPhysicalPoint((int(i), int(j), int(k))))
+            voxel = np.linalg.inv(affine) @ [*point * LPS, 1]
+            nearest = np.rint(voxel[:3]).astype(int)
+            assert np.linalg.norm(world_of(affine, tuple(nearest)) - point) < 0.1
+            assert labels[(3, *nearest)] == label
 
 
 def test_seg_on_the_slices_lies_on_the_source(source: Path, tmp_path: Path) -> None:
@@ -99,17 +101,19 @@ def test_seg_on_the_slices_lies_on_the_source(source: Path, tmp_path: Path) -> N
     assert volume is not None
     result_of(tmp_path / "heart", stack, volume.affine, volume.data.shape[1:])  # type: ignore[arg-type]
     export(tmp_path / "heart", tmp_path / "out", to="dicom-seg", source=source, phase="0")
-    _, corners, _ = frames_of(tmp_path / "out" / "seg00.dcm")
+    _, corners, _ = frames_of(tmp_path / "out" / "phase00_lv_cavity.dcm")
     pictures = [pydicom.dcmread(path) for path in source.iterdir()]
     wanted = np.unique([[float(v) for v in picture.ImagePositionPatient] for picture in pictures], axis=0)
     np.testing.assert_allclose(np.sort(corners, axis=0), np.sort(wanted, axis=0), atol=0.1)
-    seg = pydicom.dcmread(tmp_path / "out" / "seg00.dcm")
+    seg = pydicom.dcmread(tmp_path / "out" / "phase00_lv_cavity.dcm")
     assert seg.FrameOfReferenceUID == pictures[0].FrameOfReferenceUID
     referred = {item.ReferencedSOPInstanceUID for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
     assert referred == {picture.SOPInstanceUID for picture in pictures if picture.TriggerTime == 0}
-    assert [s.SegmentLabel for s in seg.SegmentSequence] == ["LV cavity", "LV myocardium", "RV cavity"]
-    codes = [s.SegmentedPropertyTypeCodeSequence[0].CodeValue for s in seg.SegmentSequence]
+    segments = [pydicom.dcmread(tmp_path / "out" / f"phase00_{n}.dcm").SegmentSequence[0] for n in LABEL_NAMES.values()]
+    assert [segment.SegmentLabel for segment in segments] == ["LV cavity", "LV myocardium", "RV cavity"]
+    codes = [segment.SegmentedPropertyTypeCodeSequence[0].CodeValue for segment in segments]
     assert codes == ["87878005", "74281007", "53085002"]
+    assert len({tuple(segment.RecommendedDisplayCIELabValue) for segment in segments}) == 3
 
 
 def test_image_series_in_space_time_and_grey_values(source: Path, tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_without_a_source_the_seg_refers_to_our_image(source: Path, tmp_path: Pa
     stack = read_exam(source)
     result_of(tmp_path / "heart", stack, *dense_grid(stack))
     export(tmp_path / "heart", tmp_path / "out", to="dicom-seg", phase="1")
-    seg = pydicom.dcmread(tmp_path / "out" / "seg01.dcm")
+    seg = pydicom.dcmread(tmp_path / "out" / "phase01_lv_cavity.dcm")
     image = pydicom.dcmread(tmp_path / "out" / "phase01" / "0001.dcm")
     assert seg.FrameOfReferenceUID == image.FrameOfReferenceUID
     assert seg.StudyInstanceUID == image.StudyInstanceUID
@@ -168,7 +172,7 @@ def test_an_enhanced_source_and_one_series_a_slice(tmp_path: Path) -> None:
         stack = read_exam(tmp_path / name)
         result_of(tmp_path / f"heart {name}", stack, *dense_grid(stack))
         export(tmp_path / f"heart {name}", tmp_path / f"out {name}", to="dicom-seg", source=tmp_path / name, phase="0")
-        seg = pydicom.dcmread(tmp_path / f"out {name}" / "seg00.dcm")
+        seg = pydicom.dcmread(tmp_path / f"out {name}" / "phase00_lv_cavity.dcm")
         items = list(seg.ReferencedSeriesSequence) + list(
             seg.get("StudiesContainingOtherReferencedInstancesSequence", [])
         )

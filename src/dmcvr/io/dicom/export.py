@@ -30,7 +30,7 @@ def export(
     """Write a result folder as DICOM into `output`, which appears whole or not at all.
 
     =============  ==========================================================================================
-    to             "dicom": the image, one MR file a picture; "dicom-seg": the labels, one SEG a phase
+    to             "dicom": the image, one MR file a picture; "dicom-seg": the labels, one SEG a phase and structure
     source         the DICOM that the exam was read from: it is referred to, and shares its frame of reference;
                    without it a SEG refers to the image series, which is written beside it
     phase          a phase's name, or "all"

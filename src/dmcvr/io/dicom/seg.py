@@ -1,4 +1,4 @@
-"""The label map as DICOM SEG: one binary segment a structure, coded in SNOMED CT (PS3.16, CID 7152)."""
+"""The label map as DICOM SEG: a binary segment for each structure, coded in SNOMED CT (PS3.16, CID 7152)."""
 
 from __future__ import annotations
 
@@ -35,51 +35,52 @@ def require_highdicom() -> Any:
 
 
 def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[list[Dataset]]) -> None:
-    """Write the labels of these phases as folder/seg00.dcm and on, referring to the source pictures of each.
+    """Write the labels of these phases as folder/phase00_lv_cavity.dcm and on, referring to each phase's source.
 
-    The slice spacing and thickness are the labels' own: left to itself, highdicom takes the source's.
+    One file a structure: GDCM (SimpleITK, ITK) takes a SEG as one volume and finds no spacing in a file whose
+    positions come again with the next segment. The slice spacing and thickness are the labels' own: left to
+    itself, highdicom takes the source's.
     """
     hd = require_highdicom()
     series = generate_uid(prefix=None)
     rows, columns, apart = planes.spacing_mm
-    descriptions = [_segment(hd, number, name) for number, name in LABEL_NAMES.items()]
     for order, phase in enumerate(phases):
-        labels = planes.pictures[phase].astype(np.uint8)
         first = sources[order][0].SeriesInstanceUID
         near = [source for source in sources[order] if source.SeriesInstanceUID == first]
         far = [source for source in sources[order] if source.SeriesInstanceUID != first]
-        with lenient():
-            seg = hd.seg.Segmentation(
-                source_images=near,
-                further_source_images=far or None,
-                pixel_array=labels,
-                segmentation_type="BINARY",
-                segment_descriptions=descriptions,
-                series_instance_uid=series,
-                series_number=SERIES_NUMBER,
-                sop_instance_uid=generate_uid(prefix=None),
-                instance_number=order + 1,
-                manufacturer="dmcvr",
-                manufacturer_model_name="dmcvr",
-                software_versions=version("dmcvr"),
-                device_serial_number="0",
-                content_label="HEART",
-                content_description="LV cavity, LV myocardium, RV cavity",
-                series_description=f"dmcvr labels, phase {phase}",
-                pixel_measures=hd.PixelMeasuresSequence(
-                    pixel_spacing=[rows, columns], slice_thickness=apart, spacing_between_slices=apart
-                ),
-                plane_orientation=hd.PlaneOrientationSequence("PATIENT", planes.axes.tolist()),
-                plane_positions=[hd.PlanePositionSequence("PATIENT", corner.tolist()) for corner in planes.corners],
-                omit_empty_frames=False,
-            )
-            seg.save_as(folder / f"seg{phase:02d}.dcm")
+        for label, name in LABEL_NAMES.items():
+            with lenient():
+                seg = hd.seg.Segmentation(
+                    source_images=near,
+                    further_source_images=far or None,
+                    pixel_array=(planes.pictures[phase] == label).astype(np.uint8),
+                    segmentation_type="BINARY",
+                    segment_descriptions=[_segment(hd, name)],
+                    series_instance_uid=series,
+                    series_number=SERIES_NUMBER,
+                    sop_instance_uid=generate_uid(prefix=None),
+                    instance_number=order * len(LABEL_NAMES) + label,
+                    manufacturer="dmcvr",
+                    manufacturer_model_name="dmcvr",
+                    software_versions=version("dmcvr"),
+                    device_serial_number="0",
+                    content_label=name.upper(),
+                    content_description=f"{_SEGMENTS[name][0]}, phase {phase}",
+                    series_description="dmcvr labels",
+                    pixel_measures=hd.PixelMeasuresSequence(
+                        pixel_spacing=[rows, columns], slice_thickness=apart, spacing_between_slices=apart
+                    ),
+                    plane_orientation=hd.PlaneOrientationSequence("PATIENT", planes.axes.tolist()),
+                    plane_positions=[hd.PlanePositionSequence("PATIENT", corner.tolist()) for corner in planes.corners],
+                    omit_empty_frames=False,
+                )
+                seg.save_as(folder / f"phase{phase:02d}_{name}.dcm")
 
 
-def _segment(hd: Any, number: int, name: str) -> Any:
+def _segment(hd: Any, name: str) -> Any:
     label, kind, region, colour = _SEGMENTS[name]
-    description = hd.seg.SegmentDescription(
-        segment_number=number,
+    return hd.seg.SegmentDescription(
+        segment_number=1,
         segment_label=label,
         segmented_property_category=hd.sr.CodedConcept("123037004", "SCT", "Anatomical Structure"),
         segmented_property_type=hd.sr.CodedConcept(kind[0], "SCT", kind[1]),
@@ -92,4 +93,3 @@ def _segment(hd: Any, number: int, name: str) -> Any:
         anatomic_regions=None if region is None else [hd.sr.CodedConcept(region[0], "SCT", region[1])],
         display_color=hd.color.CIELabColor.from_rgb(*colour),
     )
-    return description

@@ -117,8 +117,8 @@ def test_what_cannot_be_seen_is_none() -> None:
 def exact_mm(shape: HeartShape) -> float:
     """Mean thickness at mid-wall of a phantom's equal-area middle third, from its closed forms."""
     z, theta = np.meshgrid(
-        np.arange(shape.base_mm - 20, shape.apex_z_mm, 0.4, dtype=np.float32),
-        np.linspace(0, 2 * np.pi, 900, endpoint=False, dtype=np.float32),
+        np.arange(shape.base_mm - 20, shape.apex_z_mm, 0.6, dtype=np.float32),
+        np.linspace(0, 2 * np.pi, 360, endpoint=False, dtype=np.float32),
     )
 
     def points(radius: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -134,9 +134,8 @@ def exact_mm(shape: HeartShape) -> float:
     return float(sum(tree.query(middle)[0] for tree in trees).mean())
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_phantom_s_wall(seed: int) -> None:
-    exam = make_phantom(seed)
+def test_a_phantom_s_wall() -> None:
+    exam = make_phantom(2)
     found = wall_thickness(exam.truth_labels.data[0], exam.truth_labels.affine)
     assert found is not None
     middle = [found.segments_mm[n] for n in range(7, 13)]

@@ -69,8 +69,8 @@ def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
 
 
 def ready(page: Any) -> None:
-    page.wait_for_function("document.documentElement.dataset.viewer")
-    assert page.evaluate("document.documentElement.dataset.viewer") == "ready"
+    page.wait_for_selector("html[data-viewer]", state="attached")
+    assert page.get_attribute("html", "data-viewer") == "ready"
 
 
 def seen(page: Any, selector: str) -> np.ndarray:
@@ -126,7 +126,7 @@ def test_a_synthetic_exam(chromium: Any, made: Path) -> None:
 
         phase = page.inner_text("#phase-name")
         page.locator("#play").click()
-        page.wait_for_function(f"document.getElementById('phase-name').textContent !== {phase!r}")
+        page.wait_for_selector(f"#phase-name:not(:text-is('{phase}'))")
         page.locator("#play").click()
 
 
@@ -174,7 +174,6 @@ def test_a_browser_without_webgl_keeps_the_pictures(chromium: Any, made: Path) -
     with opened(chromium, made / "report.html") as page:
         page.context.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
         page.reload()
-        page.wait_for_function("document.documentElement.dataset.viewer")
-        assert page.evaluate("document.documentElement.dataset.viewer") == "failed"
+        page.wait_for_selector("html[data-viewer=failed]", state="attached")
         assert "could not start" in page.inner_text("#viewer-failed")
         assert page.locator("section[aria-labelledby=stills] img").count() == 3

@@ -107,8 +107,9 @@ def cut_off(labels: NDArray[np.uint8]) -> Flag:
     if area.max() == 0:
         return Flag(name, "unknown", "No left ventricle was found, so its ends could not be checked.")
     ends = area[[0, -1]] / area.max()
-    half = len(area) // 2
-    from_base = area[:half].sum() >= area[-half:].sum()
+    inside = area[area > 0]
+    third = max(1, len(inside) // 3)
+    from_base = inside[:third].sum() >= inside[-third:].sum()
     base, apex = (ends[0], ends[1]) if from_base else (ends[1], ends[0])
     found = []
     if apex > CUT_OFF_SHARE:

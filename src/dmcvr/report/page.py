@@ -81,7 +81,7 @@ def report_html(source: Source) -> str:
         "warnings": run.get("warnings", []),
         "cuts": stills.cuts(scene, shown),
         "relief": None if relief is None else stills.data_uri(relief),
-        "shown": phases[shown],
+        "shown": spoken_phase(phases[shown], measures),
         "curve": curve(measures, phases),
         "wall": wall,
         "segments": bullseye.segments(wall["segments_mm"]) if wall else [],
@@ -102,6 +102,14 @@ def report_html(source: Source) -> str:
 def first_phase(measures: dict[str, Any], phases: list[str]) -> int:
     """The phase that is shown first: ED where it is known."""
     return phases.index(measures["ed_phase"]) if measures.get("ed_phase") in phases else 0
+
+
+def spoken_phase(name: str, measures: dict[str, Any]) -> str:
+    """A phase's name for people: ED, ES, or its number with what it is."""
+    if not name.isdecimal():
+        return name
+    mark = {measures.get("ed_phase"): ", ED", measures.get("es_phase"): ", ES"}.get(name, "")
+    return f"phase {name}{mark}"
 
 
 def viewer_data(scene: Scene, source: Source, sets: list[dict[str, Any]]) -> dict[str, Any]:

@@ -26,10 +26,15 @@ async function start(data) {
   await solid.attachToCanvas($("solid"), true);
   for (const name in cuts) await cuts[name].attachToCanvas($(name), true);
   for (const name in cuts) $(name).parentElement.style.backgroundColor = "#000";
-  const third = [
-    { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 0.66] },
-    { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.67, 0.497, 0.33] },
-    { sliceType: SLICE_TYPE.SAGITTAL, position: [0.503, 0.67, 0.497, 0.33] },
+  // short axis over the two long axes, as large as the width allows
+  const [across, up, along] = data.sets[0].shape;
+  const top = up / across, bottom = along / (across + up);
+  const share = top / (top + bottom);
+  $("cuts").style.setProperty("--aspect", 1 / (top + bottom + 0.02));
+  const tiles = [
+    { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, share - 0.008] },
+    { sliceType: SLICE_TYPE.CORONAL, position: [0, share, across / (across + up) - 0.005, 1 - share] },
+    { sliceType: SLICE_TYPE.SAGITTAL, position: [across / (across + up) + 0.005, share, up / (across + up) - 0.005, 1 - share] },
   ];
 
   // volumes: each set is read when it is first shown
@@ -249,10 +254,10 @@ async function start(data) {
   scheme.addEventListener("change", theme);
 
   await showPhase(data.start);
-  for (const nv of planar) nv.setCustomLayout(third);
+  for (const nv of planar) nv.setCustomLayout(tiles);
   solid.setSliceType(SLICE_TYPE.RENDER);
   solid.setRenderAzimuthElevation(195, 20);
-  solid.setScale(1.25);
+  solid.setScale(1.1);
   theme();
   if (cuts.acquired && innerWidth < 600) {
     document.querySelector("input[name=compare][value=wipe]").checked = true;

@@ -17,6 +17,7 @@ from PIL import Image
 
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
+from dmcvr.io.result import Result
 from dmcvr.phantom import Phantom
 from dmcvr.reconstruction import Reconstruction, reconstruct
 from dmcvr.report import page
@@ -24,7 +25,6 @@ from dmcvr.report.curve import curve
 from dmcvr.report.numbers import lines
 from dmcvr.report.page import report_html, rewrite_report
 from dmcvr.report.scene import Scene, make_scene
-from dmcvr.report.source import Source
 from dmcvr.report.stills import cuts, relief
 from dmcvr.report.surfaces import surface
 from dmcvr.report.volumes import viewer_sets
@@ -38,12 +38,12 @@ def heart(phantom: Phantom, engine: Engine) -> Reconstruction:
 
 
 @pytest.fixture(scope="module")
-def source(heart: Reconstruction) -> Source:
-    return Source.of(heart)
+def source(heart: Reconstruction) -> Result:
+    return Result.of(heart)
 
 
 @pytest.fixture(scope="module")
-def scene(source: Source) -> Scene:
+def scene(result: Result) -> Scene:
     return make_scene(source)
 
 
@@ -58,7 +58,7 @@ def test_the_display_is_upright(scene: Scene) -> None:
     assert np.all(np.diff(scene.heights_mm) > 0)
 
 
-def test_cropping_keeps_every_labelled_voxel(scene: Scene, source: Source) -> None:
+def test_cropping_keeps_every_labelled_voxel(scene: Scene, result: Result) -> None:
     for label in (1, 2, 3):
         assert (scene.labels == label).sum() == (source.labels.data == label).sum()
     assert scene.image.shape[1:] < source.image.data.shape[1:]
@@ -67,7 +67,7 @@ def test_cropping_keeps_every_labelled_voxel(scene: Scene, source: Source) -> No
 def test_acquired_slices_lie_where_the_dense_ones_do(phantom: Phantom, engine: Engine) -> None:
     """At the input's own pixels, a linear method's slices at acquired positions are the acquired ones."""
     heart = reconstruct(phantom.stack.select_phases([0]), method="nearest", engine=engine)
-    scene = make_scene(Source.of(heart))
+    scene = make_scene(Result.of(heart))
     slabs = scene.as_acquired
     assert slabs is not None
     z = int(np.flatnonzero(scene.measured)[4])
@@ -89,7 +89,7 @@ def test_coarser_keeps_place_and_extent(scene: Scene) -> None:
     assert np.prod(scene.within(20_000).image.shape[1:]) < 22_000
 
 
-def test_embedded_volumes_are_nifti_on_the_same_grid(scene: Scene, source: Source) -> None:
+def test_embedded_volumes_are_nifti_on_the_same_grid(scene: Scene, result: Result) -> None:
     (part,) = viewer_sets(scene, source.phases, ["ED", "ES"])
     for key in ("image", "labels", "acquired", "between"):
         image = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(part[key])))
@@ -145,7 +145,7 @@ def test_every_result_is_checked(heart: Reconstruction) -> None:
     assert levels["Segmenter confidence"] == "unknown"  # the labels were given
 
 
-def test_curve_and_numbers(source: Source) -> None:
+def test_curve_and_numbers(result: Result) -> None:
     assert curve(source.measures, ["ED", "ES"]) is None
     volumes = {str(n): {"lv_cavity_ml": v, "lv_mass_g": 1.0, "rv_cavity_ml": 90.0} for n, v in enumerate((120, 60, 90))}
     measures = {"dense_volume": {"phases": volumes}, "ed_phase": "0", "es_phase": "1"}
@@ -163,7 +163,7 @@ def test_curve_and_numbers(source: Source) -> None:
     assert ejection.outside == "below"
 
 
-def test_nothing_gets_through_unescaped(source: Source) -> None:
+def test_nothing_gets_through_unescaped(result: Result) -> None:
     """A script in any text of the records stays text, in the page and in its data."""
     poisoned = replace(
         source,
@@ -178,7 +178,7 @@ def test_nothing_gets_through_unescaped(source: Source) -> None:
 
 
 def test_without_the_viewer_there_are_still_pictures(
-    source: Source, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    result: Result, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(page, "VIEWER", tmp_path)
     text = report_html(source)

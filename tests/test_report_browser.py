@@ -149,10 +149,10 @@ def test_a_script_in_a_header_stays_text(chromium: Any, phantom: Phantom, engine
         replace(stack, warnings=(SCRIPT,), phases=(SCRIPT,)), method="linear", spacing_mm=3, engine=engine
     )
     text = tmp_path / "report.html"
+    from dmcvr.io.result import Result
     from dmcvr.report.page import write_report
-    from dmcvr.report.source import Source
 
-    write_report(Source.of(heart), text)
+    write_report(Result.of(heart), text)
     with opened(chromium, text) as page:
         ready(page)
         assert SCRIPT in page.inner_text("main")

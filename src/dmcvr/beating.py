@@ -15,11 +15,13 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from dmcvr.colours import COLOURS, linear
+
 #: Red, green, blue, opacity of what is shown; the surfaces of lv_myocardium are the first two's already.
-COLOURS = {
-    "lv_cavity": (0.79, 0.35, 0.0, 1.0),
-    "lv_epicardium": (0.0, 0.34, 0.17, 0.35),
-    "rv_cavity": (0.09, 0.46, 0.81, 1.0),
+SHOWN = {
+    "lv_cavity": (*linear(COLOURS[1]), 1.0),
+    "lv_epicardium": (*linear(COLOURS[2]), 0.35),
+    "rv_cavity": (*linear(COLOURS[3]), 1.0),
 }
 
 #: RAS+ mm to glTF's frame, column by column: metres, x to the patient's left, y up (superior), z anterior.
@@ -34,7 +36,7 @@ def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: flo
     """Meshes in RAS+ mm, by phase in order and by structure, to GLB; several phases take `beat_s` seconds together."""
     file = _File()
     phases = [
-        file.node(f"phase {phase}", [file.mesh_node(name, meshes[name]) for name in COLOURS if name in meshes])
+        file.node(f"phase {phase}", [file.mesh_node(name, meshes[name]) for name in SHOWN if name in meshes])
         for phase, meshes in hearts.items()
     ]
     file.tree["scenes"][0]["nodes"] = [file.node("patient", phases, matrix=TO_GLTF)]
@@ -54,7 +56,7 @@ class _File:
             "scenes": [{}],
             "nodes": [],
             "meshes": [],
-            "materials": [_material(name, colour) for name, colour in COLOURS.items()],
+            "materials": [_material(name, colour) for name, colour in SHOWN.items()],
             "accessors": [],
             "bufferViews": [],
         }
@@ -69,7 +71,7 @@ class _File:
                 "NORMAL": self._array(_normals(mesh), _FLOAT, "VEC3"),
             },
             "indices": self._array(mesh.faces.astype("<u4").ravel(), _UINT, "SCALAR"),
-            "material": list(COLOURS).index(name),
+            "material": list(SHOWN).index(name),
         }
         return self.node(name, [], mesh=self._add("meshes", {"name": name, "primitives": [primitive]}))
 
@@ -109,7 +111,7 @@ class _File:
         return len(self.tree[where]) - 1
 
 
-def _material(name: str, colour: tuple[float, float, float, float]) -> dict[str, Any]:
+def _material(name: str, colour: tuple[float, ...]) -> dict[str, Any]:
     surface = {"baseColorFactor": list(colour), "metallicFactor": 0, "roughnessFactor": 0.6}
     clear: dict[str, Any] = {"alphaMode": "BLEND"} if colour[3] < 1 else {}
     return {"name": name, "pbrMetallicRoughness": surface, **clear}

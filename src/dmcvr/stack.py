@@ -13,6 +13,9 @@ from dmcvr.source import Source
 #: Labels inside the package: 0 background and these three.
 LABEL_NAMES = {1: "lv_cavity", 2: "lv_myocardium", 3: "rv_cavity"}
 
+#: The same, as people read them.
+LABEL_TITLES = {1: "LV cavity", 2: "LV myocardium", 3: "RV cavity"}
+
 #: Slices whose normals differ by more than this are not one short-axis stack.
 MAX_TILT_DEG = 2.0
 

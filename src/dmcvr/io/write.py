@@ -11,11 +11,11 @@ import numpy as np
 
 from dmcvr.io.folder import whole_folder
 from dmcvr.io.nifti import write_nifti
+from dmcvr.io.result import Result
 from dmcvr.io.slicer import write_segmentation
 from dmcvr.io.tidy import write_measures
 from dmcvr.mesh import MESH_FORMATS, check_formats, write_meshes
 from dmcvr.report.page import write_report
-from dmcvr.report.source import Source
 from dmcvr.stack import SliceStack
 from dmcvr.volume import Volume
 
@@ -63,7 +63,7 @@ def write_reconstruction(
         (partial / "measures.json").write_text(json.dumps(heart.measures, indent=2) + "\n", encoding="utf-8")
         write_measures(partial / "measures.csv", heart.measures)
         (partial / "run.json").write_text(json.dumps(heart.run, indent=2) + "\n", encoding="utf-8")
-        write_report(Source.of(heart), partial / "report.html")
+        write_report(Result.of(heart), partial / "report.html")
     return folder
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dmcvr.io.result import Result
 from dmcvr.report import numbers, stills
 from dmcvr.report.page import first_phase, render
 from dmcvr.report.scene import make_scene
-from dmcvr.report.source import Source
 
 if TYPE_CHECKING:
     from dmcvr.reconstruction import Reconstruction
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def notebook_html(heart: Reconstruction) -> str:
     """A fragment of HTML: middle slice, long-axis cut before and after, measures, what asks for a second look."""
-    source = Source.of(heart)
-    phase = first_phase(source.measures, source.phases)
+    result = Result.of(heart)
+    phase = first_phase(result.measures, result.phases)
     return render(
         "notebook.html.j2",
         scripts=[],
-        cuts=stills.cuts(make_scene(source), phase),
-        phase=source.phases[phase],
-        lines=numbers.lines(source.measures),
-        looks=[flag for flag in source.run.get("flags", []) if flag["level"] == "look"],
-        notice=source.run["notice"],
+        cuts=stills.cuts(make_scene(result), phase),
+        phase=result.phases[phase],
+        lines=numbers.lines(result.measures),
+        looks=[flag for flag in result.run.get("flags", []) if flag["level"] == "look"],
+        notice=result.run["notice"],
     )

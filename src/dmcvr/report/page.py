@@ -21,18 +21,17 @@ from markupsafe import Markup
 
 from dmcvr.colours import BETWEEN, COLOURS, css
 from dmcvr.errors import InputError
+from dmcvr.io.result import Result
 from dmcvr.report import bullseye, numbers, stills
 from dmcvr.report.curve import curve
 from dmcvr.report.scene import Scene, make_scene
-from dmcvr.report.source import Source
 from dmcvr.report.surfaces import surfaces
 from dmcvr.report.volumes import viewer_sets
+from dmcvr.stack import LABEL_TITLES
 
 VIEWER = Path(__file__).parent / "viewer"
 
 #: How the structures are called on the page.
-STRUCTURES = {1: "LV cavity", 2: "LV myocardium", 3: "RV cavity"}
-
 #: Said where the viewer was not built in.
 NO_VIEWER = (
     "This page has still pictures only: the 3D viewer was not there when dmcvr was installed. Install npm, then dmcvr "
@@ -40,9 +39,9 @@ NO_VIEWER = (
 )
 
 
-def write_report(source: Source, path: Path) -> None:
+def write_report(result: Result, path: Path) -> None:
     """Write the page of a result."""
-    path.write_text(report_html(source), encoding="utf-8")
+    path.write_text(report_html(result), encoding="utf-8")
 
 
 def rewrite_report(folder: Path) -> Path:
@@ -50,7 +49,7 @@ def rewrite_report(folder: Path) -> Path:
 
     Raises `InputError` where the folder is not one, or cannot be written.
     """
-    page = report_html(Source.read(folder))
+    page = report_html(Result.read(folder))
     partial, path = folder / ".report.html.partial", folder / "report.html"
     try:
         partial.write_text(page, encoding="utf-8")
@@ -60,10 +59,10 @@ def rewrite_report(folder: Path) -> Path:
     return path
 
 
-def report_html(source: Source) -> str:
+def report_html(result: Result) -> str:
     """The page of a result, as text."""
-    scene = make_scene(source)
-    measures, run, phases = source.measures, source.run, source.phases
+    scene = make_scene(result)
+    measures, run, phases = result.measures, result.run, result.phases
     shown = first_phase(measures, phases)
     marks = [str(p) for p in (measures.get("ed_phase"), measures.get("es_phase")) if p is not None]
     found = numbers.lines(measures)
@@ -86,7 +85,7 @@ def report_html(source: Source) -> str:
         "wall": wall,
         "segments": bullseye.segments(wall["segments_mm"]) if wall else [],
         "legend": bullseye.legend(),
-        "structures": STRUCTURES,
+        "structures": LABEL_TITLES,
         "sets": [{**s, "spacing_mm": round(s["spacing_mm"], 2)} for s in sets],
         "left_out": left_out(scene, sets, bool(run.get("heart", {}).get("mirrored_geometry"))),
         "has_acquired": scene.acquired is not None,
@@ -95,7 +94,7 @@ def report_html(source: Source) -> str:
         "licenses": licenses() if viewer else "",
     }
     scripts = [viewer, read("report.js")] if viewer else [read("report.js")]
-    data = viewer_data(scene, source, sets) if viewer else None
+    data = viewer_data(scene, result, sets) if viewer else None
     return render("report.html.j2", scripts=scripts, data=data, **context)
 
 
@@ -112,9 +111,9 @@ def spoken_phase(name: str, measures: dict[str, Any]) -> str:
     return f"phase {name}{mark}"
 
 
-def viewer_data(scene: Scene, source: Source, sets: list[dict[str, Any]]) -> dict[str, Any]:
+def viewer_data(scene: Scene, result: Result, sets: list[dict[str, Any]]) -> dict[str, Any]:
     """All that the script draws; strings in it are shown as text."""
-    measures, phases = source.measures, source.phases
+    measures, phases = result.measures, result.phases
     times = (measures.get("volume_time") or {}).get("times_ms")
     return {
         "sets": sets,
@@ -126,7 +125,7 @@ def viewer_data(scene: Scene, source: Source, sets: list[dict[str, Any]]) -> dic
         "meshes": surfaces(scene),
         "heights_mm": scene.heights_mm.tolist(),
         "middle_mm": (scene.origin_mm + scene.spacing_mm * np.array(scene.middle)).tolist(),
-        "structures": {str(label): {"name": name, "rgb": COLOURS[label]} for label, name in STRUCTURES.items()},
+        "structures": {str(label): {"name": name, "rgb": COLOURS[label]} for label, name in LABEL_TITLES.items()},
         "between": BETWEEN,
     }
 

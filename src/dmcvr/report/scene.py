@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.report.source import Slices, Source
+from dmcvr.io.result import Result, Slices
 from dmcvr.volume import Volume
 
 #: Kept around the heart in plane, in mm.
@@ -128,33 +128,34 @@ class Scene:
         return self if count <= voxels else self.coarser(self.spacing_mm * (count / voxels) ** (1 / 3))
 
 
-def make_scene(source: Source) -> Scene:
+def make_scene(result: Result) -> Scene:
     """The display of a result, cropped to the heart of all phases."""
-    axes = display_axes(source)
-    image, affine = _laid(source.image, axes)
-    labels, _ = _laid(source.labels, axes)
+    axes = display_axes(result)
+    image, affine = _laid(result.image, axes)
+    labels, _ = _laid(result.labels, axes)
     origin = axes @ affine[:3, 3]
-    spacing = float(np.mean(source.image.spacing_mm))
+    spacing = float(np.mean(result.image.spacing_mm))
     low, high = _crop_bounds(labels, spacing)
     box = (slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)), slice(None))
-    image, labels = image[box].astype(np.float32), labels[box]
+    image = image[box].astype(np.float32)
+    labels = labels[box]
     origin[:2] += spacing * np.array(low)
     heights = np.array([])
     acquired = None
-    if source.acquired is not None:
-        acquired, heights = _resliced(source.acquired, axes, origin, spacing, image.shape[1:3])
-    elif "positions_mm" in source.run.get("input", {}):
-        along = axes[2] @ np.array(source.run["input"]["normal_ras"])
-        heights = np.sort(np.array(source.run["input"]["positions_mm"], dtype=float) * np.sign(along))
+    if result.acquired is not None:
+        acquired, heights = _resliced(result.acquired, axes, origin, spacing, image.shape[1:3])
+    elif "positions_mm" in result.run.get("input", {}):
+        along = axes[2] @ np.array(result.run["input"]["normal_ras"])
+        heights = np.sort(np.array(result.run["input"]["positions_mm"], dtype=float) * np.sign(along))
     grey = image if acquired is None else acquired
     black, white = (float(v) for v in np.percentile(grey, (0.5, 99.7)))
     return Scene(image, labels, acquired, heights, spacing, origin, black, white if white > black else black + 1)
 
 
-def display_axes(source: Source) -> NDArray[np.float64]:
+def display_axes(result: Result) -> NDArray[np.float64]:
     """(3, 3) the display's x, y and z in the world, by rows: from the record, else the grid's own axes."""
-    affine = source.image.affine[:3, :3] / np.linalg.norm(source.image.affine[:3, :3], axis=0)
-    heart = source.run.get("heart", {})
+    affine = result.image.affine[:3, :3] / np.linalg.norm(result.image.affine[:3, :3], axis=0)
+    heart = result.run.get("heart", {})
     right = np.array(heart.get("picture_right_ras", affine[:, 0]), dtype=np.float64)
     down = np.array(heart.get("picture_down_ras", affine[:, 1]), dtype=np.float64)
     base = np.cross(right, down)

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.image import NOTICE, write_image
-from dmcvr.io.dicom.planes import identity_of, read_result, read_source, referenced
+from dmcvr.io.dicom.planes import identity_of, read_heart, read_source, referenced
 from dmcvr.io.dicom.seg import require_highdicom, write_seg
 from dmcvr.io.folder import check_output_folder, whole_folder
 
@@ -42,7 +42,7 @@ def export(
     check_output_folder(output, marker=MARKER)
     if to == "dicom-seg":
         require_highdicom()
-    heart = read_result(result)
+    heart = read_heart(result)
     selection = None if source is None else read_source(source, heart)
     identity = identity_of(selection, keep=keep_identity)
     phases = [index for index, name in enumerate(heart.phases) if phase in ("all", name)]

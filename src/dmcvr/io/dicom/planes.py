@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pydicom.uid import generate_uid
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.choose import Selection, select
 from dmcvr.io.dicom.headers import LPS_TO_RAS, Frame, lenient
-from dmcvr.io.nifti import read_nifti
+from dmcvr.io.result import Result
 
 #: Source slices must lie where run.json says the acquired ones were.
 SAME_PLACE_MM = 0.1
@@ -62,8 +61,8 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Result:
-    """A result folder: image and labels on one grid, and its phases."""
+class Heart:
+    """A result as pictures: image and labels on one grid, its phases, and where the acquired slices were."""
 
     image: Planes
     labels: Planes
@@ -90,32 +89,27 @@ def planes_of(data: NDArray[Any], affine: NDArray[np.float64]) -> Planes:
     )
 
 
-def read_result(folder: Path) -> Result:
+def read_heart(folder: Path) -> Heart:
     """What `dmcvr reconstruct` wrote; raises `InputError` where it is not whole."""
+    result = Result.read(folder)
     try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        phases = tuple(str(phase) for phase in run["phases"])
-        times = run.get("times_ms")
-        positions = run.get("input", {}).get("positions_mm")
+        times, positions = result.run.get("times_ms"), result.run.get("input", {}).get("positions_mm")
         times_ms = None if times is None else tuple(float(t) for t in times)
         positions_mm = None if positions is None else tuple(float(p) for p in positions)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder} is no result of dmcvr reconstruct: its run.json is missing or damaged.") from error
-    image, labels = (read_nifti(folder / f"{name}.nii.gz") for name in ("image", "labels"))
-    if image.data.shape != labels.data.shape or image.data.shape[3] != len(phases):
-        raise InputError(f"image.nii.gz, labels.nii.gz and run.json in {folder} do not fit each other.")
-    grey, label = (planes_of(np.moveaxis(each.data, 3, 0), each.affine) for each in (image, labels))
-    return Result(grey, label, phases, times_ms, positions_mm)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"The record run.json in {folder} is damaged: reconstruct the exam again.") from error
+    grey, labels = (planes_of(volume.data, volume.affine) for volume in (result.image, result.labels))
+    return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm)
 
 
-def read_source(path: Path, result: Result) -> Selection:
+def read_source(path: Path, heart: Heart) -> Selection:
     """The DICOM that a result was made from; raises `InputError` where its slices lie elsewhere."""
     selection = select(path)
     first = selection.slices[0][0].affine
     normal = first[:3, 2] * np.sign(first[np.abs(first[:3, 2]).argmax(), 2])
     middle = [(first_ - 1) / 2 for first_ in selection.slices[0][0].shape]
     found = np.sort([(slice_[0].affine @ [*middle, 0, 1])[:3] @ normal for slice_ in selection.slices])
-    wanted = np.asarray(result.positions_mm if result.positions_mm is not None else ())
+    wanted = np.asarray(heart.positions_mm if heart.positions_mm is not None else ())
     if found.shape != wanted.shape or np.abs(found - wanted).max() > SAME_PLACE_MM:
         raise InputError(
             f"The short-axis slices in {path} lie elsewhere than those of the result: give its own source."

@@ -10,18 +10,19 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from dmcvr.colours import COLOURS
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.planes import Planes
-from dmcvr.stack import LABEL_NAMES
+from dmcvr.stack import LABEL_NAMES, LABEL_TITLES
 
 SERIES_NUMBER = 9002
 
-#: Name, SNOMED CT code of the structure, code of the region it lies in, colour (RGB).
-_SEGMENTS = {
-    "lv_cavity": ("LV cavity", ("87878005", "Left ventricle"), None, (214, 69, 65)),
-    "lv_myocardium": ("LV myocardium", ("74281007", "Myocardium"), ("87878005", "Left ventricle"), (102, 179, 90)),
-    "rv_cavity": ("RV cavity", ("53085002", "Right ventricle"), None, (68, 114, 196)),
+#: SNOMED CT code of each structure, and code of the region it lies in.
+_CODES = {
+    1: (("87878005", "Left ventricle"), None),
+    2: (("74281007", "Myocardium"), ("87878005", "Left ventricle")),
+    3: (("53085002", "Right ventricle"), None),
 }
 
 
@@ -55,7 +56,7 @@ def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[
                     further_source_images=far or None,
                     pixel_array=(planes.pictures[phase] == label).astype(np.uint8),
                     segmentation_type="BINARY",
-                    segment_descriptions=[_segment(hd, name)],
+                    segment_descriptions=[_segment(hd, label)],
                     series_instance_uid=series,
                     series_number=SERIES_NUMBER,
                     sop_instance_uid=generate_uid(prefix=None),
@@ -65,7 +66,7 @@ def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[
                     software_versions=version("dmcvr"),
                     device_serial_number="0",
                     content_label=name.upper(),
-                    content_description=f"{_SEGMENTS[name][0]}, phase {phase}",
+                    content_description=f"{LABEL_TITLES[label]}, phase {phase}",
                     series_description="dmcvr labels",
                     pixel_measures=hd.PixelMeasuresSequence(
                         pixel_spacing=[rows, columns], slice_thickness=apart, spacing_between_slices=apart
@@ -77,11 +78,11 @@ def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[
                 seg.save_as(folder / f"phase{phase:02d}_{name}.dcm")
 
 
-def _segment(hd: Any, name: str) -> Any:
-    label, kind, region, colour = _SEGMENTS[name]
+def _segment(hd: Any, label: int) -> Any:
+    kind, region = _CODES[label]
     return hd.seg.SegmentDescription(
         segment_number=1,
-        segment_label=label,
+        segment_label=LABEL_TITLES[label],
         segmented_property_category=hd.sr.CodedConcept("123037004", "SCT", "Anatomical Structure"),
         segmented_property_type=hd.sr.CodedConcept(kind[0], "SCT", kind[1]),
         algorithm_type="AUTOMATIC",
@@ -91,5 +92,5 @@ def _segment(hd: Any, name: str) -> Any:
             family=hd.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
         ),
         anatomic_regions=None if region is None else [hd.sr.CodedConcept(region[0], "SCT", region[1])],
-        display_color=hd.color.CIELabColor.from_rgb(*colour),
+        display_color=hd.color.CIELabColor.from_rgb(*COLOURS[label]),
     )

@@ -1,4 +1,4 @@
-"""What a report is made of: a result in memory, or the folder that one was written to."""
+"""A reconstruction as its files say it: in memory, or from the folder that it was written to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Slices:
 
 
 @dataclass(frozen=True)
-class Source:
+class Result:
     """A result as its files say it.
 
     ========  ================  ====================================================================
@@ -50,13 +50,13 @@ class Source:
         return [str(phase) for phase in self.run["phases"]]
 
     @classmethod
-    def of(cls, heart: Reconstruction) -> Source:
+    def of(cls, heart: Reconstruction) -> Result:
         """A result in memory."""
         acquired = Slices(heart.acquired.images, heart.acquired.affines)
         return cls(heart.image, heart.labels, acquired, heart.measures, heart.run)
 
     @classmethod
-    def read(cls, folder: Path) -> Source:
+    def read(cls, folder: Path) -> Result:
         """A folder of `dmcvr reconstruct`; raises `InputError` where something is missing or does not fit."""
         if not (folder / "run.json").is_file() or not (folder / "image.nii.gz").is_file():
             raise InputError(f"{folder} is not a folder that dmcvr reconstruct wrote: it has no run.json and image.")
@@ -81,7 +81,7 @@ def _volume(path: Path) -> Volume:
 def _record(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({type(error).__name__}): reconstruct the exam again.") from error
     if not isinstance(found, dict):
         raise InputError(f"{path} does not hold a record: reconstruct the exam again.")

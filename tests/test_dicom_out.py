@@ -81,7 +81,7 @@ def test_seg_of_a_dense_grid_lies_where_the_labels_lie(source: Path, tmp_path: P
         for corner, picture in zip(corners, found, strict=True):
             away = np.linalg.norm(places - corner, axis=1)
             assert away.min() < 1e-3
-            np.testing.assert_array_equal(picture, label == labels[3, :, :, np.argmin(away)].T)
+            np.testing.assert_array_equal(picture, np.equal(labels[3, :, :, np.argmin(away)].T, label))
 
         measures = pydicom.dcmread(path).SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
         assert (float(measures.SliceThickness), float(measures.SpacingBetweenSlices)) == pytest.approx((2, 2))

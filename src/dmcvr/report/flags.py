@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from dmcvr.metrics import dice
 from dmcvr.report.training_range import TrainingRange
-from dmcvr.stack import LABEL_NAMES
+from dmcvr.stack import LABEL_NAMES, LABEL_TITLES
 
 Level = Literal["fine", "look", "unknown"]
+
+#: A structure as people read it.
+SPOKEN = {name: LABEL_TITLES[label] for label, name in LABEL_NAMES.items()}
 
 #: An end slice whose whole LV is larger than this share of the largest slice's: the stack stops inside the heart.
 #: At the base a stack rightly begins where the LV is still wide, so only the apex end is judged by this.
@@ -171,7 +174,7 @@ def volumes_differ(measures: dict[str, Any]) -> Flag:
         return Flag(name, "unknown", "No structure was found.")
     gap, structure, phase, a, b = max(gaps)
     both = f"{a:.0f} mL in 3D against {b:.0f} mL by slices ({100 * gap:.0f} %)"
-    text = f"Largest gap: {_spoken(structure)} in phase {phase}, {both}."
+    text = f"Largest gap: {SPOKEN[structure]} in phase {phase}, {both}."
     return Flag(name, "look" if gap > VOLUME_GAP else "fine", text)
 
 
@@ -186,7 +189,7 @@ def slices_differ(dense_at: NDArray[np.uint8], at_slices: NDArray[np.uint8]) -> 
     if not scores:
         return Flag(name, "unknown", "No structure was found.")
     structure = min(scores, key=lambda key: scores[key])
-    text = f"Dice with the slices' own outlines: {scores[structure]:.2f} or better (least: {_spoken(structure)})."
+    text = f"Dice with the slices' own outlines: {scores[structure]:.2f} or better (least: {SPOKEN[structure]})."
     return Flag(name, "look" if scores[structure] < SLICE_DICE else "fine", text)
 
 
@@ -207,7 +210,7 @@ def implausible_between(
                 low, high = sorted((phase[a], phase[b]))
                 away = max(inside.max() - high, low - inside.min()) / phase.max()
                 if away > worst:
-                    worst, what = float(away), f"the {_spoken(structure)} between slices {n + 1} and {n + 2}"
+                    worst, what = float(away), f"the {SPOKEN[structure]} between slices {n + 1} and {n + 2}"
     if worst > BULGE:
         return Flag(
             name, "look", f"Between slices the area leaves theirs by {100 * worst:.0f} % of the largest: {what}."
@@ -228,7 +231,3 @@ def out_of_distribution(features: dict[str, float], trained_on: TrainingRange | 
     return Flag(
         name, "fine", f"Geometry, heart size and contrast are within those of {trained_on.patients} training exams."
     )
-
-
-def _spoken(structure: str) -> str:
-    return {"lv_cavity": "LV cavity", "lv_myocardium": "LV myocardium", "rv_cavity": "RV cavity"}[structure]

@@ -31,7 +31,6 @@ from dmcvr.stack import LABEL_TITLES
 
 VIEWER = Path(__file__).parent / "viewer"
 
-#: How the structures are called on the page.
 #: Said where the viewer was not built in.
 NO_VIEWER = (
     "This page has still pictures only: the 3D viewer was not there when dmcvr was installed. Install npm, then dmcvr "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import resource
 import tempfile
 import time
@@ -28,7 +29,7 @@ from dmcvr.io.read import find_exam, read_exam, with_labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
-FEW, MANY = 25, 3000
+FEW, MANY = 25, int(os.environ.get("DMCVR_FUZZ", "3000"))
 
 #: Of one input. Generous: machines are busy.
 MAX_SECONDS = 30.0

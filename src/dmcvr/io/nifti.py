@@ -155,7 +155,7 @@ def _voxel_offset(start: bytes) -> float:
 def _damage(path: Path) -> Iterator[None]:
     """nibabel, gzip and zlib raise and warn in many ways for a damaged file: here they become one sentence."""
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
+        with np.errstate(all="ignore"), warnings.catch_warnings(), nib.imageglobals.LoggingOutputSuppressor():
             warnings.simplefilter("ignore")
             yield
     except InputError:

@@ -83,7 +83,7 @@ def _segment(hd: Any, label: int) -> Any:
     return hd.seg.SegmentDescription(
         segment_number=1,
         segment_label=LABEL_TITLES[label],
-        segmented_property_category=hd.sr.CodedConcept("123037004", "SCT", "Anatomical Structure"),
+        segmented_property_category=hd.sr.CodedConcept("91723000", "SCT", "Anatomical structure"),
         segmented_property_type=hd.sr.CodedConcept(kind[0], "SCT", kind[1]),
         algorithm_type="AUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(

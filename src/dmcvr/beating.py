@@ -1,7 +1,8 @@
 """A heart that beats, in one file: the meshes of every phase as binary glTF 2.0 (ISO/IEC 12113), one shown at a time.
 
 Meshes of different phases have different vertices, so they cannot morph. Each phase is a node; an animation gives the
-node whose turn it is the scale 1 and all others 0, in steps. Whatever plays glTF plays it.
+node whose turn it is the scale 1 and all others 0, in steps. Whatever plays glTF plays it. What is hidden shrinks to
+the heart's middle, so that viewers frame the heart alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ SHOWN = {
 #: RAS+ mm to glTF's frame, column by column: metres, x to the patient's left, y up (superior), z anterior.
 TO_GLTF = (-0.001, 0, 0, 0, 0, 0, 0.001, 0, 0, 0.001, 0, 0, 0, 0, 0, 1)
 
-NOTE = "dmcvr; vertices are RAS+ world coordinates in mm; the node 'patient' turns them into glTF's metres, y up"
+NOTE = (
+    "dmcvr; below the node 'patient' everything is in RAS+ world coordinates in mm: vertices plus the translation of "
+    "the node 'heart'. The node 'patient' turns them into glTF's metres, y up."
+)
 
 _FLOAT, _UINT = 5126, 5125
 
@@ -35,11 +39,15 @@ _FLOAT, _UINT = 5126, 5125
 def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: float) -> bytes:
     """Meshes in RAS+ mm, by phase in order and by structure, to GLB; several phases take `beat_s` seconds together."""
     file = _File()
+    shown = {phase: {name: meshes[name] for name in SHOWN if name in meshes} for phase, meshes in hearts.items()}
+    limits = np.concatenate([mesh.bounds for meshes in shown.values() for mesh in meshes.values()])
+    middle = (limits.min(axis=0) + limits.max(axis=0)) / 2
     phases = [
-        file.node(f"phase {phase}", [file.mesh_node(name, meshes[name]) for name in SHOWN if name in meshes])
-        for phase, meshes in hearts.items()
+        file.node(f"phase {phase}", [file.mesh_node(name, mesh, middle) for name, mesh in meshes.items()])
+        for phase, meshes in shown.items()
     ]
-    file.tree["scenes"][0]["nodes"] = [file.node("patient", phases, matrix=TO_GLTF)]
+    heart = file.node("heart", phases, translation=middle.tolist())
+    file.tree["scenes"][0]["nodes"] = [file.node("patient", [heart], matrix=TO_GLTF)]
     if len(phases) > 1:
         file.switch(phases, beat_s)
     return file.to_bytes()
@@ -64,10 +72,10 @@ class _File:
     def node(self, name: str, children: list[int], **about: Any) -> int:
         return self._add("nodes", {"name": name, **({"children": children} if children else {}), **about})
 
-    def mesh_node(self, name: str, mesh: trimesh.Trimesh) -> int:
+    def mesh_node(self, name: str, mesh: trimesh.Trimesh, middle: NDArray[np.float64]) -> int:
         primitive = {
             "attributes": {
-                "POSITION": self._array(mesh.vertices.astype("<f4"), _FLOAT, "VEC3", limits=True),
+                "POSITION": self._array((mesh.vertices - middle).astype("<f4"), _FLOAT, "VEC3", limits=True),
                 "NORMAL": self._array(_normals(mesh), _FLOAT, "VEC3"),
             },
             "indices": self._array(mesh.faces.astype("<u4").ravel(), _UINT, "SCALAR"),

@@ -137,7 +137,7 @@ def make_scene(source: Source) -> Scene:
     spacing = float(np.mean(source.image.spacing_mm))
     low, high = _crop_bounds(labels, spacing)
     box = (slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)), slice(None))
-    image, labels = image[box].astype(np.float32), labels[box]
+    image, labels = image[box].astype(np.float32), labels[box].astype(np.uint8)
     origin[:2] += spacing * np.array(low)
     heights = np.array([])
     acquired = None
@@ -161,7 +161,7 @@ def display_axes(source: Source) -> NDArray[np.float64]:
     return np.stack([-right, -down, -base if heart.get("mirrored_geometry") else base])
 
 
-def _laid(volume: Volume, axes: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _laid(volume: Volume, axes: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """(P, X, Y, Z) voxels in the order of the display axes, and the affine of that array."""
     along = axes @ (volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0))
     order = np.abs(along).argmax(axis=1)
@@ -176,7 +176,7 @@ def _laid(volume: Volume, axes: NDArray[np.float64]) -> tuple[NDArray[np.float32
     return data, affine
 
 
-def _crop_bounds(labels: NDArray[np.float32], spacing_mm: float) -> tuple[list[int], list[int]]:
+def _crop_bounds(labels: NDArray[np.uint8], spacing_mm: float) -> tuple[list[int], list[int]]:
     """In-plane bounds around the heart of all phases; everything where there is none."""
     low, high = [], []
     for axis in (1, 2):

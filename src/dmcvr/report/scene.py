@@ -137,8 +137,7 @@ def make_scene(result: Result) -> Scene:
     spacing = float(np.mean(result.image.spacing_mm))
     low, high = _crop_bounds(labels, spacing)
     box = (slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)), slice(None))
-    image = image[box].astype(np.float32)
-    labels = labels[box].astype(np.uint8)
+    image, labels = image[box].astype(np.float32), labels[box].astype(np.uint8)
     origin[:2] += spacing * np.array(low)
     heights = np.array([])
     acquired = None

@@ -1,4 +1,4 @@
-"""The label map as DICOM SEG: a binary segment for each structure, coded in SNOMED CT (PS3.16, CID 7152)."""
+"""The label map as DICOM SEG: a binary segment for each structure, coded in SNOMED CT (PS3.16, CID 7152 and 12305)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dmcvr.stack import LABEL_NAMES
 
 SERIES_NUMBER = 9002
 
-#: Name, SNOMED CT code of the structure, code of the region it lies in, colour (RGB).
+#: Name, SNOMED CT code and its meaning, colour (RGB).
 _SEGMENTS = {
-    "lv_cavity": ("LV cavity", ("87878005", "Left ventricle"), None, (214, 69, 65)),
-    "lv_myocardium": ("LV myocardium", ("74281007", "Myocardium"), ("87878005", "Left ventricle"), (102, 179, 90)),
-    "rv_cavity": ("RV cavity", ("53085002", "Right ventricle"), None, (68, 114, 196)),
+    "lv_cavity": ("LV cavity", ("87878005", "Left Ventricle"), (214, 69, 65)),
+    "lv_myocardium": ("LV myocardium", ("49848007", "Left Ventricle Myocardium"), (102, 179, 90)),
+    "rv_cavity": ("RV cavity", ("53085002", "Right Ventricle"), (68, 114, 196)),
 }
 
 
@@ -78,18 +78,17 @@ def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[
 
 
 def _segment(hd: Any, name: str) -> Any:
-    label, kind, region, colour = _SEGMENTS[name]
+    label, (code, meaning), colour = _SEGMENTS[name]
     return hd.seg.SegmentDescription(
         segment_number=1,
         segment_label=label,
         segmented_property_category=hd.sr.CodedConcept("91723000", "SCT", "Anatomical structure"),
-        segmented_property_type=hd.sr.CodedConcept(kind[0], "SCT", kind[1]),
+        segmented_property_type=hd.sr.CodedConcept(code, "SCT", meaning),
         algorithm_type="AUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name="dmcvr",
             version=version("dmcvr"),
             family=hd.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
         ),
-        anatomic_regions=None if region is None else [hd.sr.CodedConcept(region[0], "SCT", region[1])],
         display_color=hd.color.CIELabColor.from_rgb(*colour),
     )

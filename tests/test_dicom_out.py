@@ -112,7 +112,7 @@ def test_seg_on_the_slices_lies_on_the_source(source: Path, tmp_path: Path) -> N
     segments = [pydicom.dcmread(tmp_path / "out" / f"phase00_{n}.dcm").SegmentSequence[0] for n in LABEL_NAMES.values()]
     assert [segment.SegmentLabel for segment in segments] == ["LV cavity", "LV myocardium", "RV cavity"]
     codes = [segment.SegmentedPropertyTypeCodeSequence[0].CodeValue for segment in segments]
-    assert codes == ["87878005", "74281007", "53085002"]
+    assert codes == ["87878005", "49848007", "53085002"]
     assert len({tuple(segment.RecommendedDisplayCIELabValue) for segment in segments}) == 3
 
 

@@ -1,4 +1,4 @@
-"""The label map as DICOM SEG: a binary segment for each structure, coded in SNOMED CT (PS3.16, CID 7152)."""
+"""The label map as DICOM SEG: a binary segment for each structure, coded in SNOMED CT (PS3.16, CID 7152 and 12305)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dmcvr.stack import LABEL_NAMES, LABEL_TITLES
 
 SERIES_NUMBER = 9002
 
-#: SNOMED CT code of each structure, and code of the region it lies in.
+#: SNOMED CT code of each structure and its meaning.
 _CODES = {
-    1: (("87878005", "Left ventricle"), None),
-    2: (("74281007", "Myocardium"), ("87878005", "Left ventricle")),
-    3: (("53085002", "Right ventricle"), None),
+    1: ("87878005", "Left Ventricle"),
+    2: ("49848007", "Left Ventricle Myocardium"),
+    3: ("53085002", "Right Ventricle"),
 }
 
 
@@ -79,18 +79,17 @@ def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[
 
 
 def _segment(hd: Any, label: int) -> Any:
-    kind, region = _CODES[label]
+    code, meaning = _CODES[label]
     return hd.seg.SegmentDescription(
         segment_number=1,
         segment_label=LABEL_TITLES[label],
         segmented_property_category=hd.sr.CodedConcept("91723000", "SCT", "Anatomical structure"),
-        segmented_property_type=hd.sr.CodedConcept(kind[0], "SCT", kind[1]),
+        segmented_property_type=hd.sr.CodedConcept(code, "SCT", meaning),
         algorithm_type="AUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name="dmcvr",
             version=version("dmcvr"),
             family=hd.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
         ),
-        anatomic_regions=None if region is None else [hd.sr.CodedConcept(region[0], "SCT", region[1])],
         display_color=hd.color.CIELabColor.from_rgb(*COLOURS[label]),
     )

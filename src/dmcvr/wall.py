@@ -46,7 +46,8 @@ METHOD = (
     "Distance to the endocardium plus distance to the epicardium (3D, sub-voxel surfaces) at points in the middle of "
     "the wall of the dense label map, averaged over each AHA segment (Cerqueira 2002: three equal levels from the most "
     "basal slice with myocardium all around to the end of the cavity, sectors counted from the anterior RV insertion); "
-    f"the maximum is the {LARGEST_PERCENTILE}th percentile of the local thickness."
+    f"the maximum is the {LARGEST_PERCENTILE}th percentile of the local thickness above segment 17, which "
+    "itself rests on how the gap to the first slice without heart was filled."
 )
 
 

@@ -37,6 +37,7 @@ def result_of(folder: Path, stack: SliceStack, affine: np.ndarray, shape: tuple[
     write_nifti(folder / "labels.nii.gz", Volume(labels, affine))
     run = {"phases": stack.phases, "times_ms": stack.times_ms, "input": {"positions_mm": stack.positions_mm.tolist()}}
     (folder / "run.json").write_text(json.dumps(run))
+    (folder / "measures.json").write_text("{}")
     return labels
 
 
@@ -195,7 +196,7 @@ def test_what_cannot_be_exported_is_said(source: Path, tmp_path: Path) -> None:
             export(**arguments)  # type: ignore[arg-type]
         assert not (tmp_path / "out").exists()
     (tmp_path / "heart" / "run.json").write_text('{"phases": ["../../x"]}')
-    with pytest.raises(InputError, match="do not fit each other"):
+    with pytest.raises(InputError, match="do not belong together"):
         export(tmp_path / "heart", tmp_path / "out", to="dicom")
     sheared = affine.copy()
     sheared[:3, 2] += affine[:3, 0]

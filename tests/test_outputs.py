@@ -107,6 +107,11 @@ def test_unknown_formats_are_refused(phantom: Phantom, tmp_path: Path) -> None:
     assert heart.measures["wall_thickness"]["phase"] == "ED"
 
 
+def _listen() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would theirs."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     """The result of an earlier run stays, whole; nothing of the interrupted one does."""
@@ -118,7 +123,8 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, how: signal.S
     code = "from dmcvr.cli.main import main; main()"
     options = ["reconstruct", "-i", exam, "-o", out, "--method", "nearest", "--spacing", "0.9"]
     command = [sys.executable, "-c", code, *map(str, options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=_listen) as process:
         while process.poll() is None and not list(tmp_path.glob(".out-*/image*")):
             time.sleep(0.005)
         process.send_signal(how)

@@ -38,13 +38,13 @@ def heart(phantom: Phantom, engine: Engine) -> Reconstruction:
 
 
 @pytest.fixture(scope="module")
-def source(heart: Reconstruction) -> Result:
+def result(heart: Reconstruction) -> Result:
     return Result.of(heart)
 
 
 @pytest.fixture(scope="module")
 def scene(result: Result) -> Scene:
-    return make_scene(source)
+    return make_scene(result)
 
 
 def test_the_display_is_upright(scene: Scene) -> None:
@@ -60,8 +60,8 @@ def test_the_display_is_upright(scene: Scene) -> None:
 
 def test_cropping_keeps_every_labelled_voxel(scene: Scene, result: Result) -> None:
     for label in (1, 2, 3):
-        assert (scene.labels == label).sum() == (source.labels.data == label).sum()
-    assert scene.image.shape[1:] < source.image.data.shape[1:]
+        assert (scene.labels == label).sum() == (result.labels.data == label).sum()
+    assert scene.image.shape[1:] < result.image.data.shape[1:]
 
 
 def test_acquired_slices_lie_where_the_dense_ones_do(phantom: Phantom, engine: Engine) -> None:
@@ -90,7 +90,7 @@ def test_coarser_keeps_place_and_extent(scene: Scene) -> None:
 
 
 def test_embedded_volumes_are_nifti_on_the_same_grid(scene: Scene, result: Result) -> None:
-    (part,) = viewer_sets(scene, source.phases, ["ED", "ES"])
+    (part,) = viewer_sets(scene, result.phases, ["ED", "ES"])
     for key in ("image", "labels", "acquired", "between"):
         image = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(part[key])))
         canonical = nib.as_closest_canonical(image)
@@ -146,7 +146,7 @@ def test_every_result_is_checked(heart: Reconstruction) -> None:
 
 
 def test_curve_and_numbers(result: Result) -> None:
-    assert curve(source.measures, ["ED", "ES"]) is None
+    assert curve(result.measures, ["ED", "ES"]) is None
     volumes = {str(n): {"lv_cavity_ml": v, "lv_mass_g": 1.0, "rv_cavity_ml": 90.0} for n, v in enumerate((120, 60, 90))}
     measures = {"dense_volume": {"phases": volumes}, "ed_phase": "0", "es_phase": "1"}
     drawn = curve(measures, ["0", "1", "2"])
@@ -157,7 +157,7 @@ def test_curve_and_numbers(result: Result) -> None:
     assert timed is not None
     assert timed.x[1] - timed.x[0] < (timed.x[2] - timed.x[1]) / 2
     normal = {"name": "LV ejection fraction", "value": 20.0, "unit": "%", "low": 51, "high": 71, "sex": "F"}
-    found = lines(source.measures | {"reference": [normal | {"source": "someone", "z": -8}]})
+    found = lines(result.measures | {"reference": [normal | {"source": "someone", "z": -8}]})
     ejection = next(line for line in found if line.name == "LV ejection fraction")
     assert ejection.range == "women 51–71 %"
     assert ejection.outside == "below"
@@ -166,9 +166,9 @@ def test_curve_and_numbers(result: Result) -> None:
 def test_nothing_gets_through_unescaped(result: Result) -> None:
     """A script in any text of the records stays text, in the page and in its data."""
     poisoned = replace(
-        source,
-        run=source.run | {"warnings": [SCRIPT], "phases": [SCRIPT, "ES"], "method": SCRIPT},
-        measures=json.loads(json.dumps(source.measures).replace('"ED"', json.dumps(SCRIPT))),
+        result,
+        run=result.run | {"warnings": [SCRIPT], "phases": [SCRIPT, "ES"], "method": SCRIPT},
+        measures=json.loads(json.dumps(result.measures).replace('"ED"', json.dumps(SCRIPT))),
     )
     text = report_html(poisoned)
     assert "<script>alert" not in text
@@ -181,7 +181,7 @@ def test_without_the_viewer_there_are_still_pictures(
     result: Result, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(page, "VIEWER", tmp_path)
-    text = report_html(source)
+    text = report_html(result)
     assert "still pictures only" in text
     assert text.count("data:image/png;base64,") >= 4
     assert len(text) < 3_000_000
@@ -195,7 +195,7 @@ def test_rebuilt_from_the_folder(heart: Reconstruction, tmp_path: Path) -> None:
     again = (folder / "report.html").read_text(encoding="utf-8")
     assert len(again) == pytest.approx(len(first), rel=0.02)
     assert not list(folder.glob(".report*"))
-    with pytest.raises(InputError, match="not a folder that dmcvr reconstruct wrote"):
+    with pytest.raises(InputError, match="no result of dmcvr reconstruct"):
         rewrite_report(tmp_path)
     (folder / "measures.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):

@@ -59,7 +59,7 @@ class Result:
     def read(cls, folder: Path) -> Result:
         """A folder of `dmcvr reconstruct`; raises `InputError` where something is missing or does not fit."""
         if not (folder / "run.json").is_file() or not (folder / "image.nii.gz").is_file():
-            raise InputError(f"{folder} is not a folder that dmcvr reconstruct wrote: it has no run.json and image.")
+            raise InputError(f"{folder} is no result of dmcvr reconstruct: it has no run.json and image.")
         image, labels = (_volume(folder / f"{name}.nii.gz") for name in ("image", "labels"))
         measures, run = (_record(folder / f"{name}.json") for name in ("measures", "run"))
         phases = run.get("phases")

@@ -36,6 +36,16 @@ def test_listings_do_not_import_torch() -> None:
     assert "compact" in run("models").stdout
 
 
+def test_a_reader_that_has_seen_enough() -> None:
+    """`dmcvr models | head -0`: quiet."""
+    code = "from dmcvr.cli.main import main; main(['models'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_demo_writes_everything(tmp_path: Path) -> None:
     done = run("demo", "-o", tmp_path / "heart", "--steps", "3", "--spacing", "2.5")
     assert done.returncode == 0, done.stderr

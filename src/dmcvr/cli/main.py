@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -338,12 +339,15 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _interrupt)  # as batch systems stop a job: clean up, as after Ctrl-C
     try:
         command.run()
+        sys.stdout.flush()
     except InputError as error:
         print(f"dmcvr: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("dmcvr: interrupted, nothing was written.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(*_: object) -> None:

@@ -49,6 +49,7 @@ class Engine:
     steps        of DDIM, each way
     start        time at which slices with surroundings start to be drawn
     temperature  scale of the noise there: less is nearer to the expected slice
+    detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
     mixing       how the neighbours' codes are mixed
     output       "sharp": one slice that fits; "mean": the expected one
     published    only codes are interpolated, as published, also where the model can see surroundings
@@ -66,6 +67,7 @@ class Engine:
         output: Output = "sharp",
         temperature: float | None = None,
         start: int | None = None,
+        detail: float | None = None,
         published: bool = False,
         batch: int = BATCH,
         precision: torch.dtype | None = None,
@@ -81,6 +83,7 @@ class Engine:
         self.output: Output = output
         self.temperature = model.preset.temperature if temperature is None else temperature
         self.start = model.preset.start if start is None else start
+        self.detail = model.preset.detail if detail is None else detail
         self.aligns = model.preset.denoiser.surroundings and not published
         self.batch = batch
         self.stages = stages or Stages()

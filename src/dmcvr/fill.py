@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from dmcvr.align import Paths, paths
+from dmcvr.detail import restore_sharpness
 from dmcvr.distances import scores_of, shares, signed_distances
 from dmcvr.engine import Engine
 from dmcvr.interpolate import Plan, blend, interpolate_codes, interpolate_noise
 from dmcvr.methods import Acquired, Dense
+from dmcvr.metrics import sharpness
 from dmcvr.model.autoencoder import SliceCodes, Surroundings
 
 
@@ -67,6 +69,8 @@ class Dmcvr:
         if engine.output == "sharp":
             noise = interpolate_noise(engine.noise(images), stops, engine.mixing)
             drawn = engine.draw(expected, noise, guides, around)
+            own = np.array([sharpness(image) for image in images], dtype=np.float32)
+            drawn = restore_sharpness(drawn, engine.detail * blend(own, stops))
         return Drawing(drawn, where, expected, between, around)
 
     def label(self, acquired: Acquired, plan: Plan, drawing: Drawing) -> Dense:

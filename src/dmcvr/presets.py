@@ -69,9 +69,10 @@ class Preset:
 
     `size` is the slices' side in pixels, `steps` the DDIM steps each way. A slice with surroundings is drawn from
     time `start` on, with its noise scaled by `temperature`: above that time, its noisy state says nothing that its
-    neighbours do not. Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low
-    noise where detail is decided), and conditions a share `between` of the slices on their neighbours' interpolated
-    codes (0 as published).
+    neighbours do not. Then its sharpness is brought to a share `detail` of theirs (0: left as drawn).
+
+    Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
+    is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
     `labeller` labels drawn slices from their surroundings as well; without one, the segmenter labels them alone.
     """
 
@@ -84,6 +85,7 @@ class Preset:
     denoiser: DenoiserConfig
     start: int = 999
     temperature: float = 1.0
+    detail: float = 0.0
     train_steps: int = 1000
     beta: tuple[float, float] = (1e-4, 0.02)
     time_power: float = 1.0

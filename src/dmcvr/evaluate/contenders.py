@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
     "output": ("sharp", "mean"),
     "temperature": None,
     "start": None,
+    "detail": None,
     "way": ("aligned", "published"),
     "weights": None,
     "as": None,
@@ -93,10 +95,9 @@ class Contenders:
         if "weights" in options:
             model, info = load_autoencoder(Path(options["weights"]))
         same = model is base.model
-        try:
-            temperature = float(options["temperature"]) if "temperature" in options else None
-        except ValueError:
-            raise InputError(f"Expected a number for temperature; got {options['temperature']!r}.") from None
+        shares = {key: _number(key, options[key]) if key in options else None for key in ("temperature", "detail")}
+        if same:
+            shares = {key: getattr(base, key) if value is None else value for key, value in shares.items()}
         mixing = Mixing(
             options.get("x_T", base.mixing.stochastic),  # type: ignore[arg-type] # checked by _parse
             options.get("guides", base.mixing.guides),  # type: ignore[arg-type]
@@ -110,9 +111,20 @@ class Contenders:
             batch=int(numbers["batch"]),
             mixing=mixing,
             output=options.get("output", base.output),  # type: ignore[arg-type]
-            temperature=base.temperature if temperature is None and same else temperature,
+            temperature=shares["temperature"],
+            detail=shares["detail"],
             info=info,
         )
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise InputError(f"Expected a number of 0 or more for {key}; got {text!r}.")
+    return number
 
 
 def _parse(text: str) -> tuple[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from dmcvr.presets import TINY
 from dmcvr.train.autoencoder import autoencoder_objective
 from dmcvr.train.config import TrainConfig
 from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, random_view
-from dmcvr.train.loop import LoopConfig, Trainer
+from dmcvr.train.loop import LoopConfig, Trainer, moving_average
 from dmcvr.train.run import train
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 
@@ -197,3 +197,13 @@ def test_data_that_cannot_train_are_sentences(folder: Path, tmp_path: Path) -> N
     (tmp_path / "split.json").write_text('{"train": ["nobody"], "development": [], "validation": []}')
     with pytest.raises(InputError, match="None of the patients"):
         train("segmenter", config(folder, tmp_path / "q", split=tmp_path / "split.json"))
+
+
+def test_a_short_training_s_average_forgets_its_start() -> None:
+    update = moving_average(0.999)
+    averaged = [torch.zeros(1)]
+    for count in range(1, 101):
+        update(averaged, [torch.ones(1)], count)
+    assert 0.99 < float(averaged[0]) < 1
+    update(averaged, [torch.zeros(1)], 10**6)
+    assert float(averaged[0]) > 0.98  # later, it is slow

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from dmcvr.errors import InputError
 
@@ -47,13 +47,24 @@ class LoopConfig:
     device: str = "cpu"
 
 
+def moving_average(decay: float) -> Callable[..., None]:
+    """Exponential, but forgetting faster at first: the start of a short training must not stay in the average."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(list(averaged), list(current), weight)
+
+    return update
+
+
 class Trainer:
     """Trains `model` on `objective` and keeps `checkpoint.pt` and `log.jsonl` in a folder."""
 
     def __init__(self, model: nn.Module, objective: Objective, config: LoopConfig, out: Path) -> None:
         self.config, self.objective, self.out = config, objective, out
         self.model = model.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=False)
+        self.ema = AveragedModel(self.model, multi_avg_fn=moving_average(config.ema), use_buffers=False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)

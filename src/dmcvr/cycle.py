@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,13 @@ def find_cycle(lv_cavity_ml: NDArray[np.float64], *, ed: int | None = None, es: 
     first = int(np.argmax(smooth)) if ed is None else ed
     last = int(np.argmin(smooth)) if es is None else es
     return Cycle(first, last, tuple(_doubts(lv_cavity_ml, smooth, first, last)))
+
+
+def beat_ms(times_ms: Sequence[float] | None) -> float | None:
+    """How long the heartbeat of these phases takes: their times and one more step; None where that is not known."""
+    if times_ms is None or len(times_ms) < MIN_PHASES or times_ms[-1] <= times_ms[0]:
+        return None
+    return (times_ms[-1] - times_ms[0]) * len(times_ms) / (len(times_ms) - 1)
 
 
 def _doubts(values: NDArray[np.float64], smooth: NDArray[np.float64], ed: int, es: int) -> list[str]:

@@ -30,14 +30,14 @@ def restore_sharpness(images: NDArray[np.float32], wanted: NDArray[np.floating[A
 
 
 def _restored(image: NDArray[np.float32], wanted: float) -> NDArray[np.float32]:
+    if sharpness(image) >= wanted:
+        return image
     detail = image - ndimage.gaussian_filter(image, DETAIL_PX)
 
     def amplified(factor: float) -> NDArray[np.float32]:
         return np.asarray(np.clip(image + factor * detail, -1, 1), dtype=np.float32)
 
     low, high = 0.0, MOST
-    if sharpness(image) >= wanted:
-        return image
     if sharpness(amplified(high)) <= wanted:
         return amplified(high)
     for _ in range(ROUNDS):

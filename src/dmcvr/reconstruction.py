@@ -31,7 +31,7 @@ from dmcvr.orient import from_scanner
 from dmcvr.postprocess import keep_one_heart
 from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
 from dmcvr.record import agreement, engine_record, exam_record
-from dmcvr.report.flags import quality_flags
+from dmcvr.report.flags import nearest_slices, quality_flags
 from dmcvr.report.training_range import TrainingRange, features
 from dmcvr.stack import SliceStack
 from dmcvr.stages import Stages
@@ -185,7 +185,7 @@ def reconstruct(
         **exam_record(stack, located, numbers["ed_es_warnings"]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
     }
-    run["flags"] = _flags(stack, region, at_slices, labels, numbers, engine)
+    run["flags"] = _flags(stack, region, at_slices, labels, affines, numbers, engine)
     return Reconstruction(grey, labels, stack, numbers, run)
 
 
@@ -194,14 +194,14 @@ def _flags(
     region: Region,
     at_slices: NDArray[np.uint8],
     labels: Volume,
+    affines: NDArray[np.float64],
     numbers: dict[str, Any],
     engine: Engine,
 ) -> list[dict[str, str]]:
-    """The quality flags of slice labels (P, N, S, S) and the dense labels."""
+    """The quality flags of slice labels (P, N, S, S) and the dense labels, whose slices have these affines."""
     frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
-    affines = slice_affines(labels.affine, dense.shape[1])
     heights = affines[:, :3, 3] @ stack.normal
-    nearest = np.abs(heights[None] - stack.positions_mm[:, None]).argmin(axis=1)
+    nearest = nearest_slices(heights, stack.positions_mm)
     planes = [
         uncrop_labels(shares(phase), frame, affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
     ]

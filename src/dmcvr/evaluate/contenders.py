@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dmcvr.baselines import BASELINES
 from dmcvr.engine import Engine
@@ -87,17 +89,15 @@ class Contenders:
 
     def _engine_of(self, options: dict[str, str]) -> Engine:
         base = self._engine
-        numbers = {key: options.get(key, str(getattr(base, key))) for key in ("steps", "batch", "start")}
-        for key, value in numbers.items():
-            if not value.isdecimal() or int(value) < 1:
-                raise InputError(f"Expected a whole number for {key}; got {value!r}.")
         model, info = base.model, base.info
         if "weights" in options:
             model, info = load_autoencoder(Path(options["weights"]))
-        same = model is base.model
-        shares = {key: _number(key, options[key]) if key in options else None for key in ("temperature", "detail")}
-        if same:
-            shares = {key: getattr(base, key) if value is None else value for key, value in shares.items()}
+        given = {key: parse(key, options[key]) for key, parse in _NUMBERS.items() if key in options}
+        own = base if model is base.model else None  # other weights have their preset's own
+
+        def number(key: str) -> Any:
+            return given.get(key, getattr(own, key, None))
+
         mixing = Mixing(
             options.get("x_T", base.mixing.stochastic),  # type: ignore[arg-type] # checked by _parse
             options.get("guides", base.mixing.guides),  # type: ignore[arg-type]
@@ -105,19 +105,25 @@ class Contenders:
         return Engine(
             model,
             device=base.device,
-            steps=int(numbers["steps"]) if "steps" in options or same else None,
-            start=int(numbers["start"]) if "start" in options or same else None,
+            steps=number("steps"),
+            start=number("start"),
             published=options.get("way", "aligned") == "published",
-            batch=int(numbers["batch"]),
+            batch=number("batch") if "batch" in given else base.batch,
             mixing=mixing,
             output=options.get("output", base.output),  # type: ignore[arg-type]
-            temperature=shares["temperature"],
-            detail=shares["detail"],
+            temperature=number("temperature"),
+            detail=number("detail"),
             info=info,
         )
 
 
-def _number(key: str, text: str) -> float:
+def _whole(key: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"Expected a whole number for {key}; got {text!r}.")
+    return int(text)
+
+
+def _share(key: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError:
@@ -125,6 +131,16 @@ def _number(key: str, text: str) -> float:
     if not (math.isfinite(number) and number >= 0):
         raise InputError(f"Expected a number of 0 or more for {key}; got {text!r}.")
     return number
+
+
+#: Options that are numbers, and how they are read.
+_NUMBERS: dict[str, Callable[[str, str], float]] = {
+    "steps": _whole,
+    "batch": _whole,
+    "start": _whole,
+    "temperature": _share,
+    "detail": _share,
+}
 
 
 def _parse(text: str) -> tuple[str, dict[str, str]]:

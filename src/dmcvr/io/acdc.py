@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import SUFFIXES, Part, exam_of
+from dmcvr.io.parts import SUFFIXES, Part, body_size, exam_of, manual_labels, nifti_named
 from dmcvr.source import SHORT_AXIS_CINE
 from dmcvr.stack import Patient, SliceStack
 
@@ -46,13 +46,13 @@ def find_acdc(path: Path) -> Exam:
         match = _FRAME.search(path.name)
         number = int(match.group(1)) if match else None
         name = next((p for p in ("ED", "ES") if p in info and int(info[p]) == number), None)
-        part = Part(f"{name} frame" if name else "file", path, (name,) if name else None, labels=_labels(path))
+        part = Part(f"{name} frame" if name else "file", path, (name,) if name else None, labels=manual_labels(path))
         return exam_of("acdc", [part], patient=_patient(info), label_map="acdc")
     parts: list[Part] = []
     for phase in ("ED", "ES"):
         if phase in info:
             frame = _frame_path(folder, int(info[phase]))
-            parts.append(Part(f"{phase} frame", frame, (phase,), labels=_labels(frame)))
+            parts.append(Part(f"{phase} frame", frame, (phase,), labels=manual_labels(frame)))
     if not parts:
         raise InputError(f"{folder / 'Info.cfg'} names neither an ED nor an ES frame.")
     beside = [
@@ -89,25 +89,13 @@ def _read_info(folder: Path) -> dict[str, str]:
 
 
 def _patient(info: dict[str, str]) -> Patient:
-    def number(key: str) -> float | None:
-        try:
-            value = float(info.get(key, ""))
-        except ValueError:
-            return None
-        return value if 0 < value < 1000 else None
-
-    return Patient(height_cm=number("Height"), weight_kg=number("Weight"), group=info.get("Group"))
+    height_cm, weight_kg = (body_size(info.get(key, "")) for key in ("Height", "Weight"))
+    return Patient(height_cm=height_cm, weight_kg=weight_kg, group=info.get("Group"))
 
 
 def _frame_path(folder: Path, number: int) -> Path:
-    for suffix in (".nii.gz", ".nii"):
-        path = folder / f"{folder.name}_frame{number:02d}{suffix}"
-        if path.is_file():
-            return path
-    raise InputError(f"Info.cfg names frame {number}, but {folder} has no {folder.name}_frame{number:02d}.nii.gz.")
-
-
-def _labels(frame: Path) -> Path | None:
-    """The manual labels beside a frame."""
-    path = frame.with_name(frame.name.replace(".nii", "_gt.nii"))
-    return path if path.is_file() else None
+    stem = f"{folder.name}_frame{number:02d}"
+    path = nifti_named(folder, stem)
+    if path is None:
+        raise InputError(f"Info.cfg names frame {number}, but {folder} has no {stem}.nii.gz.")
+    return path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import Part, exam_of
+from dmcvr.io.parts import Part, body_size, exam_of, manual_labels
 from dmcvr.stack import Patient
 
 _NAME = re.compile(r"^(?P<code>.+)_sa\.nii(\.gz)?$")
@@ -32,8 +32,7 @@ def find_mnms(path: Path) -> Exam:
     cine = cine_of(path)
     if cine is None:
         raise InputError(f"{path} is no patient of M&Ms: expected a folder with one file like A0S9V9_sa.nii.gz.")
-    manual = cine.with_name(cine.name.replace("_sa.nii", "_sa_gt.nii"))
-    labels = manual if manual.is_file() else None
+    labels = manual_labels(cine)
     row = find_row(cine)
     if row is None:
         note = "No table names this patient's ED and ES: all phases were taken, numbered."
@@ -75,17 +74,10 @@ def _index(row: dict[str, str], phase: str) -> int:
 
 
 def _patient(row: dict[str, str]) -> Patient:
-    def number(key: str) -> float | None:
-        try:
-            value = float(row.get(key, ""))
-        except ValueError:
-            return None
-        return value if 0 < value < 1000 else None
-
     sex = row.get("sex", "")[:1].upper()
     return Patient(
-        height_cm=number("height"),
-        weight_kg=number("weight"),
+        height_cm=body_size(row.get("height", "")),
+        weight_kg=body_size(row.get("weight", "")),
         sex=sex if sex in ("F", "M") else None,
         group=row.get("pathology") or None,
     )

@@ -13,7 +13,7 @@ from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
 from dmcvr.io.nifti import read_nifti
-from dmcvr.io.parts import Part, exam_of
+from dmcvr.io.parts import Part, exam_of, manual_labels
 from dmcvr.source import LONG_AXIS
 from dmcvr.stack import SliceStack
 
@@ -50,7 +50,7 @@ def find_mnms2(path: Path) -> Exam:
         raise InputError(f"There is no folder {path}: give a patient's folder in the layout of M&Ms-2.")
     files = _files(path)
     parts = [
-        Part(f"SA {phase}", file, (phase,), labels=_labels(file))
+        Part(f"SA {phase}", file, (phase,), labels=manual_labels(file))
         for wanted in ("ED", "ES")
         for kind, _, phase, file in files
         if kind == "SA" and phase == wanted
@@ -88,15 +88,10 @@ def _files(folder: Path) -> list[tuple[str, str, str, Path]]:
     ]
 
 
-def _labels(path: Path) -> Path | None:
-    manual = path.with_name(path.name.replace(".nii", "_gt.nii"))
-    return manual if manual.is_file() else None
-
-
 def _view(path: Path, name: str, phase: str) -> View:
     image = read_nifti(path)
     if image.data.shape[2:] != (1, 1):
         raise InputError(f"{path.name} has the shape {image.data.shape}; expected one long-axis slice.")
-    manual = _labels(path)
+    manual = manual_labels(path)
     labels = None if manual is None else to_internal(read_nifti(manual).data[..., 0, 0], "mnms")
     return View(name, phase, image.data[..., 0, 0].astype(np.float32), image.affine, labels)

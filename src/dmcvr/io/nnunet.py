@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import Part, exam_of, nifti_files
+from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
 
 _NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$")
 _FOLDERS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
@@ -46,7 +46,7 @@ def find_nnunet(path: Path) -> Exam:
     case = match["case"] if match else ""
     root = image.parent.parent
     folder = root / _FOLDERS.get(image.parent.name, "labelsTr")
-    labels = next((p for end in (".nii.gz", ".nii") if (p := folder / f"{case}{end}").is_file()), None)
+    labels = nifti_named(folder, case)
     channels = [p for p in nifti_files(image.parent) if re.fullmatch(re.escape(case) + r"_\d{4}\.nii(\.gz)?", p.name)]
     beside = [("another channel", "other", p, "only channel 0 is read") for p in channels if p != image]
     numbers = _label_map(root / "dataset.json")

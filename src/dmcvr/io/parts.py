@@ -11,7 +11,7 @@ import numpy as np
 from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import read_header, read_stack
+from dmcvr.io.nifti import NiftiHeader, read_header, read_stack
 from dmcvr.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
 from dmcvr.stack import Patient, SliceStack, same_grid
 
@@ -43,6 +43,26 @@ def nifti_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
 
 
+def nifti_named(folder: Path, stem: str) -> Path | None:
+    """The folder's NIfTI file of this name without its ending, the compressed one first; None where there is none."""
+    return next((path for end in (".nii.gz", ".nii") if (path := folder / f"{stem}{end}").is_file()), None)
+
+
+def manual_labels(image: Path) -> Path | None:
+    """The labels beside an image, as ACDC and M&Ms name them (`_gt`); None where there are none."""
+    path = image.with_name(image.name.replace(".nii", "_gt.nii"))
+    return path if path.is_file() else None
+
+
+def body_size(text: str) -> float | None:
+    """A height or weight from a table; None for what is no plausible number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < 1000 else None
+
+
 def exam_of(
     layout: str,
     parts: list[Part],
@@ -63,11 +83,11 @@ def exam_of(
         count = len(part.frames) if part.frames is not None else header.phases
         kind = SHORT_AXIS_CINE if header.phases > 2 else SHORT_AXIS
         why = f"{count} of {header.phases} phases" if count < header.phases else ""
-        pieces.append(_piece(part.name, kind, part.path, taken=True, why=why))
+        pieces.append(_piece(part.name, kind, header, taken=True, why=why))
         if part.labels is not None:
             why = "taken if asked for" if label_map is not None else "give it with --labels-in and --label-map"
-            pieces.append(_piece(f"labels of {part.name}", LABELS, part.labels, taken=False, why=why))
-    pieces += [_piece(name, kind, path, taken=False, why=why) for name, kind, path, why in beside or ()]
+            pieces.append(_piece(f"labels of {part.name}", LABELS, read_header(part.labels), taken=False, why=why))
+    pieces += [_piece(name, kind, read_header(path), taken=False, why=why) for name, kind, path, why in beside or ()]
     person = patient or Patient()
     labelled = parts if all(part.labels is not None for part in parts) else []
     return Exam(
@@ -119,8 +139,7 @@ def _join(stacks: list[SliceStack], parts: list[Part]) -> SliceStack:
     )
 
 
-def _piece(name: str, kind: str, path: Path, *, taken: bool, why: str) -> Piece:
-    header = read_header(path)
+def _piece(name: str, kind: str, header: NiftiHeader, *, taken: bool, why: str) -> Piece:
     return Piece(
         name=name,
         kind=kind,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import Part, exam_of, nifti_files
-from dmcvr.source import LONG_AXIS, LONG_AXIS_CINE
+from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
+from dmcvr.source import LONG_AXIS, LONG_AXIS_CINE, SHORT_AXIS_CINE
 
 
 def is_ukbb_subject(path: Path) -> bool:
     """Whether a folder holds sa.nii.gz, or sa_ED.nii.gz or sa_ES.nii.gz."""
-    return path.is_dir() and any(_file(path, name) for name in ("sa", "sa_ED", "sa_ES"))
+    return path.is_dir() and any(nifti_named(path, name) for name in ("sa", "sa_ED", "sa_ES"))
 
 
 def find_ukbb(path: Path) -> Exam:
@@ -21,15 +21,15 @@ def find_ukbb(path: Path) -> Exam:
         raise InputError(f"{path} is no subject of UK Biobank: expected a folder with sa.nii.gz or sa_ED.nii.gz.")
     parts = []
     for phase in ("ED", "ES"):
-        file = _file(path, f"sa_{phase}")
+        file = nifti_named(path, f"sa_{phase}")
         if file is not None:
             parts.append(Part(f"SA {phase}", file, (phase,), labels=_labels(path, f"sa_{phase}")))
-    cine = _file(path, "sa")
+    cine = nifti_named(path, "sa")
     beside = []
     if not parts and cine is not None:
         parts.append(Part("SA cine", cine, labels=_labels(path, "sa")))
     elif cine is not None:
-        beside.append(("SA cine", "short axis cine", cine, "ED and ES are files of their own; give this file for all"))
+        beside.append(("SA cine", SHORT_AXIS_CINE, cine, "ED and ES are files of their own; give this file for all"))
     for file in nifti_files(path):
         stem = file.name.removesuffix(".gz").removesuffix(".nii")
         if stem.startswith("la_"):
@@ -39,10 +39,6 @@ def find_ukbb(path: Path) -> Exam:
     return exam_of("ukbb", parts, beside=beside, label_map="ukbb")
 
 
-def _file(folder: Path, stem: str) -> Path | None:
-    return next((p for suffix in (".nii.gz", ".nii") if (p := folder / f"{stem}{suffix}").is_file()), None)
-
-
 def _labels(folder: Path, stem: str) -> Path | None:
     """Manual labels (label_sa_ED) before those of a network (seg_sa_ED)."""
-    return _file(folder, f"label_{stem}") or _file(folder, f"seg_{stem}")
+    return nifti_named(folder, f"label_{stem}") or nifti_named(folder, f"seg_{stem}")

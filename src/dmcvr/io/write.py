@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dmcvr.cycle import beat_ms
 from dmcvr.io.folder import whole_folder
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.result import Result
@@ -58,7 +59,7 @@ def write_reconstruction(
             heart.labels,
             heart.acquired.phases,
             formats=mesh_formats,
-            beat_s=_beat_s(heart.acquired.times_ms),
+            beat_s=(beat_ms(heart.acquired.times_ms) or 1000) / 1000,
         )
         (partial / "measures.json").write_text(json.dumps(heart.measures, indent=2) + "\n", encoding="utf-8")
         write_measures(partial / "measures.csv", heart.measures)
@@ -74,13 +75,6 @@ def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...]) 
     (folder / "labels").mkdir()
     for phase, data in zip(phases, labels.data, strict=True):
         write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine)
-
-
-def _beat_s(times_ms: tuple[float, ...] | None) -> float:
-    """How long a heartbeat takes: the phases' times and one more step; 1 s where they are not known."""
-    if times_ms is None or len(times_ms) < 3 or times_ms[-1] <= times_ms[0]:
-        return 1.0
-    return (times_ms[-1] - times_ms[0]) * len(times_ms) / (len(times_ms) - 1) / 1000
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:

@@ -87,7 +87,7 @@ def quality_flags(
     trained_on                        what the weights were trained on; None if that is not known
     ==================  ============  =================================================================
     """
-    nearest = np.abs(dense_positions_mm[None] - positions_mm[:, None]).argmin(axis=1)
+    nearest = nearest_slices(dense_positions_mm, positions_mm)
     flags = [
         cut_off(slice_labels),
         misaligned(slice_labels, positions_mm, pixel_mm),
@@ -98,6 +98,11 @@ def quality_flags(
         out_of_distribution(features, trained_on),
     ]
     return [flag.record() for flag in flags]
+
+
+def nearest_slices(dense_positions_mm: NDArray[np.float64], positions_mm: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(N,) the dense slice nearest to each acquired one."""
+    return np.abs(dense_positions_mm[None] - positions_mm[:, None]).argmin(axis=1)
 
 
 def cut_off(labels: NDArray[np.uint8]) -> Flag:
@@ -198,7 +203,7 @@ def implausible_between(
 ) -> Flag:
     """Whether the heart bulges or thins between slices more than both of them allow, in (P, K, I, J) labels."""
     name = "Shape between slices"
-    nearest = np.abs(dense_positions_mm[None] - positions_mm[:, None]).argmin(axis=1)
+    nearest = nearest_slices(dense_positions_mm, positions_mm)
     worst, what = 0.0, ""
     for label, structure in LABEL_NAMES.items():
         area = np.count_nonzero(dense == label, axis=(2, 3)).astype(float)

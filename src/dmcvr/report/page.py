@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmcvr.colours import BETWEEN, COLOURS, css
+from dmcvr.cycle import beat_ms
 from dmcvr.errors import InputError
 from dmcvr.io.result import Result
 from dmcvr.report import bullseye, numbers, stills
@@ -113,14 +114,13 @@ def spoken_phase(name: str, measures: dict[str, Any]) -> str:
 def viewer_data(scene: Scene, result: Result, sets: list[dict[str, Any]]) -> dict[str, Any]:
     """All that the script draws; strings in it are shown as text."""
     measures, phases = result.measures, result.phases
-    times = (measures.get("volume_time") or {}).get("times_ms")
     return {
         "sets": sets,
         "phases": phases,
         "start": first_phase(measures, phases),
         "ed": measures.get("ed_phase"),
         "es": measures.get("es_phase"),
-        "beat_ms": (times[-1] - times[0]) * len(times) / (len(times) - 1) if times and len(times) > 1 else None,
+        "beat_ms": beat_ms((measures.get("volume_time") or {}).get("times_ms")),
         "meshes": surfaces(scene),
         "heights_mm": scene.heights_mm.tolist(),
         "middle_mm": (scene.origin_mm + scene.spacing_mm * np.array(scene.middle)).tolist(),

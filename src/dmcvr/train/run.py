@@ -70,11 +70,10 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         model = _autoencoder(preset, start)
         if preset.denoiser.surroundings:
             objective = surrounded_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
+            monitor = mean_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
         else:
             objective = autoencoder_objective(training, batch=batch, device=str(device))
-        monitor = autoencoder_monitor(held_out)
-        if preset.denoiser.surroundings:
-            monitor = mean_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
+            monitor = autoencoder_monitor(held_out)
     else:
         model = _unlabelled(start or preset.name)
         preset = model.preset

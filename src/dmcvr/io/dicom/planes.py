@@ -119,16 +119,12 @@ def read_source(path: Path, heart: Heart) -> Selection:
 
 def identity_of(selection: Selection | None, *, keep: bool) -> Identity:
     """Placeholders and a new study, or with `keep` the source's own; the frame of reference is the source's."""
-    if selection is None:
-        if keep:
-            raise InputError("--keep-identity needs the DICOM that the exam was read from: give it with --source.")
-        return Identity(
-            {**_PATIENT, **_STUDY, "StudyInstanceUID": generate_uid(prefix=None)}, generate_uid(None), False
-        )
-    frame = selection.slices[0][0]
-    space = frame.space or generate_uid(prefix=None)
+    frame = None if selection is None else selection.slices[0][0]
+    space = (frame.space if frame is not None else "") or generate_uid(prefix=None)
     if not keep:
         return Identity({**_PATIENT, **_STUDY, "StudyInstanceUID": generate_uid(prefix=None)}, space, False)
+    if frame is None:
+        raise InputError("--keep-identity needs the DICOM that the exam was read from: give it with --source.")
     with lenient():
         header = dcmread(frame.path, stop_before_pixels=True, force=True)
         attributes = {name: header.get(name) or empty for name, empty in {**_PATIENT, **_STUDY}.items()}

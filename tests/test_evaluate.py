@@ -15,7 +15,7 @@ from dmcvr.baselines import BASELINES, Linear
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.evaluate.ablation import ablation
-from dmcvr.evaluate.case import Bench, Case, best_shift, feature_distances, features, levels, shifted
+from dmcvr.evaluate.case import Bench, Case, best_shift, levels, shifted
 from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import SUMMED, clinical
 from dmcvr.evaluate.contenders import Contender, Contenders, Ours
@@ -29,6 +29,7 @@ from dmcvr.interpolate import Plan
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.write import stack_volume
 from dmcvr.methods import Acquired, Dense, Method
+from dmcvr.model.perceptual import feature_distances
 from dmcvr.phantom import Phantom, Scan, make_phantom, write_phantom
 from dmcvr.train.split import Split
 
@@ -203,11 +204,11 @@ def test_feature_distance(engine: Engine, phantom: Phantom) -> None:
     from scipy.ndimage import gaussian_filter
 
     region = Bench(engine, ()).prepare(phantom.stack)
-    images = (region.images[0] + 1) / 2
+    images = region.images[0]
     blurred = gaussian_filter(images, (0, 2, 2))
-    own = features(engine, images)
-    assert feature_distances(own, own) == pytest.approx([0] * len(images), abs=1e-6)
-    blur, other = (np.mean(feature_distances(features(engine, a), own)) for a in (blurred, images[::-1]))
+    own = engine.features(images)
+    assert feature_distances(own, own).tolist() == pytest.approx([0] * len(images), abs=1e-6)
+    blur, other = (float(feature_distances(engine.features(a), own).mean()) for a in (blurred, images[::-1]))
     assert 0.01 < blur < other
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from dmcvr.errors import InputError
 from dmcvr.interpolate import Mixing, lerp, slerp
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
 from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.model.perceptual import features
 from dmcvr.stages import Stages
 from dmcvr.weights import DEFAULT, WeightsInfo
 
@@ -47,6 +48,7 @@ class Engine:
 
     ===========  =========================================================================================
     steps        of DDIM, each way
+    corrections  of each inversion step, by fixed point
     start        time at which slices with surroundings start to be drawn
     temperature  scale of the noise there: less is nearer to the expected slice
     detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
@@ -62,7 +64,7 @@ class Engine:
         *,
         device: torch.device | None = None,
         steps: int | None = None,
-        corrections: int = 3,
+        corrections: int | None = None,
         mixing: Mixing | None = None,
         output: Output = "sharp",
         temperature: float | None = None,
@@ -78,7 +80,7 @@ class Engine:
         self.precision = precision or fast_precision(self.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.steps = model.preset.steps if steps is None else steps
-        self.corrections = corrections
+        self.corrections = model.preset.corrections if corrections is None else corrections
         self.mixing = mixing or Mixing()
         self.output: Output = output
         self.temperature = model.preset.temperature if temperature is None else temperature
@@ -118,11 +120,10 @@ class Engine:
             parts = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in self._parts(len(x))]
         return np.asarray(torch.cat(parts).cpu().numpy())
 
-    def features(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """(B, H, W) slices in [-1, 1] to the segmenter's maps (B, C, h, w), finest first; the last is z_mor."""
+    def features(self, images: NDArray[np.floating[Any]]) -> list[Tensor]:
+        """What `dmcvr.model.perceptual.feature_distances` compares of (B, H, W) slices in [-1, 1]."""
         with torch.no_grad(), self._autocast():
-            morphology, maps = self.model.segmenter.encode(self.tensor(images))
-        return [np.asarray(part.float().cpu().numpy()) for part in (*maps, morphology)]
+            return [part.cpu() for part in features(self.model.segmenter, self.tensor(images))]
 
     def encode(self, images: NDArray[np.float32], last: int | None = None) -> SliceCodes:
         """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion (with `last`: to that time)."""
@@ -194,22 +195,18 @@ class Engine:
         return torch.cat([codes[0] for codes in mixed]), torch.cat([codes[1] for codes in mixed])
 
     def label(
-        self,
-        images: NDArray[np.float32],
-        around: Surroundings,
-        below: NDArray[np.float32],
-        above: NDArray[np.float32],
+        self, around: Surroundings, below: NDArray[np.float32], above: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """(B, 4, S, S) class probabilities of drawn slices (B, S, S), given those of their warped neighbours."""
-        x, shares = self.tensor(images), [torch.from_numpy(part).to(self.device) for part in (below, above)]
+        """(B, 4, S, S) class probabilities in these surroundings, given those of the warped neighbours."""
+        shares = [torch.from_numpy(part).to(self.device) for part in (below, above)]
         with torch.no_grad(), self._autocast():
             parts = [
-                self.model.label(x[part], around[part], shares[0][part], shares[1][part]).softmax(dim=1)
-                for part in self._parts(len(x))
+                self.model.label(around[part], shares[0][part], shares[1][part]).softmax(dim=1)
+                for part in self._parts(len(around))
             ]
         return np.asarray(torch.cat(parts).cpu().numpy())
 
-    def tensor(self, images: NDArray[np.float32]) -> Tensor:
+    def tensor(self, images: NDArray[np.floating[Any]]) -> Tensor:
         """(B, H, W) slices to a tensor (B, 1, H, W) on the device."""
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None].to(self.device)
         return x.contiguous(memory_format=torch.channels_last)

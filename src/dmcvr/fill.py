@@ -30,15 +30,13 @@ class Drawing:
     ========  =========  =====================================================================
     images    (K, S, S)  float32 in [-1, 1]
     where     (N + M,)   indices into the K positions
-    expected  (K, S, S)  the mean of what fits, for a model with surroundings; labels come of it
-    between              how the neighbours were warped there
+    between              how the neighbours were warped there, for a model with surroundings
     around               and the warped neighbours
     ========  =========  =====================================================================
     """
 
     images: NDArray[np.float32]
     where: NDArray[np.intp]
-    expected: NDArray[np.float32] | None = None
     between: Paths | None = None
     around: Surroundings | None = None
 
@@ -71,7 +69,7 @@ class Dmcvr:
             drawn = engine.draw(expected, noise, guides, around)
             own = np.array([sharpness(image) for image in images], dtype=np.float32)
             drawn = restore_sharpness(drawn, engine.detail * blend(own, stops))
-        return Drawing(drawn, where, expected, between, around)
+        return Drawing(drawn, where, between, around)
 
     def label(self, acquired: Acquired, plan: Plan, drawing: Drawing) -> Dense:
         """A drawing with label scores; given labels are followed."""
@@ -94,13 +92,12 @@ class Dmcvr:
     def _labelled(self, acquired: Acquired, drawing: Drawing) -> NDArray[np.float32]:
         assert drawing.between is not None
         assert drawing.around is not None
-        assert drawing.expected is not None
         if acquired.labels_given:
             below, above = drawing.between.warp(shares(acquired.labels), order=1)
         else:
             around = drawing.around
             below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in (around.below, around.above))
-        return self.engine.label(drawing.expected, drawing.around, below, above)
+        return self.engine.label(drawing.around, below, above)
 
 
 def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:

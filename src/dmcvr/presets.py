@@ -67,9 +67,10 @@ class DenoiserConfig:
 class Preset:
     """One size of the whole model.
 
-    `size` is the slices' side in pixels, `steps` the DDIM steps each way. A slice with surroundings is drawn from
-    time `start` on, with its noise scaled by `temperature`: above that time, its noisy state says nothing that its
-    neighbours do not. Then its sharpness is brought to a share `detail` of theirs (0: left as drawn).
+    `size` is the slices' side in pixels, `steps` the DDIM steps each way; each step of an inversion is corrected
+    `corrections` times by fixed point. A slice with surroundings is drawn from time `start` on, with its noise scaled
+    by `temperature`: above that time, its noisy state says nothing that its neighbours do not. Then its sharpness is
+    brought to a share `detail` of theirs (0: left as drawn).
 
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
@@ -86,6 +87,7 @@ class Preset:
     start: int = 999
     temperature: float = 1.0
     detail: float = 0.0
+    corrections: int = 3
     train_steps: int = 1000
     beta: tuple[float, float] = (1e-4, 0.02)
     time_power: float = 1.0
@@ -118,11 +120,12 @@ ALIGNED = replace(
     COMPACT,
     name="aligned",
     about="compact, and the denoiser sees both neighbours warped along the deformation between them",
-    steps=5,
+    steps=3,
     start=100,
+    corrections=0,
     denoiser=replace(COMPACT.denoiser, surroundings=True),
     between=0.85,
-    labeller=SegmenterConfig(images=10),
+    labeller=SegmenterConfig(images=11),
 )
 
 #: The ablation of the method's central idea: the same network, blind to the morphology code.

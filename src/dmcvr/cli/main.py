@@ -17,6 +17,7 @@ from tyro.conf import Positional, arg, subcommand
 from dmcvr.cli.exam import Export, Inspect, Layout
 from dmcvr.errors import InputError
 from dmcvr.train.config import TrainConfig
+from dmcvr.weights import DEFAULT
 
 if TYPE_CHECKING:
     from dmcvr.reconstruction import Reconstruction
@@ -82,7 +83,7 @@ class Reconstruct:
     """DDIM steps each way; default: the preset's."""
     device: Device = "auto"
     seed: int = 0
-    weights: str = "compact"
+    weights: str = DEFAULT
     """A bundled name (see dmcvr models) or a .safetensors file."""
     labels_in: Annotated[Path | None, arg(metavar="FILE", help="NIfTI labels of the acquired slices")] = None
     label_map: Literal["dmcvr", "acdc", "mnms", "ukbb"] = "dmcvr"
@@ -192,12 +193,25 @@ class TrainLabeller(TrainConfig):
     """The labeller of drawn slices, for an autoencoder of preset aligned: writes a whole model."""
 
     autoencoder: Path | None = None
-    """The autoencoder's weights; default: the bundled ones of the preset."""
+    """The autoencoder's weights; default: the bundled ones."""
 
     def run(self) -> None:
         from dmcvr.train.run import train
 
         print(f"Weights written to {train('labeller', self, start=self.autoencoder)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDrawing(TrainConfig):
+    """Slices that look like true ones, for an autoencoder of preset aligned: writes a whole model."""
+
+    autoencoder: Path | None = None
+    """The autoencoder's weights; default: the bundled ones."""
+
+    def run(self) -> None:
+        from dmcvr.train.run import train
+
+        print(f"Weights written to {train('drawing', self, start=self.autoencoder)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +256,7 @@ class Evaluate:
     steps: int | None = None
     """DDIM steps each way; default: the preset's."""
     device: Device = "auto"
-    weights: str = "compact"
+    weights: str = DEFAULT
 
     def run(self) -> None:
         from dmcvr.evaluate.run import evaluate
@@ -273,7 +287,7 @@ class Benchmark:
 
     output: Annotated[Path | None, arg(aliases=["-o"], help="JSON file to write")] = None
     device: Device = "auto"
-    weights: str = "compact"
+    weights: str = DEFAULT
 
     def run(self) -> None:
         import json
@@ -319,6 +333,7 @@ Command = (
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
+        | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)],
         subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
     ]

@@ -33,7 +33,7 @@ def ddim_sample(
     """From x_T, or the state at time `last`, to the image."""
     times = schedule.grid(steps, last)
     for low, high in zip(reversed(times[:-1]), reversed(times[1:]), strict=True):
-        x = _move(x, predict_noise(x, high), schedule, high, low)
+        x = move(x, predict_noise(x, high), schedule, high, low)
         progress()
     return x
 
@@ -59,13 +59,13 @@ def ddim_invert(
     for low, high in zip(times[:-1], times[1:], strict=True):
         guess = x
         for _ in range(corrections + 1):
-            guess = _move(x, predict_noise(guess, high), schedule, low, high)
+            guess = move(x, predict_noise(guess, high), schedule, low, high)
         x = guess
         progress()
     return x
 
 
-def _move(x: Tensor, noise: Tensor, schedule: Schedule, start: int, stop: int) -> Tensor:
+def move(x: Tensor, noise: Tensor, schedule: Schedule, start: int, stop: int) -> Tensor:
     """Carry a state from one time to another along a fixed noise estimate."""
     clean = (x - schedule.sigma[start] * noise) / schedule.alpha[start]
     return schedule.alpha[stop] * clean + schedule.sigma[stop] * noise

@@ -157,23 +157,6 @@ def image_scores(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[An
     }
 
 
-def features(engine: Engine, images: NDArray[np.floating[Any]]) -> list[NDArray[np.float32]]:
-    """What `feature_distances` compares of slices (B, S, S) in [0, 1]: unit vectors (B, C, h, w) at each level."""
-    maps = engine.features(np.asarray(images * 2 - 1, dtype=np.float32))
-    return [part / (np.linalg.norm(part, axis=1, keepdims=True) + 1e-6) for part in maps]
-
-
-def feature_distances(found: list[NDArray[np.float32]], truth: list[NDArray[np.float32]]) -> list[float]:
-    """Perceptual distance of each of B slices by their `features`, after LPIPS (Zhang et al. 2018).
-
-    The features are those of our segmentation network, which knows cardiac MRI and needs no download: at each
-    level, channels are scaled to unit length, their squared difference is averaged over the slice, and levels are
-    averaged. 0 for equal slices; every method is judged by the same network.
-    """
-    by_level = [((a - b) ** 2).sum(axis=1).mean(axis=(1, 2)) for a, b in zip(found, truth, strict=True)]
-    return [float(value) for value in np.mean(by_level, axis=0)]
-
-
 def best_shift(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], pixel_mm: float) -> tuple[int, int]:
     """The whole-pixel translation, at most `MAX_SHIFT_MM`, that brings a slice nearest to the truth.
 

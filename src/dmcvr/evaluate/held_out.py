@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dmcvr.engine import Engine
 from dmcvr.evaluate.case import (
@@ -28,8 +29,6 @@ from dmcvr.evaluate.case import (
     Picture,
     Row,
     best_shift,
-    feature_distances,
-    features,
     image_scores,
     label_scores,
     labels_of,
@@ -37,6 +36,7 @@ from dmcvr.evaluate.case import (
     shifted,
 )
 from dmcvr.interpolate import Plan
+from dmcvr.model.perceptual import feature_distances
 from dmcvr.preprocess import crop_images, crop_labels
 
 #: Stacks with slices closer than this leave a clinical gap when every other slice is taken out.
@@ -87,7 +87,7 @@ class _Truth:
 
     images: NDArray[np.floating[Any]]
     labels: NDArray[np.uint8]
-    features: list[NDArray[np.float32]]
+    features: list[Tensor]
     engine: Engine
     pixel_mm: float
 
@@ -95,7 +95,7 @@ class _Truth:
     def of(
         cls, images: NDArray[np.floating[Any]], labels: NDArray[np.uint8], engine: Engine, pixel_mm: float
     ) -> _Truth:
-        return cls(images, labels, features(engine, images), engine, pixel_mm)
+        return cls(images, labels, engine.features(images * 2 - 1), engine, pixel_mm)
 
     def scores(self, images: NDArray[np.floating[Any]], found: NDArray[np.uint8]) -> list[Row]:
         """The scores of each slice, as drawn and after the best translation."""
@@ -110,7 +110,7 @@ class _Truth:
         ]
 
     def _versus(self, images: NDArray[np.floating[Any]], found: NDArray[np.uint8]) -> list[Row]:
-        distances = feature_distances(features(self.engine, images), self.features)
+        distances = feature_distances(self.engine.features(images * 2 - 1), self.features).tolist()
         return [
             {
                 **image_scores(image, self.images[k]),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import PredictNoise, Progress, ddim_invert, ddim_sample
 from dmcvr.diffusion.schedule import Schedule
-from dmcvr.model.blocks import zero
+from dmcvr.model.blocks import widened, zero
 from dmcvr.model.denoiser import Denoiser
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.semantic import SemanticEncoder
@@ -145,17 +145,19 @@ class Autoencoder(nn.Module):
 
         return predict_noise
 
-    def label(self, x: Tensor, around: Surroundings, below: Tensor, above: Tensor) -> Tensor:
-        """Logits (B, 4, H, W) of drawn slices x (B, 1, H, W), from them, their surroundings and the labels there.
+    def label(self, around: Surroundings, below: Tensor, above: Tensor) -> Tensor:
+        """Logits (B, 4, H, W) of the slices in these surroundings, from what is seen and labelled around them.
 
         `below` and `above` (B, 4, H, W) are the neighbours' class probabilities, warped to the slice's place. The
-        network adds to the log of their mixture, the plain guess.
+        network adds to the log of their mixture, the plain guess. (It does not look at the slice as drawn: that is made
+        of the same surroundings, and where the denoiser has learnt its training slices by heart, too good there.)
         """
         assert self.labeller is not None
         f = around.fraction.view(-1, 1, 1, 1)
         guess = (1 - f) * below + f * above
-        place = f.expand(-1, 1, *x.shape[2:])
-        seen = torch.cat([x, around.below, around.above, below[:, 1:], above[:, 1:], place], dim=1)
+        place = torch.stack([around.fraction, around.gap_mm / 10], dim=1)[..., None, None]
+        place = place.expand(-1, -1, *below.shape[2:])
+        seen = torch.cat([around.middle, around.below, around.above, below[:, 1:], above[:, 1:], place], dim=1)
         logits: Tensor = self.labeller(seen).float()
         return logits + torch.log(guess.float().clamp(min=LEAST_SHARE))
 
@@ -216,9 +218,7 @@ class Autoencoder(nn.Module):
         """
         theirs, own = other.state_dict(), self.state_dict()
         for name, value in theirs.items():
-            if name == "denoiser.stem.weight" and value.shape != own[name].shape:
-                value = torch.cat([value, torch.zeros_like(own[name][:, value.shape[1] :])], dim=1)
-            own[name].copy_(value)
+            own[name].copy_(widened(value, own[name]) if name == "denoiser.stem.weight" else value)
 
 
 def _labeller(preset: Preset) -> Segmenter | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["segmenter", "autoencoder", "labeller"]
+Kind = Literal["segmenter", "autoencoder", "labeller", "drawing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class TrainConfig:
     """Wall-clock budget, over all resumed parts."""
     max_steps: int = 100_000
     batch: int | None = None
-    """Slices a step; default: 24 for the segmenter and the labeller, 16 for the autoencoder."""
+    """Slices a step; default: 24 for the segmenter and the labeller, 16 for the others."""
     learning_rate: float | None = None
-    """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller."""
+    """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller, 2e-4 for the drawing."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = True

@@ -1,15 +1,14 @@
-"""`dmcvr train labeller`: labels of drawn slices from the drawing, its neighbours and their labels; focal + Dice."""
+"""`dmcvr train labeller`: labels between slices, from what is seen and labelled around them; focal + Dice."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
+from dmcvr.model.autoencoder import Autoencoder, Surroundings
 from dmcvr.model.morphology import CLASSES
-from dmcvr.train.autoencoder import AUGMENTATION, mixed_codes
+from dmcvr.train.autoencoder import AUGMENTATION
 from dmcvr.train.data import TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import PairSet, kept
@@ -20,38 +19,34 @@ GIVEN = 0.5
 
 
 def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
-    """Random pairs: the model draws the mean slice between them, and the labeller labels it.
-
-    Only `model.labeller` learns.
-    """
-    labels = kept(data.labels)
-    loss_of = segmentation_loss()
+    """Random slices between two others, which are seen with their labels; only `model.labeller` learns."""
+    loss_of = segmentation_loss(by_slice=True)
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Autoencoder)
         model.segmenter.eval()
-        size = model.preset.size
         sample = pairs.sample(batch, generator)
-        canvases = torch.from_numpy(sample.neighbours())
-        maps = np.stack([labels[sample.target], sample.labels_below, sample.labels_above], axis=1)
-        views, masks = random_view(canvases, torch.from_numpy(maps), generator, AUGMENTATION, size)
+        maps = torch.from_numpy(sample.labels(kept(data.labels)))
+        views, masks = random_view(
+            torch.from_numpy(sample.neighbours()), maps, generator, AUGMENTATION, model.preset.size
+        )
         given = torch.rand(batch, generator=generator) < GIVEN
-        noise = torch.randn(batch, 1, size, size, generator=generator)
-        fraction, gap = (torch.from_numpy(part).to(device) for part in (sample.fraction, sample.gap_mm))
-        views, masks, noise, given = (tensor.to(device) for tensor in (views, masks, noise, given))
+        fraction, gap = torch.from_numpy(sample.fraction), torch.from_numpy(sample.gap_mm)
+        views, masks, given, fraction, gap = (x.to(device) for x in (views, masks, given, fraction, gap))
         around = Surroundings(views[:, :1], views[:, 1:], fraction, gap, torch.ones_like(fraction))
-        with torch.no_grad():
-            drawn = model.mean(SliceCodes(noise, *mixed_codes(model, views, fraction)), around).clamp(-1, 1)
-            shares = [
-                torch.where(
-                    given.view(-1, 1, 1, 1),
-                    F.one_hot(masks[:, n + 1], CLASSES).movedim(-1, 1).float(),
-                    model.segmenter(views[:, n : n + 1]).float().softmax(dim=1),
-                )
-                for n in range(2)
-            ]
-        logits = model.label(drawn, around, *shares)
+        logits = label(model, around, masks[:, 1:], given)
         loss = loss_of(logits, masks[:, 0])
         return loss, {"loss": loss.item()}
 
     return objective
+
+
+def label(model: Autoencoder, around: Surroundings, masks: Tensor, given: Tensor) -> Tensor:
+    """`Autoencoder.label` from the neighbours' labels (B, 2, H, W) where `given` (B,), else from the segmenter's."""
+    shares = []
+    for n, seen in enumerate((around.below, around.above)):
+        with torch.no_grad():
+            own = model.segmenter(seen.contiguous(memory_format=torch.channels_last)).float().softmax(dim=1)
+        manual = F.one_hot(masks[:, n].long(), CLASSES).movedim(-1, 1).float()
+        shares.append(torch.where(given.view(-1, 1, 1, 1), manual, own))
+    return model.label(around, *shares)

@@ -12,8 +12,10 @@ from dmcvr.engine import BATCH, Engine
 from dmcvr.metrics import dice, ssim
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
 from dmcvr.presets import Preset
+from dmcvr.stack import LABEL_NAMES
 from dmcvr.train.autoencoder import mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
+from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
 from dmcvr.train.pairs import PairSet, kept
 from dmcvr.train.pictures import save_tiles
@@ -35,10 +37,6 @@ def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[
     canvases = torch.from_numpy(data.images[chosen])[:, None], torch.from_numpy(data.labels[chosen])
     images, labels = random_view(*canvases, torch.Generator().manual_seed(0), STILL, size)
     return images[:, 0].numpy(), labels.numpy()
-
-
-def no_monitor(trainer: Trainer) -> None:
-    del trainer  # the loss in the log is all there is to see
 
 
 def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
@@ -113,5 +111,36 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
         some = np.linspace(0, len(chosen) - 1, min(MONITORED, len(chosen))).astype(int)
         rows = [*views.transpose(0, 1).numpy()[[1, 0, 2]], torch.cat(drawn).numpy()]
         save_tiles(trainer.out / "samples.png", [row[some] for row in rows])
+
+    return monitor
+
+
+def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
+    """Dice of the labels between two slices that were segmented, or whose manual labels are given; per slice, in 2D."""
+    chosen = pairs[np.flatnonzero(pairs.inside)]
+    maps = torch.from_numpy(chosen.labels(kept(held_out.labels)))
+    canvases = torch.from_numpy(chosen.neighbours())
+    fraction, gap_mm = torch.from_numpy(chosen.fraction), torch.from_numpy(chosen.gap_mm)
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        assert isinstance(model, Autoencoder)
+        views, masks = random_view(canvases, maps, torch.Generator().manual_seed(0), STILL, model.preset.size)
+        numbers: dict[str, float] = {}
+        for name in ("segmented", "given"):
+            found = []
+            for part in torch.arange(len(chosen)).split(BATCH):
+                view, mask, f, gap = (x[part].to(device) for x in (views, masks, fraction, gap_mm))
+                around = Surroundings(view[:, :1], view[:, 1:], f, gap, torch.ones_like(f))
+                given = torch.full_like(f, name == "given", dtype=torch.bool)
+                with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+                    found.append(label(model, around, mask[:, 1:], given).argmax(dim=1).cpu())
+            labels, truth = torch.cat(found).numpy(), masks[:, 0].numpy()
+            for gaps, which in (("narrow", gap_mm <= WIDE_MM), ("wide", gap_mm > WIDE_MM)):
+                for c, structure in LABEL_NAMES.items():
+                    scores = [dice(labels[n] == c, truth[n] == c) for n in np.flatnonzero(which)]
+                    if scores:
+                        numbers[f"dice_{structure}_{gaps}_{name}"] = round(float(np.nanmean(scores)), 4)
+        trainer.record({"held_out": True} | numbers)
 
     return monitor

@@ -63,6 +63,9 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.target)
 
+    def __getitem__(self, which: NDArray[Any]) -> PairSet:
+        return PairSet(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
     @property
     def inside(self) -> NDArray[np.bool_]:
         """(R,) whether the target is neither of the neighbours."""
@@ -120,6 +123,10 @@ class PairSet:
     def neighbours(self) -> NDArray[np.float32]:
         """(R, 2, S, S) the lower and the upper neighbours."""
         return from_bytes(np.stack([self.below, self.above], axis=1))
+
+    def labels(self, of_targets: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(R, 3, S, S) those of the target, given all targets', and the lower and the upper neighbours'."""
+        return np.stack([of_targets[self.target], self.labels_below, self.labels_above], axis=1)
 
     def save(self, path: Path) -> None:
         partial = path.with_name(f".{path.name}.partial.npz")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,23 +17,24 @@ from dmcvr.presets import Preset, get_preset
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import TrainingSet, load_training_set, patient_groups
+from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import LoopConfig, Trainer
-from dmcvr.train.monitors import autoencoder_monitor, mean_monitor, no_monitor, segmenter_monitor
+from dmcvr.train.monitors import autoencoder_monitor, labeller_monitor, mean_monitor, segmenter_monitor
 from dmcvr.train.pairs import PairSet
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
-from dmcvr.weights import DEFAULT
+from dmcvr.weights import DEFAULT, WeightsInfo
 
 #: Batch and learning rate of each kind.
-DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4), "labeller": (24, 1e-3)}
+DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4), "labeller": (24, 1e-3), "drawing": (16, 2e-4)}
 
 
 def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path:
     """Train and write `<kind>.safetensors`; returns its path.
 
-    What a network stands on comes from the weights file `start` (default: bundled ones): an autoencoder's segmenter, a
-    labeller's autoencoder.
+    What a network stands on comes from the weights file `start` (default: bundled ones): an autoencoder's segmenter,
+    the autoencoder that gets a labeller or goes on learning to draw.
 
     The folder also gets split.json, log.jsonl, checkpoint.pt and sample pictures. Raises `InputError` for data,
     split, preset or checkpoint that cannot be used.
@@ -60,6 +62,7 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         device=str(device),
     )
     pairs = config.pairs or config.out / "pairs.npz"
+    before: WeightsInfo | None = None
     torch.manual_seed(config.seed)
     model: Segmenter | Autoencoder
     if kind == "segmenter":
@@ -74,18 +77,22 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         else:
             objective = autoencoder_objective(training, batch=batch, device=str(device))
             monitor = autoencoder_monitor(held_out)
-    else:
-        model = _unlabelled(start or preset.name)
-        preset = model.preset
+    elif kind == "labeller":
+        model, before = _unlabelled(start or DEFAULT)
         objective = labeller_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
-        monitor = no_monitor
+        monitor = labeller_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
+    else:
+        model, before = _aligned(start or DEFAULT)
+        objective = drawing_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
+        monitor = mean_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
+    preset = before.preset if before else preset
     trainer = Trainer(model, objective, loop, config.out)
     if config.resume and trainer_exists:
         trainer.resume()
     averaged = trainer.run(monitor)
     monitor(trainer)
     path = config.out / f"{kind}.safetensors"
-    record = {
+    record: dict[str, Any] = {
         "data": config.data.name,
         "patients": len(split.train),
         "slices": len(training),
@@ -94,6 +101,8 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         "minutes": round(trainer.seconds / 60, 1),
         "loop": asdict(loop),
     }
+    if before:
+        record["autoencoder"] = before.training
     save_weights(averaged, path, preset=preset, training=record)
     return path
 
@@ -146,11 +155,23 @@ def _grown(preset: Preset, weights: Path | None) -> Autoencoder:
     return model
 
 
-def _unlabelled(weights: str | Path) -> Autoencoder:
-    """A trained autoencoder of which only the labeller will learn."""
+def _aligned(weights: str | Path) -> tuple[Autoencoder, WeightsInfo]:
+    """A trained autoencoder with surroundings, of which only the denoiser goes on learning."""
+    model, info = load_autoencoder(weights)
+    if not model.preset.denoiser.surroundings:
+        raise InputError(f"The weights in {info.path} see no surroundings: train those of preset aligned first.")
+    model.requires_grad_(False)
+    model.denoiser.requires_grad_(True)
+    return model, info
+
+
+def _unlabelled(weights: str | Path) -> tuple[Autoencoder, WeightsInfo]:
+    """A trained autoencoder of which only the labeller will learn; that starts as the segmenter where it can."""
     model, info = load_autoencoder(weights)
     if model.labeller is None:
         raise InputError(f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first.")
+    if replace(model.preset.segmenter, images=model.labeller.config.images) == model.labeller.config:
+        model.labeller.grow_from(model.segmenter)
     model.requires_grad_(False)
     model.labeller.requires_grad_(True)
-    return model
+    return model, info

@@ -1,0 +1,67 @@
+"""`dmcvr train drawing`: drawn slices that look like true ones, on squared error and a distance of features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dmcvr.diffusion.ddim import move
+from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
+from dmcvr.model.perceptual import feature_distances, features
+from dmcvr.train.autoencoder import ANY_SIDE, mixed_codes, surrounded_objective
+from dmcvr.train.data import TrainingSet, random_view
+from dmcvr.train.loop import Objective
+from dmcvr.train.pairs import PairSet, kept
+
+
+def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
+    """Half of the batch as in `surrounded_objective`, and nothing is forgotten; half is drawn as `Engine.draw` does.
+
+    A drawing starts from noise on the expected slice, not on the true one, which training by noise prediction never
+    shows. (On somewhere between that and the plain mean of the warped neighbours: of slices that the network has learnt
+    by heart it expects too much.) So the steps are walked down to a random one, and the image that this step sees is
+    compared with the truth: squared error and `feature_distances`, each as a share of what the plain mean has.
+    Only `model.denoiser` learns.
+    """
+    images, labels = torch.from_numpy(kept(data.images)), torch.from_numpy(kept(data.labels))
+    count = batch // 2
+    remembered = surrounded_objective(data, pairs, batch=batch - count, device=device)
+
+    def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        assert isinstance(model, Autoencoder)
+        model.segmenter.eval()
+        loss, numbers = remembered(model, generator)
+        preset, schedule = model.preset, model.schedule
+        sample = pairs.sample(count, generator)
+        canvases = torch.cat(
+            [images[torch.from_numpy(sample.target)][:, None].float(), torch.from_numpy(sample.neighbours())], dim=1
+        )
+        views, _ = random_view(canvases, labels[torch.from_numpy(sample.target)], generator, ANY_SIDE, preset.size)
+        noise = torch.randn(count, 1, preset.size, preset.size, generator=generator)
+        share = torch.rand(count, 1, 1, 1, generator=generator)
+        walked = int(torch.randint(preset.steps, (1,), generator=generator))
+
+        fraction, gap = torch.from_numpy(sample.fraction), torch.from_numpy(sample.gap_mm)
+        views, noise, share, fraction, gap = (x.to(device) for x in (views, noise, share, fraction, gap))
+        view = views[:, :1].contiguous(memory_format=torch.channels_last)
+        around = Surroundings(views[:, 1:2], views[:, 2:], fraction, gap, torch.ones_like(fraction))
+        times = schedule.grid(preset.steps, preset.start)[::-1]
+        with torch.no_grad():
+            codes = mixed_codes(model, views[:, 1:], fraction)
+            expected = model.mean(SliceCodes(noise, *codes), around).clamp(-1, 1)
+            start = torch.lerp(around.middle, expected, share)
+            x = schedule.add_noise(start, preset.temperature * noise, torch.full((count,), times[0]))
+            predict = model.noise_predictor(*codes, around)
+            for high, low in zip(times[:walked], times[1 : walked + 1], strict=True):
+                x = move(x, predict(x, high), schedule, high, low)
+        t = torch.full((count,), times[walked], device=x.device)
+        drawn = schedule.image_of_velocity(x, model.predict(x, t, *codes, around).float(), t)
+        error = (drawn - view).square().mean() / (around.middle - view).square().mean().clamp(min=1e-6)
+        with torch.no_grad():
+            truth, plain = features(model.segmenter, view), features(model.segmenter, around.middle)
+        distance = feature_distances(features(model.segmenter, drawn), truth).mean()
+        distance = distance / feature_distances(plain, truth).mean().clamp(min=1e-6)
+        numbers |= {"error_over_plain": error.item(), "distance_over_plain": distance.item()}
+        return loss + error + distance, numbers
+
+    return objective

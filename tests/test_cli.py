@@ -33,7 +33,7 @@ def test_listings_do_not_import_torch() -> None:
         command = [sys.executable, "-c", call + "\nassert 'torch' not in sys.modules"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    assert "compact" in run("models").stdout
+    assert "aligned" in run("models").stdout
 
 
 def test_a_reader_that_has_seen_enough() -> None:

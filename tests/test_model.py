@@ -14,7 +14,7 @@ from dmcvr.model.checkpoint import load_autoencoder, load_segmenter, save_weight
 from dmcvr.model.denoiser import Denoiser
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.semantic import SemanticEncoder
-from dmcvr.presets import COMPACT, PAPER, PRESETS, TINY, Preset, get_preset, preset_from_dict
+from dmcvr.presets import ALIGNED, COMPACT, PAPER, PRESETS, TINY, Preset, get_preset, preset_from_dict
 from dmcvr.weights import describe
 
 TRAINING = {"data": "test", "patients": 1, "steps": 1, "minutes": 0.1}
@@ -132,8 +132,8 @@ def test_damaged_weights_are_sentences(tmp_path: Path) -> None:
 
 
 def test_bundled_weights_describe_themselves() -> None:
-    info = describe(Path(__file__).parent.parent / "src/dmcvr/weights/compact.safetensors")
-    assert info.preset == COMPACT
+    info = describe(Path(__file__).parent.parent / "src/dmcvr/weights/aligned.safetensors")
+    assert info.preset == ALIGNED
     assert info.kind == "autoencoder"
     assert {"data", "patients", "steps", "minutes"} <= set(info.training)
     assert info.path.stat().st_size < 60 * 2**20

@@ -81,6 +81,10 @@ def test_tables(engine: Engine) -> None:
         in tables["Against the best plain method"].markdown()
     )
     assert "| t | base | dmcvr | 2 | 17.00 |" in tables["By level"].markdown()
+    assert not [title for title in tables if title.startswith("Against nearest")]
+    bars = {t.title: t for t in comparison(bars=(("nearest", ("psnr",)), ("absent", ("psnr",))))(rows, contenders)}
+    assert "| t | dmcvr | psnr dB | 17.00 | 15.00 | nearest | **+2.00" in bars["Against nearest"].markdown()
+    assert "Against absent" not in bars
     assert "30.00" in tables["After the best in-plane translation of at most 5 mm"].markdown()
     assert heading("aligned_hd95_lv_myocardium_mm") == "hd95 myo mm"
 

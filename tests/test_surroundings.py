@@ -16,8 +16,8 @@ from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.methods import Acquired
+from dmcvr.metrics import sharpness
 from dmcvr.model.autoencoder import Autoencoder, Surroundings
-from dmcvr.model.morphology import Segmenter
 from dmcvr.phantom import Scan, make_phantom
 from dmcvr.presets import TINY, Preset, SegmenterConfig
 from dmcvr.train.autoencoder import surrounded_objective
@@ -106,17 +106,18 @@ def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
     assert again.item() == loss.item()
 
 
-def test_untrained_mean_is_the_registration(images: np.ndarray) -> None:
-    """What the network adds starts at nothing: the mean is the warped neighbours' own."""
+def test_untrained_it_draws_the_registration(images: np.ndarray) -> None:
+    """What the network adds starts at nothing: without noise, the slice is the warped neighbours' own mean."""
     torch.manual_seed(0)
-    engine = Engine(Autoencoder(SURROUNDED), steps=2, output="mean", precision=torch.float32)
+    model = Autoencoder(SURROUNDED)
+    engine = Engine(model, steps=4, start=60, temperature=0.0, output="mean", precision=torch.float32)
     plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([0.0, 4.0, 14.0]))
     drawing = Dmcvr(engine).draw(images, plan)
     drawn = drawing.images[drawing.where]
     assert drawn.shape == (6, 128, 128)
     plain = Registration(engine.segment)(Acquired(images, np.zeros(images.shape, np.uint8)), plan)
-    assert np.abs(drawn[3:] - plain.images).mean() < 0.002
-    assert np.abs(drawn[:3] - images).mean() < 0.002
+    assert np.abs(drawn[3:] - plain.images).mean() < 0.01
+    assert np.abs(drawn[:3] - images).mean() < 0.01
 
 
 def test_labels_start_as_the_neighbours_mixture(images: np.ndarray) -> None:
@@ -173,16 +174,6 @@ def test_drawing_learns_what_slices_look_like(slices: TrainingSet, pairs: PairSe
     assert all(p.grad is None for p in (*model.segmenter.parameters(), *model.encoder.parameters()))
 
 
-def test_a_labeller_starts_as_a_segmenter_without_an_answer() -> None:
-    """It knows a heart when it sees one, whatever else it will see, and changes no label yet."""
-    torch.manual_seed(0)
-    plain, wide = Segmenter(SURROUNDED.segmenter), Segmenter(replace(SURROUNDED.segmenter, images=11))
-    wide.grow_from(plain)
-    slices = torch.randn(2, 11, 128, 128)
-    assert torch.allclose(wide.eval().morphology(slices), plain.eval().morphology(slices[:, :1]), atol=1e-5)
-    assert not wide(slices).any()
-
-
 def test_a_sharp_slice_is_one_of_many(images: np.ndarray) -> None:
     torch.manual_seed(0)
     model = Autoencoder(SURROUNDED)
@@ -190,14 +181,10 @@ def test_a_sharp_slice_is_one_of_many(images: np.ndarray) -> None:
     warm, cold = (Dmcvr(Engine(model, steps=2, temperature=t)).draw(images, plan) for t in (1.0, 0.0))
     assert warm.images.shape == (4, 128, 128)
     assert not np.allclose(warm.images, cold.images)
-    # Untrained, without noise, the linear guess draws what it expects.
-    cold_precise, expected = (
-        Dmcvr(Engine(model, steps=4, start=60, temperature=0.0, precision=torch.float32, output=output))
-        .draw(images, plan)
-        .images
-        for output in ("sharp", "mean")
-    )
-    assert np.abs(cold_precise - expected).mean() < 0.01
+    expected = Dmcvr(Engine(model, steps=2, temperature=0.0, detail=1.0, output="mean")).draw(images, plan)
+    assert np.array_equal(expected.images, cold.images)
+    sharp = Dmcvr(Engine(model, steps=2, temperature=0.0, detail=1.0)).draw(images, plan)
+    assert sharpness(sharp.images[sharp.where[-1]]) > 1.02 * sharpness(cold.images[cold.where[-1]])
     with pytest.raises(InputError, match="start at time 4 to 999"):
         Engine(model, steps=4, start=3)
     with pytest.raises(InputError, match="draw no mean"):

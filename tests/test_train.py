@@ -193,7 +193,7 @@ def test_data_that_cannot_train_are_sentences(folder: Path, tmp_path: Path) -> N
     with pytest.raises(InputError, match="There is no folder"):
         train("segmenter", config(tmp_path / "nowhere", tmp_path / "o"))
     with pytest.raises(InputError, match="is not of preset tiny"):
-        train("autoencoder", config(folder, tmp_path / "p"), start=Path("compact"))
+        train("autoencoder", config(folder, tmp_path / "p"), start=Path("aligned"))
     (tmp_path / "split.json").write_text('{"train": ["nobody"], "development": [], "validation": []}')
     with pytest.raises(InputError, match="None of the patients"):
         train("segmenter", config(folder, tmp_path / "q", split=tmp_path / "split.json"))

@@ -14,7 +14,7 @@ from dmcvr.metrics import sharpness
 DETAIL_PX = 1.0
 
 #: Detail is amplified by at most this much: beyond, edges ring.
-MOST = 1.5
+MOST = 4.0
 
 #: Halvings of the search for the factor.
 ROUNDS = 8

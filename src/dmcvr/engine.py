@@ -18,7 +18,7 @@ from dmcvr.model.perceptual import features
 from dmcvr.stages import Stages
 from dmcvr.weights import DEFAULT, WeightsInfo
 
-#: One sharp slice among those that fit, or the mean of all of them.
+#: A slice as sharp as its neighbours, or the expected one, which is smoother and nearer to the truth.
 Output = Literal["sharp", "mean"]
 
 #: Slices a network call.
@@ -53,7 +53,7 @@ class Engine:
     temperature  scale of the noise there: less is nearer to the expected slice
     detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
     mixing       how the neighbours' codes are mixed
-    output       "sharp": one slice that fits; "mean": the expected one
+    output       "sharp", or "mean": the expected slice, without that detail
     published    only codes are interpolated, as published, also where the model can see surroundings
     ===========  =========================================================================================
     """
@@ -98,6 +98,12 @@ class Engine:
             )
         if output == "mean" and not self.aligns:
             raise InputError(f"Weights of preset {model.preset.name} draw no mean: use others, or --output sharp.")
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Denoiser calls for each acquired slice (inversion) and for each drawn one."""
+        inversion = self.steps * (self.corrections + 1)
+        return inversion, self.steps + self.aligns
 
     @classmethod
     def load(

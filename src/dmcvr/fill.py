@@ -63,10 +63,10 @@ class Dmcvr:
         with engine.stages("encode"):
             guides = engine.guides(around)
         white = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(0)).to(engine.device)
-        expected = drawn = engine.mean(SliceCodes(white, *guides), around)
+        expected = engine.mean(SliceCodes(white, *guides), around)
+        noise = interpolate_noise(engine.noise(images), stops, engine.mixing)
+        drawn = engine.draw(expected, noise, guides, around)
         if engine.output == "sharp":
-            noise = interpolate_noise(engine.noise(images), stops, engine.mixing)
-            drawn = engine.draw(expected, noise, guides, around)
             own = np.array([sharpness(image) for image in images], dtype=np.float32)
             drawn = restore_sharpness(drawn, engine.detail * blend(own, stops))
         return Drawing(drawn, where, between, around)

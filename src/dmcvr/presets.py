@@ -105,7 +105,7 @@ class Preset:
 
 COMPACT = Preset(
     name="compact",
-    about="the default: 128 px at 1.5 mm, patches of 2 x 2 pixels, velocity prediction; seconds on a CPU",
+    about="128 px at 1.5 mm, patches of 2 x 2 pixels, velocity prediction; the published way, small",
     size=128,
     steps=20,
     segmenter=SegmenterConfig(),
@@ -119,10 +119,11 @@ COMPACT = Preset(
 ALIGNED = replace(
     COMPACT,
     name="aligned",
-    about="compact, and the denoiser sees both neighbours warped along the deformation between them",
+    about="the default: compact, and the denoiser sees both neighbours, warped to the place between; seconds on a CPU",
     steps=3,
     start=100,
     corrections=0,
+    detail=0.94,
     denoiser=replace(COMPACT.denoiser, surroundings=True),
     between=0.85,
     labeller=SegmenterConfig(images=11),

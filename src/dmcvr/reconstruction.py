@@ -111,7 +111,7 @@ def reconstruct(
     phase       "ED", "ES", a phase's number, or "all"
     ed, es      the phases of end-diastole and end-systole; default: those named so, else found by LV volume
     method      "dmcvr", or a plain interpolation: "registration", "shape", "linear", "cubic", "nearest"
-    image       "sharp": one slice that fits, or "mean": the expected one (method "dmcvr")
+    image       "sharp" as the slices are, or "mean": what is expected (method "dmcvr")
     spacing_mm  voxel size; default: the in-plane pixel size
     steps       DDIM steps each way; default: the preset's
     device      "auto", "cpu" or "cuda"

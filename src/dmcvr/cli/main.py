@@ -77,7 +77,7 @@ class Reconstruct:
     method: Literal["dmcvr", "linear", "shape", "registration", "cubic", "nearest"] = "dmcvr"
     """How the gaps are filled: ours, or a plain interpolation."""
     image: Literal["sharp", "mean"] = "sharp"
-    """Between the slices: one sharp slice that fits, or the expected one, which is smoother and nearer to the truth."""
+    """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
     spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
     steps: int | None = None
     """DDIM steps each way; default: the preset's."""

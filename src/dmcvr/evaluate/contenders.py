@@ -23,6 +23,7 @@ from dmcvr.model.checkpoint import load_autoencoder
 OPTIONS: dict[str, tuple[str, ...] | None] = {
     "labels": ("segmenter", "manual"),
     "steps": None,
+    "corrections": None,
     "batch": None,
     "x_T": ("slerp", "lerp", "fresh"),
     "guides": ("lerp", "slerp"),
@@ -84,8 +85,7 @@ class Contenders:
                 raise InputError(f"The method {name} takes no option but labels; got {text!r}.")
             return Contender(text, BASELINES[name](self._engine.segment), plain=True, manual=manual)
         ours = self._ours.setdefault(tuple(sorted(options.items())), Ours(self._engine_of(options)))
-        engine = ours.engine
-        return Contender(text, ours, False, manual, (engine.steps * (engine.corrections + 1), engine.steps))
+        return Contender(text, ours, False, manual, ours.engine.calls)
 
     def _engine_of(self, options: dict[str, str]) -> Engine:
         base = self._engine
@@ -106,6 +106,7 @@ class Contenders:
             model,
             device=base.device,
             steps=number("steps"),
+            corrections=number("corrections"),
             start=number("start"),
             published=options.get("way", "aligned") == "published",
             batch=number("batch") if "batch" in given else base.batch,
@@ -118,7 +119,7 @@ class Contenders:
 
 
 def _whole(key: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or int(text) < (key != "corrections"):
         raise InputError(f"Expected a whole number for {key}; got {text!r}.")
     return int(text)
 
@@ -136,6 +137,7 @@ def _share(key: str, text: str) -> float:
 #: Options that are numbers, and how they are read.
 _NUMBERS: dict[str, Callable[[str, str], float]] = {
     "steps": _whole,
+    "corrections": _whole,
     "batch": _whole,
     "start": _whole,
     "temperature": _share,

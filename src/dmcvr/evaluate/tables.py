@@ -52,8 +52,11 @@ Tabulate = Callable[[list[Row], tuple[Contender, ...]], list[Table]]
 COSTS = ("calls_acquired", "calls_drawn", "seconds_a_slice", "shift_mm")
 
 
-def comparison(*breakdowns: str) -> Tabulate:
-    """Means and differences over all rows, then means by each of the breakdown's keys."""
+def comparison(*breakdowns: str, bars: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Tabulate:
+    """Means and differences over all rows, then means by each of the breakdown's keys.
+
+    `bars` are methods that ours is also compared with by name, each in the scores that begin as listed.
+    """
 
     def tabulate(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:
         metrics = [key for key in _columns(rows) if not key.startswith(ALIGNED)]
@@ -62,6 +65,9 @@ def comparison(*breakdowns: str) -> Tabulate:
         scores = [key for key in metrics if key not in COSTS]
         versus = differences("Against the best plain method", rows, scores, contenders)
         tables += [versus] if versus.lines else []
+        for bar, starts in bars:
+            versus = differences(f"Against {bar}", rows, [s for s in scores if s.startswith(starts)], contenders, bar)
+            tables += [versus] if versus.lines else []
         if aligned:
             tables.append(means("After the best in-plane translation of at most 5 mm", rows, aligned))
             versus = differences("Against the best plain method, after translation", rows, aligned, contenders)
@@ -88,10 +94,13 @@ def means(title: str, rows: list[Row], metrics: list[str], key: str | None = Non
     return Table(title, [*keys, "patients", *(heading(m) for m in metrics)], lines, numbers)
 
 
-def differences(title: str, rows: list[Row], metrics: list[str], contenders: tuple[Contender, ...]) -> Table:
+def differences(
+    title: str, rows: list[Row], metrics: list[str], contenders: tuple[Contender, ...], bar: str | None = None
+) -> Table:
     """A line for each task, metric and contender that is not plain: its difference from the best plain one.
 
-    Best is the best mean of that metric in that task, among those that are given the same labels.
+    Best is the best mean of that metric in that task, among those that are given the same labels. With a `bar`, the
+    difference is from that one, whatever it is given.
     """
     tasks = list(dict.fromkeys(str(row.get("task", "")) for row in rows))
     lines, numbers = [], []
@@ -103,7 +112,7 @@ def differences(title: str, rows: list[Row], metrics: list[str], contenders: tup
                 rivals = {
                     c.name: per_patient(by_method[c.name], metric)
                     for c in contenders
-                    if c.plain and c.manual == contender.manual
+                    if (c.plain and c.manual == contender.manual if bar is None else c.name == bar)
                 }
                 best = best_of(rivals, metric)
                 own = per_patient(by_method[contender.name], metric)
@@ -117,7 +126,15 @@ def differences(title: str, rows: list[Row], metrics: list[str], contenders: tup
                 line = [contender.name, heading(metric), *mean, best, text, str(gap.patients)]
                 lines.append([task, *line] if tasks != [""] else line)
                 numbers.append({"task": task, "method": contender.name, "metric": metric, **asdict(gap)})
-    heads = ["method", "score", "mean", "best plain", "which", "difference [95 % interval]", "patients"]
+    heads = [
+        "method",
+        "score",
+        "mean",
+        "best plain" if bar is None else "its",
+        "which",
+        "difference [95 % interval]",
+        "patients",
+    ]
     return Table(title, heads if tasks == [""] else ["task", *heads], lines, numbers)
 
 

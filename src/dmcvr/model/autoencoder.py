@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import PredictNoise, Progress, ddim_invert, ddim_sample
 from dmcvr.diffusion.schedule import Schedule
-from dmcvr.model.blocks import widened, zero
+from dmcvr.model.blocks import zero
 from dmcvr.model.denoiser import Denoiser
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.semantic import SemanticEncoder
@@ -218,7 +218,9 @@ class Autoencoder(nn.Module):
         """
         theirs, own = other.state_dict(), self.state_dict()
         for name, value in theirs.items():
-            own[name].copy_(widened(value, own[name]) if name == "denoiser.stem.weight" else value)
+            if name == "denoiser.stem.weight" and value.shape != own[name].shape:
+                value = torch.cat([value, torch.zeros_like(own[name][:, value.shape[1] :])], dim=1)
+            own[name].copy_(value)
 
 
 def _labeller(preset: Preset) -> Segmenter | None:

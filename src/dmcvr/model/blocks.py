@@ -29,12 +29,6 @@ def zero(module: Layer) -> Layer:
     return module
 
 
-def widened(weight: Tensor, like: Tensor) -> Tensor:
-    """The weight of a convolution (O, I, h, w) for the inputs that `like` (O, J >= I, h, w) has more, zero there."""
-    more = like.shape[1] - weight.shape[1]
-    return F.pad(weight, (0, 0, 0, 0, 0, more)) if more else weight
-
-
 def sinusoids(t: Tensor, dimension: int) -> Tensor:
     """(B,) times in [0, 1000) to (B, dimension) sines and cosines (Vaswani et al. 2017)."""
     rates = torch.exp(-math.log(10000) * torch.arange(dimension // 2, device=t.device) / (dimension // 2))

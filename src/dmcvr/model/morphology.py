@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dmcvr.model.blocks import widened, zero
 from dmcvr.presets import SegmenterConfig
 
 CLASSES = 4
@@ -50,14 +49,6 @@ class Segmenter(nn.Module):
             for n in reversed(range(len(c) - 1))
         )
         self.head = nn.Conv2d(c[0], CLASSES * config.patch**2, 3, padding=1)
-
-    @torch.no_grad()
-    def grow_from(self, other: Segmenter) -> None:
-        """Take over all of a segmenter that sees fewer images, but its answer: that starts at zero."""
-        own = self.state_dict()
-        for name, value in other.state_dict().items():
-            own[name].copy_(widened(value, own[name]) if name == "stem.weight" else value)
-        zero(self.head)
 
     @property
     def code_channels(self) -> int:

@@ -20,7 +20,7 @@ GIVEN = 0.5
 
 def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
     """Random slices between two others, which are seen with their labels; only `model.labeller` learns."""
-    loss_of = segmentation_loss(by_slice=True)
+    loss_of = segmentation_loss()
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Autoencoder)

@@ -29,6 +29,9 @@ from dmcvr.weights import DEFAULT, WeightsInfo
 #: Batch and learning rate of each kind.
 DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4), "labeller": (24, 1e-3), "drawing": (16, 2e-4)}
 
+#: Share of the labeller's correction that is kept: of slices that it has not seen, it is too sure.
+LABELLER_TRUST = 0.2
+
 
 def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path:
     """Train and write `<kind>.safetensors`; returns its path.
@@ -91,6 +94,8 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         trainer.resume()
     averaged = trainer.run(monitor)
     monitor(trainer)
+    if isinstance(averaged, Autoencoder) and before:
+        _settle(kind, averaged, load_autoencoder(before.path)[0])
     path = config.out / f"{kind}.safetensors"
     record: dict[str, Any] = {
         "data": config.data.name,
@@ -105,6 +110,21 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         record["autoencoder"] = before.training
     save_weights(averaged, path, preset=preset, training=record)
     return path
+
+
+@torch.no_grad()
+def _settle(kind: Kind, model: Autoencoder, start: Autoencoder) -> None:
+    """Keep as much of what was learnt last as serves slices that were not trained on (chosen on development patients).
+
+    Of a drawing, the weights half way from where it started (Wortsman et al. 2022, robust fine-tuning); of a
+    labeller's answer, `LABELLER_TRUST`.
+    """
+    if kind == "drawing":
+        for own, theirs in zip(model.denoiser.parameters(), start.denoiser.parameters(), strict=True):
+            own.lerp_(theirs.to(own.device), 0.5)
+    elif model.labeller is not None:
+        for weight in model.labeller.head.parameters():
+            weight.mul_(LABELLER_TRUST)
 
 
 def _pairs(data: TrainingSet, path: Path) -> PairSet:
@@ -166,12 +186,10 @@ def _aligned(weights: str | Path) -> tuple[Autoencoder, WeightsInfo]:
 
 
 def _unlabelled(weights: str | Path) -> tuple[Autoencoder, WeightsInfo]:
-    """A trained autoencoder of which only the labeller will learn; that starts as the segmenter where it can."""
+    """A trained autoencoder of which only the labeller will learn."""
     model, info = load_autoencoder(weights)
     if model.labeller is None:
         raise InputError(f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first.")
-    if replace(model.preset.segmenter, images=model.labeller.config.images) == model.labeller.config:
-        model.labeller.grow_from(model.segmenter)
     model.requires_grad_(False)
     model.labeller.requires_grad_(True)
     return model, info

@@ -13,20 +13,15 @@ from dmcvr.train.loop import Objective
 #: One view in four lies anywhere in the slice: the network also has to find the heart.
 AUGMENTATION = Augmentation(anywhere=0.25)
 
-#: An area this small is hardly a structure.
-SMALL_PX = 10.0
 
+def segmentation_loss() -> Callable[[Tensor, Tensor], Tensor]:
+    """Focal (gamma 2) + Dice over the four classes, Dice over the batch; logits (B, 4, H, W), labels (B, H, W).
 
-def segmentation_loss(*, by_slice: bool = False) -> Callable[[Tensor, Tensor], Tensor]:
-    """Focal (gamma 2) over the four classes + Dice over the structures; logits (B, 4, H, W), labels (B, H, W).
-
-    Dice is one of the whole batch, or the mean over its slices, in which a small structure counts as much as a large
-    one (`SMALL_PX` on both sides of the fraction tell an absent one from a missed one).
+    Dice slice by slice would teach by heart which slices of the training set have which structure.
     """
     from monai.losses import DiceLoss, FocalLoss
 
-    smooth = {"smooth_nr": SMALL_PX, "smooth_dr": SMALL_PX} if by_slice else {}
-    dice = DiceLoss(to_onehot_y=True, softmax=True, batch=not by_slice, include_background=False, **smooth)
+    dice = DiceLoss(to_onehot_y=True, softmax=True, batch=True, include_background=False)
     focal = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=2.0)
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from dmcvr.errors import InputError
 from dmcvr.presets import Preset, preset_from_dict
 
 FOLDER = Path(__file__).parent
-DEFAULT = "compact"
+DEFAULT = "aligned"
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,6 @@ def bundled() -> list[WeightsInfo]:
 
 
 def find(name: str | Path) -> Path:
-    """A bundled name ("compact") or a file's path to the path of a weights file."""
+    """A bundled name ("aligned") or a file's path to the path of a weights file."""
     inside = FOLDER / f"{name}.safetensors"
     return inside if inside.is_file() else Path(name)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Slices on the contact sheet.
 WORST = 12
 
+#: Panels side by side: as many as a page's width lets be read.
+COLUMNS = 4
+
 #: What is drawn where a protocol has it.
 PAIRED = (
     "psnr_db",
@@ -38,11 +41,15 @@ def paired_plot(path: Path, rows: list[Row]) -> None:
     methods = list(dict.fromkeys(row["method"] for row in rows))
     tasks = list(dict.fromkeys(str(row.get("task", "")) for row in rows))
     metrics = [metric for metric in PAIRED if metric in rows[0]]
-    figure = _figure(3.2 * len(metrics), 0.4 + 2.8 * len(tasks))
-    axes = figure.subplots(len(tasks), len(metrics), squeeze=False)
-    for line, task in zip(axes, tasks, strict=True):
+    lines = -(-len(metrics) // COLUMNS)
+    figure = _figure(3.6 * min(COLUMNS, len(metrics)), 3.0 * lines * len(tasks))
+    blocks = figure.subfigures(len(tasks), 1, squeeze=False)[:, 0]
+    for block, task in zip(blocks, tasks, strict=True):
         of_task = [row for row in rows if str(row.get("task", "")) == task]
-        for axis, metric in zip(line, metrics, strict=True):
+        panels = block.subplots(lines, min(COLUMNS, len(metrics)), squeeze=False).ravel()
+        for panel in panels[len(metrics) :]:
+            panel.set_axis_off()
+        for axis, metric in zip(panels, metrics, strict=False):
             values = [per_patient([row for row in of_task if row["method"] == m], metric) for m in methods]
             for patient in values[0]:
                 axis.plot([v.get(patient, np.nan) for v in values], "o-", color="0.6", ms=3, lw=0.6)

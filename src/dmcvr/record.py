@@ -29,7 +29,6 @@ def engine_record(engine: Engine) -> dict[str, Any]:
         "steps": engine.steps,
         "inversion_corrections": engine.corrections,
         "aligned": engine.aligns,
-        "output": engine.output,
         "start": engine.start,
         "temperature": engine.temperature,
         "detail": engine.detail,

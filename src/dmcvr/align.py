@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,21 @@ class Paths:
 def paths(images: NDArray[np.float32], plan: Plan) -> Paths:
     """Register the neighbours (N, H, W) of every gap that the plan has positions in."""
     gaps = np.unique(plan.lower)
+    _wake_itk()
     with ThreadPoolExecutor(WORKERS) as pool:
         fields = dict(zip(gaps, pool.map(lambda n: demons(images[n], images[n + 1]), gaps), strict=True))
     points = [_meeting_points(fields[n], float(f)) for n, f in zip(plan.lower, plan.fraction, strict=True)]
     return Paths(plan, np.stack([p[0] for p in points]), np.stack([p[1] for p in points]))
+
+
+@cache
+def _wake_itk() -> None:
+    """ITK registers its globals at their first use, and nothing keeps two threads from doing so at once.
+
+    Then one in a hundred processes crashes, later and elsewhere. So the first registration has no company.
+    """
+    blank = np.zeros((16, 16), dtype=np.float32)
+    demons(blank, blank)
 
 
 def demons(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float64]:

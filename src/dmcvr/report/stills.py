@@ -107,5 +107,5 @@ def relief(scene: Scene, phase: int = 0, width_px: int = 440) -> Image.Image | N
 def data_uri(image: Image.Image) -> str:
     """A PNG inside the page."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

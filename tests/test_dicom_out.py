@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 from dmcvr.cli.main import main
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.export import export
+from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.planes import planes_of
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.read import read_exam
@@ -153,6 +154,25 @@ def test_identity_stays_home_unless_asked_for(source: Path, tmp_path: Path, to: 
             assert written.get("PatientIdentityRemoved", "NO") == ("NO" if keep else "YES")
     with pytest.raises(InputError, match="--keep-identity needs"):
         export(tmp_path / "heart", tmp_path / "x", to="dicom", keep_identity=True)
+
+
+@pytest.mark.filterwarnings("error::UserWarning:pydicom")
+@pytest.mark.parametrize("to", ["dicom", "dicom-seg"])
+def test_odd_uids_of_a_scanner_are_kept_in_silence(tmp_path: Path, to: str) -> None:
+    dicoms.cine(tmp_path / "source", phases=1)
+    odd = []
+    for path in sorted((tmp_path / "source").rglob("*.dcm")):
+        with lenient():
+            header = pydicom.dcmread(path)
+            odd.append(f"2.16.124.113543.6006.99.0{len(odd) + 1}")
+            header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = odd[-1]
+            header.save_as(path)
+    stack = read_exam(tmp_path / "source")
+    result_of(tmp_path / "heart", stack, *dense_grid(stack))
+    export(tmp_path / "heart", tmp_path / "out", to=to, source=tmp_path / "source")  # type: ignore[arg-type]
+    with lenient():
+        text = "".join(str(pydicom.dcmread(path)) for path in (tmp_path / "out").rglob("*.dcm"))
+    assert all(uid in text for uid in odd)
 
 
 def test_without_a_source_the_seg_refers_to_our_image(source: Path, tmp_path: Path) -> None:

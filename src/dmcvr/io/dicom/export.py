@@ -9,6 +9,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dmcvr.errors import InputError
+from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.image import NOTICE, write_image
 from dmcvr.io.dicom.planes import identity_of, read_heart, read_source, referenced
 from dmcvr.io.dicom.seg import require_highdicom, write_seg
@@ -18,6 +19,7 @@ from dmcvr.io.folder import check_output_folder, whole_folder
 MARKER = "export.json"
 
 
+@lenient()
 def export(
     result: Path,
     output: Path,

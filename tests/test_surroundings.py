@@ -13,7 +13,7 @@ from dmcvr.align import paths
 from dmcvr.baselines import Registration
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
-from dmcvr.fill import Dmcvr
+from dmcvr.fill import Dmcvr, keep_acquired
 from dmcvr.interpolate import Plan
 from dmcvr.methods import Acquired
 from dmcvr.metrics import sharpness
@@ -118,6 +118,19 @@ def test_untrained_it_draws_the_registration(images: np.ndarray) -> None:
     plain = Registration(engine.segment)(Acquired(images, np.zeros(images.shape, np.uint8)), plan)
     assert np.abs(drawn[3:] - plain.images).mean() < 0.01
     assert np.abs(drawn[:3] - images).mean() < 0.01
+
+
+def test_acquired_slices_stay_and_fade(images: np.ndarray) -> None:
+    torch.manual_seed(0)
+    drawing = Dmcvr(Engine(Autoencoder(SURROUNDED), steps=2)).draw(
+        images, Plan.between(np.array([0.0, 10.0, 18.0]), np.array([5.0, 10.0]))
+    )
+    np.testing.assert_allclose(drawing.images[drawing.where[[0, 1, 2, 4]]], images[[0, 1, 2, 1]], atol=1e-6)
+    assert np.abs(drawing.rendered - images).mean() > 0.001
+    plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([0.0, 1.0, 2.0, 5.0, 9.5, 10.0, 18.0]))
+    blank = np.zeros((len(plan), 128, 128), np.float32)
+    faded = keep_acquired(blank, np.ones_like(images), paths(images, plan))
+    np.testing.assert_allclose(faded[:, 64, 64], [1, 0.5, 0, 0, 0.75, 1, 1], atol=1e-6)
 
 
 def test_labels_start_as_the_neighbours_mixture(images: np.ndarray) -> None:

@@ -22,6 +22,9 @@ from dmcvr.methods import Acquired, Dense
 from dmcvr.metrics import sharpness
 from dmcvr.model.autoencoder import SliceCodes, Surroundings
 
+#: So far from an acquired slice, its own detail and noise have faded out of what is drawn.
+NEAR_MM = 2.0
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -30,6 +33,7 @@ class Drawing:
     ========  =========  =====================================================================
     images    (K, S, S)  float32 in [-1, 1]
     where     (N + M,)   indices into the K positions
+    rendered  (N, S, S)  the acquired slices as the model draws them
     between              how the neighbours were warped there, for a model with surroundings
     around               and the warped neighbours
     ========  =========  =====================================================================
@@ -37,6 +41,7 @@ class Drawing:
 
     images: NDArray[np.float32]
     where: NDArray[np.intp]
+    rendered: NDArray[np.float32]
     between: Paths | None = None
     around: Surroundings | None = None
 
@@ -56,7 +61,8 @@ class Dmcvr:
         stops, where = plan.with_acquired()  # each distinct position is drawn once
         if not engine.aligns:
             codes = interpolate_codes(engine.encode(images), stops, engine.mixing)
-            return Drawing(engine.decode(codes), where)
+            drawn = engine.decode(codes)
+            return Drawing(drawn, where, drawn[where[: len(images)]])
         with engine.stages("align"):
             between = paths(images, stops)
             around = self._surroundings(images, between)
@@ -69,7 +75,8 @@ class Dmcvr:
         if engine.output == "sharp":
             own = np.array([sharpness(image) for image in images], dtype=np.float32)
             drawn = restore_sharpness(drawn, engine.detail * blend(own, stops))
-        return Drawing(drawn, where, between, around)
+        rendered = drawn[where[: len(images)]]
+        return Drawing(keep_acquired(drawn, images - rendered, between), where, rendered, between, around)
 
     def label(self, acquired: Acquired, plan: Plan, drawing: Drawing) -> Dense:
         """A drawing with label scores; given labels are followed."""
@@ -80,8 +87,8 @@ class Dmcvr:
                 scores = self.engine.segment(drawing.images)[drawing.where]
                 if acquired.labels_given:
                     scores = _follow_given(scores, acquired.labels, plan)
-        count, images = len(acquired.images), drawing.images[drawing.where]
-        return Dense(images[count:], scores[count:], images[:count])
+        count = len(acquired.images)
+        return Dense(drawing.images[drawing.where[count:]], scores[count:], drawing.rendered)
 
     def _surroundings(self, images: NDArray[np.float32], between: Paths) -> Surroundings:
         below, above = (self.engine.tensor(np.clip(part, -1, 1)) for part in between.warp(images))
@@ -98,6 +105,19 @@ class Dmcvr:
             around = drawing.around
             below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in (around.below, around.above))
         return self.engine.label(drawing.around, below, above)
+
+
+def keep_acquired(drawn: NDArray[np.float32], missing: NDArray[np.float32], between: Paths) -> NDArray[np.float32]:
+    """Slices (K, S, S) with what they lack of the acquired ones (N, S, S): all of it there, nothing `NEAR_MM` away.
+
+    It is warped along the deformation, and what was measured fades into what was drawn without a jump.
+    """
+    plan = between.plan
+    shares = [
+        np.clip(1 - share * plan.gap_mm / NEAR_MM, 0, 1)[:, None, None] for share in (plan.fraction, 1 - plan.fraction)
+    ]
+    below, above = between.warp(missing, order=1)
+    return np.asarray(np.clip(drawn + shares[0] * below + shares[1] * above, -1, 1), dtype=np.float32)
 
 
 def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:

@@ -113,11 +113,11 @@ def keep_acquired(drawn: NDArray[np.float32], missing: NDArray[np.float32], betw
     It is warped along the deformation, and what was measured fades into what was drawn without a jump.
     """
     plan = between.plan
-    shares = [
+    weights = [
         np.clip(1 - share * plan.gap_mm / NEAR_MM, 0, 1)[:, None, None] for share in (plan.fraction, 1 - plan.fraction)
     ]
     below, above = between.warp(missing, order=1)
-    return np.asarray(np.clip(drawn + shares[0] * below + shares[1] * above, -1, 1), dtype=np.float32)
+    return np.asarray(np.clip(drawn + weights[0] * below + weights[1] * above, -1, 1), dtype=np.float32)
 
 
 def _follow_given(scores: NDArray[np.float32], given: NDArray[np.uint8], plan: Plan) -> NDArray[np.float32]:

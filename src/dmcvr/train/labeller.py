@@ -20,13 +20,14 @@ GIVEN = 0.5
 
 def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
     """Random slices between two others, which are seen with their labels; only `model.labeller` learns."""
+    labels = kept(data.labels)
     loss_of = segmentation_loss()
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Autoencoder)
         model.segmenter.eval()
         sample = pairs.sample(batch, generator)
-        maps = torch.from_numpy(sample.labels(kept(data.labels)))
+        maps = torch.from_numpy(sample.labels(labels))
         views, masks = random_view(
             torch.from_numpy(sample.neighbours()), maps, generator, AUGMENTATION, model.preset.size
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -81,11 +81,11 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
             objective = autoencoder_objective(training, batch=batch, device=str(device))
             monitor = autoencoder_monitor(held_out)
     elif kind == "labeller":
-        model, before = _unlabelled(start or DEFAULT)
+        model, before = _going_on(start or DEFAULT, "labeller")
         objective = labeller_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
         monitor = labeller_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
     else:
-        model, before = _aligned(start or DEFAULT)
+        model, before = _going_on(start or DEFAULT, "denoiser")
         objective = drawing_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
         monitor = mean_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
     preset = before.preset if before else preset
@@ -175,21 +175,13 @@ def _grown(preset: Preset, weights: Path | None) -> Autoencoder:
     return model
 
 
-def _aligned(weights: str | Path) -> tuple[Autoencoder, WeightsInfo]:
-    """A trained autoencoder with surroundings, of which only the denoiser goes on learning."""
+def _going_on(weights: str | Path, part: Literal["denoiser", "labeller"]) -> tuple[Autoencoder, WeightsInfo]:
+    """A trained autoencoder of preset aligned, of which only this part will learn."""
     model, info = load_autoencoder(weights)
-    if not model.preset.denoiser.surroundings:
+    if part == "denoiser" and not model.preset.denoiser.surroundings:
         raise InputError(f"The weights in {info.path} see no surroundings: train those of preset aligned first.")
-    model.requires_grad_(False)
-    model.denoiser.requires_grad_(True)
-    return model, info
-
-
-def _unlabelled(weights: str | Path) -> tuple[Autoencoder, WeightsInfo]:
-    """A trained autoencoder of which only the labeller will learn."""
-    model, info = load_autoencoder(weights)
-    if model.labeller is None:
+    if part == "labeller" and model.labeller is None:
         raise InputError(f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first.")
     model.requires_grad_(False)
-    model.labeller.requires_grad_(True)
+    model.get_submodule(part).requires_grad_(True)
     return model, info

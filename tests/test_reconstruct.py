@@ -13,7 +13,7 @@ import trimesh
 from scipy import ndimage
 
 import dmcvr
-from dmcvr.distances import scores_of, signed_distances
+from dmcvr.distances import probabilities, scores_of, signed_distances
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr
@@ -158,6 +158,20 @@ def test_signed_distances_by_hand() -> None:
     assert distances[0, 1, 4, 4] == -2.5
     assert distances[0, 2].min() > 9  # no RV: far from everywhere
     np.testing.assert_array_equal(scores_of(distances).argmax(axis=1), labels)
+
+
+def test_labels_as_probabilities() -> None:
+    """The label of a pixel is its likeliest, sure inside; the mean of two rims has its border half way."""
+    labels = np.zeros((2, 33, 33), np.uint8)
+    for n, radius in enumerate((6, 12)):
+        labels[n][np.hypot(*np.mgrid[-16:17, -16:17]) < radius] = 1
+    found = probabilities(labels)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(found.argmax(axis=1), labels)
+    assert found[0, 1, 16, 16] > 0.99
+    assert 0.6 < found[0, 1, 16, 21] < 0.9  # half a pixel inside
+    between = found.mean(axis=0).argmax(axis=0)[16] == 1
+    assert between.sum() / 2 == pytest.approx(9, abs=1)
 
 
 def test_one_heart_is_kept() -> None:

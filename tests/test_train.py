@@ -17,8 +17,9 @@ from dmcvr.phantom import Scan, make_phantom, write_phantom
 from dmcvr.presets import TINY
 from dmcvr.train.autoencoder import autoencoder_objective
 from dmcvr.train.config import TrainConfig
-from dmcvr.train.data import Augmentation, TrainingSet, load_training_set, random_view
+from dmcvr.train.data import CANVAS, PIXEL_MM, Augmentation, TrainingSet, load_training_set, random_view
 from dmcvr.train.loop import LoopConfig, Trainer, moving_average
+from dmcvr.train.monitors import STILL
 from dmcvr.train.run import train
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 
@@ -65,14 +66,29 @@ def test_neighbours_are_of_the_same_stack(slices: TrainingSet) -> None:
     assert np.count_nonzero(around[:, 0] < 0) == 2 * len(stacks)  # the first and last of each
 
 
-def test_views_move_images_and_labels_together(slices: TrainingSet) -> None:
+@pytest.mark.parametrize("elastic_mm", [0.0, 4.0])
+def test_views_move_images_and_labels_together(slices: TrainingSet, elastic_mm: float) -> None:
     """An image that is its own label map stays it under every geometric view."""
     labels = torch.from_numpy(slices.labels[:8])
     images = labels.float()[:, None] / 3 * 2 - 1
-    quiet = Augmentation(contrast=0, gamma=0, noise=0, bias=0)
+    quiet = Augmentation(contrast=0, gamma=0, noise=0, bias=0, elastic_mm=elastic_mm)
     view, mask = random_view(images, labels, torch.Generator().manual_seed(0), quiet, 128)
     inner = (view[:, 0] + 1) / 2 * 3
     assert float(((inner - mask).abs() < 0.6).float().mean()) > 0.97
+
+
+def test_elastic_views_bend_by_so_many_mm() -> None:
+    """Two ramps carry their coordinates: beside a view that is not bent, they show how far each pixel went."""
+    ramp = torch.linspace(-0.5, 0.5, CANVAS)
+    images = torch.stack([ramp.expand(CANVAS, -1), ramp[:, None].expand(-1, CANVAS)])[None].repeat(6, 1, 1, 1)
+    labels = torch.zeros(6, CANVAS, CANVAS, dtype=torch.uint8)
+    still, bent = (
+        random_view(images, labels, torch.Generator().manual_seed(0), replace(STILL, elastic_mm=mm), 128)[0]
+        for mm in (0.0, 4.0)
+    )
+    moved_mm = (bent - still) * (CANVAS - 1) * PIXEL_MM
+    assert 2 < float(moved_mm.std()) < 5  # between knots, less than at them
+    assert float(moved_mm.diff(dim=-1).abs().max()) < 1.0  # smooth: nothing folds over pixels of 1.5 mm
 
 
 def test_views_are_never_mirrored(slices: TrainingSet) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import softmax
 
 #: A structure that a slice does not have lies this far (pixels) from everywhere.
 ABSENT = 32.0
@@ -33,6 +34,14 @@ def scores_of(distances: NDArray[np.float32]) -> NDArray[np.float32]:
 def shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, H, W) labels to (N, 4, H, W): 1 where a pixel has the label, else 0."""
     return np.stack([labels == c for c in range(4)], axis=1).astype(np.float32)
+
+
+def probabilities(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, H, W) labels to (N, 4, H, W) as unsure as a segmenter's: even on a border, sure some pixels away.
+
+    Where two slices differ, a mean of those has its border between theirs; one of `shares` leaves the choice to chance.
+    """
+    return np.asarray(softmax(scores_of(signed_distances(labels)), axis=1), dtype=np.float32)
 
 
 def _distance(masks: NDArray[np.bool_]) -> NDArray[np.float32]:

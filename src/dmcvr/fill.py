@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dmcvr.align import Paths, paths
 from dmcvr.detail import restore_sharpness
-from dmcvr.distances import scores_of, shares, signed_distances
+from dmcvr.distances import probabilities, scores_of, signed_distances
 from dmcvr.engine import Engine
 from dmcvr.interpolate import Plan, blend, interpolate_codes, interpolate_noise
 from dmcvr.methods import Acquired, Dense
@@ -100,7 +100,7 @@ class Dmcvr:
         assert drawing.between is not None
         assert drawing.around is not None
         if acquired.labels_given:
-            below, above = drawing.between.warp(shares(acquired.labels), order=1)
+            below, above = drawing.between.warp(probabilities(acquired.labels), order=1)
         else:
             around = drawing.around
             below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in (around.below, around.above))

@@ -17,7 +17,7 @@ from tyro.conf import Positional, arg, subcommand
 from dmcvr.cli.exam import Export, Inspect, Layout
 from dmcvr.errors import InputError
 from dmcvr.train.config import TrainConfig
-from dmcvr.weights import DEFAULT
+from dmcvr.weights import DEFAULT, WeightsInfo
 
 if TYPE_CHECKING:
     from dmcvr.reconstruction import Reconstruction
@@ -311,15 +311,22 @@ class Models:
         from dmcvr.presets import PRESETS
         from dmcvr.weights import bundled
 
+        width = max(map(len, PRESETS))
         print("Presets:")
         for preset in PRESETS.values():
-            print(f"  {preset.name:10} {preset.size} px, {preset.steps} steps each way; {preset.about}")
+            print(f"  {preset.name:{width}} {preset.size} px, {preset.steps} steps each way; {preset.about}")
         print("Bundled weights:")
         for info in bundled():
             size = info.path.stat().st_size / 2**20
-            training = ", ".join(f"{key} {info.training[key]}" for key in ("data", "patients", "steps", "minutes"))
-            print(f"  {info.path.stem:10} {info.kind}, {size:.1f} MiB, trained on: {training}")
-            print(f"  {'':10} sha256 {info.sha256}")
+            print(f"  {info.path.stem:{width}} {info.kind}, {size:.1f} MiB, {_trained(info)}")
+            print(f"  {'':{width}} sha256 {info.sha256}")
+
+
+def _trained(info: WeightsInfo) -> str:
+    steps = " + ".join(f"{stage['steps']:,}" for stage in info.stages)
+    minutes = sum(stage["minutes"] for stage in info.stages)
+    last = info.stages[-1]
+    return f"trained on {last['data']} ({last['patients']} patients): {steps} steps in {minutes:.0f} minutes"
 
 
 Command = (

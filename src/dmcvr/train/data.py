@@ -23,6 +23,9 @@ from dmcvr.stack import SliceStack
 CANVAS = 224
 PIXEL_MM = 1.5
 
+#: Knots along each side of a view where an elastic deformation is drawn; between them it is smooth.
+ELASTIC_KNOTS = 5
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -127,6 +130,7 @@ class Augmentation:
     noise: float = 0.04
     bias: float = 0.2
     mirrored: float = 0.0  # share of views
+    elastic_mm: float = 0.0  # SD of a smooth deformation
 
 
 def random_view(
@@ -134,8 +138,8 @@ def random_view(
 ) -> tuple[Tensor, Tensor]:
     """Views (B, C, size, size) of the ROI in [-1, 1], and labels (B, [L,] size, size), from canvases (B, C, S, S).
 
-    One affine resampling an item (bicubic images, nearest labels), then bias field, gamma, contrast, noise; the
-    C slices of an item share all of it but the noise.
+    One affine and elastic resampling an item (bicubic images, nearest labels), then bias field, gamma, contrast,
+    noise; the C slices of an item share all of it but the noise.
     """
     b, canvas = images.shape[0], images.shape[-1]
 
@@ -158,6 +162,10 @@ def random_view(
         dim=1,
     )
     grid = F.affine_grid(theta, [b, 1, size, size], align_corners=False)
+    if how.elastic_mm:
+        bends = torch.randn(b, 2, ELASTIC_KNOTS, ELASTIC_KNOTS, generator=generator) * how.elastic_mm
+        bends = F.interpolate(bends, size=(size, size), mode="bicubic", align_corners=True)
+        grid = grid + bends.movedim(1, -1) / (canvas * PIXEL_MM / 2)
     view = F.grid_sample(images.float(), grid, mode="bicubic", padding_mode="border", align_corners=False)
     maps = labels if labels.ndim == 4 else labels[:, None]
     mask = F.grid_sample(maps.float(), grid, mode="nearest", align_corners=False).long()

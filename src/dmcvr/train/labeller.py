@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dmcvr.distances import probabilities
 from dmcvr.model.autoencoder import Autoencoder, Surroundings
-from dmcvr.model.morphology import CLASSES
-from dmcvr.train.autoencoder import AUGMENTATION
+from dmcvr.train.autoencoder import ANY_SIDE
 from dmcvr.train.data import TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import PairSet, kept
@@ -16,6 +18,9 @@ from dmcvr.train.segmenter import segmentation_loss
 
 #: Share of the slices whose neighbours' labels are the manual ones; the others' are the segmenter's.
 GIVEN = 0.5
+
+#: Few hearts, many shapes.
+BENT = replace(ANY_SIDE, elastic_mm=4.0)
 
 
 def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
@@ -28,9 +33,7 @@ def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device:
         model.segmenter.eval()
         sample = pairs.sample(batch, generator)
         maps = torch.from_numpy(sample.labels(labels))
-        views, masks = random_view(
-            torch.from_numpy(sample.neighbours()), maps, generator, AUGMENTATION, model.preset.size
-        )
+        views, masks = random_view(torch.from_numpy(sample.neighbours()), maps, generator, BENT, model.preset.size)
         given = torch.rand(batch, generator=generator) < GIVEN
         fraction, gap = torch.from_numpy(sample.fraction), torch.from_numpy(sample.gap_mm)
         views, masks, given, fraction, gap = (x.to(device) for x in (views, masks, given, fraction, gap))
@@ -48,6 +51,6 @@ def label(model: Autoencoder, around: Surroundings, masks: Tensor, given: Tensor
     for n, seen in enumerate((around.below, around.above)):
         with torch.no_grad():
             own = model.segmenter(seen.contiguous(memory_format=torch.channels_last)).float().softmax(dim=1)
-        manual = F.one_hot(masks[:, n].long(), CLASSES).movedim(-1, 1).float()
+        manual = torch.from_numpy(probabilities(masks[:, n].cpu().numpy().astype(np.uint8))).to(own)
         shares.append(torch.where(given.view(-1, 1, 1, 1), manual, own))
     return model.label(around, *shares)

@@ -34,6 +34,14 @@ class WeightsInfo:
     def sha256(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The records of the trainings that followed each other, the first one first."""
+        stages = [self.training]
+        while before := stages[0].get("autoencoder"):
+            stages.insert(0, before)
+        return stages
+
 
 def describe(path: Path) -> WeightsInfo:
     """Read a weights file's record; raises `InputError` where it is not ours."""

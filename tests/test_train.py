@@ -210,6 +210,10 @@ def test_data_that_cannot_train_are_sentences(folder: Path, tmp_path: Path) -> N
         train("segmenter", config(tmp_path / "nowhere", tmp_path / "o"))
     with pytest.raises(InputError, match="is not of preset tiny"):
         train("autoencoder", config(folder, tmp_path / "p"), start=Path("aligned"))
+    with pytest.raises(
+        InputError, match=r"No slice of phantom\d+, phantom\d+ lies between two others at most 25 mm apart"
+    ):
+        train("labeller", config(folder, tmp_path / "l"))
     (tmp_path / "split.json").write_text('{"train": ["nobody"], "development": [], "validation": []}')
     with pytest.raises(InputError, match="None of the patients"):
         train("segmenter", config(folder, tmp_path / "q", split=tmp_path / "split.json"))

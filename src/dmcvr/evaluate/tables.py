@@ -108,7 +108,7 @@ def differences(
         of_task = [row for row in rows if str(row.get("task", "")) == task]
         by_method = {c.name: [row for row in of_task if row["method"] == c.name] for c in contenders}
         for metric in metrics:
-            for contender in contenders:
+            for contender in (c for c in contenders if not c.plain):
                 rivals = {
                     c.name: per_patient(by_method[c.name], metric)
                     for c in contenders
@@ -116,7 +116,7 @@ def differences(
                 }
                 best = best_of(rivals, metric)
                 own = per_patient(by_method[contender.name], metric)
-                if contender.plain or best is None or not own:
+                if best is None or not own:
                     continue
                 gap = paired_difference(own, rivals[best], best)
                 middle, low, high = (_number(metric, value, True) for value in (gap.mean, gap.low, gap.high))

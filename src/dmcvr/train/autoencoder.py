@@ -68,15 +68,15 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
 
     Errors are those of the network's correction (`Autoencoder.correction_scale`), so that every time counts alike.
     """
-    images, labels = torch.from_numpy(kept(data.images)), torch.from_numpy(kept(data.labels))
+    images, labels = kept(data.images), kept(data.labels)
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Autoencoder)
         preset, schedule = model.preset, model.schedule
         drawn = pairs.sample(batch, generator)
-        target, fraction, gap = (torch.from_numpy(part) for part in (drawn.target, drawn.fraction, drawn.gap_mm))
-        canvases = torch.cat([images[target][:, None].float(), torch.from_numpy(drawn.neighbours())], dim=1)
-        views, _ = random_view(canvases, labels[target], generator, ANY_SIDE, preset.size)
+        fraction, gap = torch.from_numpy(drawn.fraction), torch.from_numpy(drawn.gap_mm)
+        canvases, masks = torch.from_numpy(drawn.images(images)), torch.from_numpy(labels[drawn.target])
+        views, _ = random_view(canvases, masks, generator, ANY_SIDE, preset.size)
         known = torch.rand(batch, generator=generator) < preset.between
         at_end = known & (torch.rand(batch, generator=generator) < AT_END)
         u = torch.rand(batch, generator=generator)

@@ -23,7 +23,7 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
     compared with the truth: squared error and `feature_distances`, each as a share of what the plain mean has.
     Only `model.denoiser` learns.
     """
-    images, labels = torch.from_numpy(kept(data.images)), torch.from_numpy(kept(data.labels))
+    images, labels = kept(data.images), kept(data.labels)
     count = batch // 2
     remembered = surrounded_objective(data, pairs, batch=batch - count, device=device)
 
@@ -33,10 +33,8 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
         loss, numbers = remembered(model, generator)
         preset, schedule = model.preset, model.schedule
         sample = pairs.sample(count, generator)
-        canvases = torch.cat(
-            [images[torch.from_numpy(sample.target)][:, None].float(), torch.from_numpy(sample.neighbours())], dim=1
-        )
-        views, _ = random_view(canvases, labels[torch.from_numpy(sample.target)], generator, ANY_SIDE, preset.size)
+        canvases, masks = torch.from_numpy(sample.images(images)), torch.from_numpy(labels[sample.target])
+        views, _ = random_view(canvases, masks, generator, ANY_SIDE, preset.size)
         noise = torch.randn(count, 1, preset.size, preset.size, generator=generator)
         share = torch.rand(count, 1, 1, 1, generator=generator)
         walked = int(torch.randint(preset.steps, (1,), generator=generator))

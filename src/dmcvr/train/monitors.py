@@ -17,16 +17,13 @@ from dmcvr.train.autoencoder import mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
-from dmcvr.train.pairs import PairSet, kept
+from dmcvr.train.pairs import NARROW_MM, PairSet, kept
 from dmcvr.train.pictures import save_tiles
 
 Monitor = Callable[[Trainer], None]
 
 #: Held-out slices looked at with every checkpoint.
 MONITORED = 12
-
-#: Gaps above this many mm count as wide.
-WIDE_MM = 14.0
 
 #: A view as it is.
 STILL = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
@@ -77,8 +74,7 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
     The pictures are, by rows: the lower neighbour, warped; the truth; the upper neighbour; what is expected.
     """
     chosen = np.flatnonzero(pairs.inside)
-    truth = kept(held_out.images)[pairs.target[chosen]].astype(np.float32)
-    canvases = torch.from_numpy(np.concatenate([truth[:, None], pairs.neighbours()[chosen]], axis=1))
+    canvases = torch.from_numpy(pairs[chosen].images(kept(held_out.images)))
     fraction, gap_mm = torch.from_numpy(pairs.fraction[chosen]), torch.from_numpy(pairs.gap_mm[chosen])
 
     def monitor(trainer: Trainer) -> None:
@@ -99,7 +95,7 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
             drawn.append(expected[:, 0].float().cpu())
             gains.append(10 * torch.log10(errors[0] / errors[1]).cpu())
         gain_db = torch.cat(gains)
-        wide = gap_mm > WIDE_MM
+        wide = gap_mm >= NARROW_MM
         trainer.record(
             {"held_out": True}
             | {
@@ -136,7 +132,7 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
                 with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
                     found.append(label(model, around, mask[:, 1:], given).argmax(dim=1).cpu())
             labels, truth = torch.cat(found).numpy(), masks[:, 0].numpy()
-            for gaps, which in (("narrow", gap_mm <= WIDE_MM), ("wide", gap_mm > WIDE_MM)):
+            for gaps, which in (("narrow", gap_mm < NARROW_MM), ("wide", gap_mm >= NARROW_MM)):
                 for c, structure in LABEL_NAMES.items():
                     scores = [dice(labels[n] == c, truth[n] == c) for n in np.flatnonzero(which)]
                     if scores:

@@ -124,6 +124,11 @@ class PairSet:
         """(R, 2, S, S) the lower and the upper neighbours."""
         return from_bytes(np.stack([self.below, self.above], axis=1))
 
+    def images(self, of_targets: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """(R, 3, S, S) the target, given all targets, and the lower and the upper neighbours."""
+        truth = of_targets[self.target].astype(np.float32)
+        return np.concatenate([truth[:, None], self.neighbours()], axis=1)
+
     def labels(self, of_targets: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(R, 3, S, S) those of the target, given all targets', and the lower and the upper neighbours'."""
         return np.stack([of_targets[self.target], self.labels_below, self.labels_above], axis=1)

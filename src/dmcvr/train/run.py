@@ -21,16 +21,13 @@ from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import LoopConfig, Trainer
 from dmcvr.train.monitors import autoencoder_monitor, labeller_monitor, mean_monitor, segmenter_monitor
-from dmcvr.train.pairs import PairSet
+from dmcvr.train.pairs import MAX_GAP_MM, PairSet
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 from dmcvr.weights import DEFAULT, WeightsInfo
 
 #: Batch and learning rate of each kind.
 DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4), "labeller": (24, 1e-3), "drawing": (16, 2e-4)}
-
-#: Share of the labeller's correction that is kept: of slices that it has not seen, it is too sure.
-LABELLER_TRUST = 0.2
 
 
 def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path:
@@ -94,8 +91,9 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
         trainer.resume()
     averaged = trainer.run(monitor)
     monitor(trainer)
-    if isinstance(averaged, Autoencoder) and before:
-        _settle(kind, averaged, load_autoencoder(before.path)[0])
+    if kind == "drawing" and before:
+        assert isinstance(averaged, Autoencoder)
+        _settle(averaged, load_autoencoder(before.path)[0])
     path = config.out / f"{kind}.safetensors"
     record: dict[str, Any] = {
         "data": config.data.name,
@@ -113,25 +111,27 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
 
 
 @torch.no_grad()
-def _settle(kind: Kind, model: Autoencoder, start: Autoencoder) -> None:
-    """Keep as much of what was learnt last as serves slices that were not trained on (chosen on development patients).
+def _settle(model: Autoencoder, start: Autoencoder) -> None:
+    """Of a drawing, keep the weights half way from where it started (Wortsman et al. 2022, robust fine-tuning).
 
-    Of a drawing, the weights half way from where it started (Wortsman et al. 2022, robust fine-tuning); of a
-    labeller's answer, `LABELLER_TRUST`.
+    That serves slices that were not trained on (chosen on development patients).
     """
-    if kind == "drawing":
-        for own, theirs in zip(model.denoiser.parameters(), start.denoiser.parameters(), strict=True):
-            own.lerp_(theirs.to(own.device), 0.5)
-    elif model.labeller is not None:
-        for weight in model.labeller.head.parameters():
-            weight.mul_(LABELLER_TRUST)
+    for own, theirs in zip(model.denoiser.parameters(), start.denoiser.parameters(), strict=True):
+        own.lerp_(theirs.to(own.device), 0.5)
 
 
 def _pairs(data: TrainingSet, path: Path) -> PairSet:
-    """Registered once and kept, for the next training too."""
+    """Registered once and kept, for the next training too; raises `InputError` where no slice lies between others."""
     if not path.is_file():
         PairSet.of(data).save(path)
-    return PairSet.load(path)
+    pairs = PairSet.load(path)
+    if not pairs.inside.any():
+        names = ", ".join(dict.fromkeys(data.patients.tolist()))
+        raise InputError(
+            f"No slice of {names} lies between two others at most {MAX_GAP_MM:g} mm apart: there is nothing to learn "
+            "between slices. Choose exams with closer slices (--split)."
+        )
+    return pairs
 
 
 def _split(config: TrainConfig) -> Split:

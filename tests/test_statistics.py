@@ -86,6 +86,8 @@ def test_tables(engine: Engine) -> None:
     assert "| t | dmcvr | psnr dB | 17.00 | 15.00 | nearest | **+2.00" in bars["Against nearest"].markdown()
     assert "Against absent" not in bars
     assert "30.00" in tables["After the best in-plane translation of at most 5 mm"].markdown()
+    printed = [title for title, table in tables.items() if not table.further]
+    assert printed == ["Means over patients", "Against the best plain method"]
     assert heading("aligned_hd95_lv_myocardium_mm") == "hd95 myo mm"
 
 

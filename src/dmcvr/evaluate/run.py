@@ -49,8 +49,8 @@ class Evaluation:
     run: dict[str, Any]
 
     def markdown(self, *, whole: bool = True) -> str:
-        """The definition and all tables; or the first tables alone."""
-        tables = self.tables if whole else self.tables[:2]
+        """The definition and all tables; or all but the further ones."""
+        tables = [table for table in self.tables if whole or not table.further]
         return "\n\n".join(([self.protocol.definition] if whole else []) + [table.markdown() for table in tables])
 
 

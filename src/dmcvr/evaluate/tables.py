@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,13 @@ SHORT = (
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table, with the same numbers unrounded for the summary."""
+    """A titled table, with the same numbers unrounded for the summary; `further` ones are in the report alone."""
 
     title: str
     heads: list[str]
     lines: list[list[str]]
     numbers: list[dict[str, Any]]
+    further: bool = False
 
     def markdown(self) -> str:
         rows = [self.heads, ["---"] * len(self.heads), *self.lines]
@@ -68,14 +69,15 @@ def comparison(*breakdowns: str, bars: tuple[tuple[str, tuple[str, ...]], ...] =
         for bar, starts in bars:
             versus = differences(f"Against {bar}", rows, [s for s in scores if s.startswith(starts)], contenders, bar)
             tables += [versus] if versus.lines else []
+        further = []
         if aligned:
-            tables.append(means("After the best in-plane translation of at most 5 mm", rows, aligned))
+            further.append(means("After the best in-plane translation of at most 5 mm", rows, aligned))
             versus = differences("Against the best plain method, after translation", rows, aligned, contenders)
-            tables += [versus] if versus.lines else []
+            further += [versus] if versus.lines else []
         for key in breakdowns:
             if len({row[key] for row in rows if key in row}) > 1:
-                tables.append(means(f"By {key}", rows, metrics, key))
-        return tables
+                further.append(means(f"By {key}", rows, metrics, key))
+        return tables + [replace(table, further=True) for table in further]
 
     return tabulate
 
@@ -145,7 +147,8 @@ def segmentation_tables(rows: list[Row], contenders: tuple[Contender, ...]) -> l
     tables = [means("Whole stacks, mean of the phases", whole, metrics), means("By phase", whole, metrics, "phase")]
     if len({row["group"] for row in rows}) > 1:
         tables.append(means("By disease group", whole, metrics, "group"))
-    return [*tables, means("By level", [row for row in rows if row["level"] != "all"], metrics, "level")]
+    by_level = means("By level", [row for row in rows if row["level"] != "all"], metrics, "level")
+    return [*tables, replace(by_level, further=True)]
 
 
 def clinical_tables(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:

@@ -112,7 +112,10 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
 
 def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
-    """Dice of the labels between two slices that were segmented, or whose manual labels are given; per slice, in 2D."""
+    """Dice and area (over the true one) of the labels between two slices that were segmented, or are given.
+
+    Dice is per slice, in 2D. A training on Dice counts in what is doubtful: the areas show by how much.
+    """
     chosen = pairs[np.flatnonzero(pairs.inside)]
     maps = torch.from_numpy(chosen.labels(kept(held_out.labels)))
     canvases = torch.from_numpy(chosen.neighbours())
@@ -137,6 +140,8 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
                     scores = [dice(labels[n] == c, truth[n] == c) for n in np.flatnonzero(which)]
                     if scores:
                         numbers[f"dice_{structure}_{gaps}_{name}"] = round(float(np.nanmean(scores)), 4)
+                        areas = [int((part[which.numpy()] == c).sum()) for part in (labels, truth)]
+                        numbers[f"area_{structure}_{gaps}_{name}"] = round(areas[0] / max(1, areas[1]), 4)
         trainer.record({"held_out": True} | numbers)
 
     return monitor

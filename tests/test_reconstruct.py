@@ -169,7 +169,7 @@ def test_labels_as_probabilities() -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(found.argmax(axis=1), labels)
     assert found[0, 1, 16, 16] > 0.99
-    assert 0.6 < found[0, 1, 16, 21] < 0.9  # half a pixel inside
+    assert 0.5 < found[0, 1, 16, 21] < 0.7  # half a pixel inside: background and an unseen wall are next
     between = found.mean(axis=0).argmax(axis=0)[16] == 1
     assert between.sum() / 2 == pytest.approx(9, abs=1)
 

@@ -205,7 +205,7 @@ def test_labeller_then_drawing(slices: TrainingSet, pairs: PairSet, tmp_path: Pa
     Split(("p",), ("q",), ()).write(tmp_path / "split.json")
     pairs.save(tmp_path / "pairs.npz")
 
-    def trained(kind: Kind, start: Path | None = None) -> Path:
+    def stage(kind: Kind, start: Path | None = None) -> Path:
         out = tmp_path / kind
         out.mkdir()
         pairs.save(out / "held_out_pairs.npz")
@@ -220,8 +220,8 @@ def test_labeller_then_drawing(slices: TrainingSet, pairs: PairSet, tmp_path: Pa
         )
         return train(kind, config, start=start)
 
-    labeller = trained("labeller")
-    drawing = trained("drawing", labeller)
+    labeller = stage("labeller")
+    drawing = stage("drawing", labeller)
     first, second, third = (load_autoencoder(path)[0].state_dict() for path in (DEFAULT, labeller, drawing))
     assert {key.partition(".")[0] for key in first if (first[key] != second[key]).any()} == {"labeller"}
     assert {key.partition(".")[0] for key in second if (second[key] != third[key]).any()} == {"denoiser"}

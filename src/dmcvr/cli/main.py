@@ -17,11 +17,12 @@ from tyro.conf import Positional, arg, subcommand
 from dmcvr.cli.exam import Export, Inspect, Layout
 from dmcvr.errors import InputError
 from dmcvr.train.config import TrainConfig
-from dmcvr.weights import DEFAULT, WeightsInfo
+from dmcvr.weights import DEFAULT
 
 if TYPE_CHECKING:
     from dmcvr.reconstruction import Reconstruction
     from dmcvr.stages import Stages
+    from dmcvr.weights import WeightsInfo
 
 Output = Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier run")]
 Device = Literal["auto", "cpu", "cuda"]

@@ -73,9 +73,10 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
     The pictures are, by rows: the lower neighbour, warped; the truth; the upper neighbour; what is expected.
     """
-    chosen = np.flatnonzero(pairs.inside)
-    canvases = torch.from_numpy(pairs[chosen].images(kept(held_out.images)))
-    fraction, gap_mm = torch.from_numpy(pairs.fraction[chosen]), torch.from_numpy(pairs.gap_mm[chosen])
+    chosen = pairs[np.flatnonzero(pairs.inside)]
+    canvases = torch.from_numpy(chosen.images(kept(held_out.images)))
+    fraction, gap_mm = torch.from_numpy(chosen.fraction), torch.from_numpy(chosen.gap_mm)
+    kinds = _by_gap(chosen)
 
     def monitor(trainer: Trainer) -> None:
         model, device = trainer.averaged(), trainer.config.device
@@ -94,16 +95,9 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
             errors = [(guess - view[:, :1]).square().mean(dim=(1, 2, 3)) for guess in (around.middle, expected)]
             drawn.append(expected[:, 0].float().cpu())
             gains.append(10 * torch.log10(errors[0] / errors[1]).cpu())
-        gain_db = torch.cat(gains)
-        wide = gap_mm >= NARROW_MM
-        trainer.record(
-            {"held_out": True}
-            | {
-                f"mean_gain_db_{name}": float(gain_db[which].mean())
-                for name, which in (("narrow", ~wide), ("wide", wide))
-                if which.any()
-            }
-        )
+        gain_db = torch.cat(gains).numpy()
+        numbers = {f"mean_gain_db_{kind}": float(gain_db[which].mean()) for kind, which in kinds.items()}
+        trainer.record({"held_out": True} | numbers)
         some = np.linspace(0, len(chosen) - 1, min(MONITORED, len(chosen))).astype(int)
         rows = [*views.transpose(0, 1).numpy()[[1, 0, 2]], torch.cat(drawn).numpy()]
         save_tiles(trainer.out / "samples.png", [row[some] for row in rows])
@@ -120,6 +114,7 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
     maps = torch.from_numpy(chosen.labels(kept(held_out.labels)))
     canvases = torch.from_numpy(chosen.neighbours())
     fraction, gap_mm = torch.from_numpy(chosen.fraction), torch.from_numpy(chosen.gap_mm)
+    kinds = _by_gap(chosen)
 
     def monitor(trainer: Trainer) -> None:
         model, device = trainer.averaged(), trainer.config.device
@@ -135,13 +130,18 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
                 with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
                     found.append(label(model, around, mask[:, 1:], given).argmax(dim=1).cpu())
             labels, truth = torch.cat(found).numpy(), masks[:, 0].numpy()
-            for gaps, which in (("narrow", gap_mm < NARROW_MM), ("wide", gap_mm >= NARROW_MM)):
+            for kind, which in kinds.items():
                 for c, structure in LABEL_NAMES.items():
                     scores = [dice(labels[n] == c, truth[n] == c) for n in np.flatnonzero(which)]
-                    if scores:
-                        numbers[f"dice_{structure}_{gaps}_{name}"] = round(float(np.nanmean(scores)), 4)
-                        areas = [int((part[which.numpy()] == c).sum()) for part in (labels, truth)]
-                        numbers[f"area_{structure}_{gaps}_{name}"] = round(areas[0] / max(1, areas[1]), 4)
+                    numbers[f"dice_{structure}_{kind}_{name}"] = round(float(np.nanmean(scores)), 4)
+                    areas = [int((part[which] == c).sum()) for part in (labels, truth)]
+                    numbers[f"area_{structure}_{kind}_{name}"] = round(areas[0] / max(1, areas[1]), 4)
         trainer.record({"held_out": True} | numbers)
 
     return monitor
+
+
+def _by_gap(pairs: PairSet) -> dict[str, NDArray[np.bool_]]:
+    """Which lie in gaps of each kind that occurs."""
+    narrow = pairs.gap_mm < NARROW_MM
+    return {kind: which for kind, which in (("narrow", narrow), ("wide", ~narrow)) if which.any()}

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dmcvr.align import paths
-from dmcvr.baselines import Registration
+from dmcvr.align import guided_paths, paths
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.fill import Dmcvr, keep_acquired
@@ -54,6 +53,10 @@ def pairs(slices: TrainingSet) -> PairSet:
 def images() -> np.ndarray:
     rng = np.random.default_rng(0)
     return np.clip(rng.normal(0, 0.4, (3, 16, 16)).repeat(8, axis=1).repeat(8, axis=2), -1, 1).astype(np.float32)
+
+
+def unlabelled(images: np.ndarray) -> Acquired:
+    return Acquired(images, np.zeros(images.shape, np.uint8))
 
 
 def test_pairs_by_hand(pairs: PairSet, slices: TrainingSet) -> None:
@@ -118,23 +121,23 @@ def test_untrained_it_draws_the_registration(images: np.ndarray) -> None:
     model = Autoencoder(SURROUNDED)
     engine = Engine(model, steps=4, start=60, temperature=0.0, output="mean", precision=torch.float32)
     plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([0.0, 4.0, 14.0]))
-    drawing = Dmcvr(engine).draw(images, plan)
+    drawing = Dmcvr(engine).draw(unlabelled(images), plan)
     drawn = drawing.images[drawing.where]
     assert drawn.shape == (6, 128, 128)
-    plain = Registration(engine.segment)(Acquired(images, np.zeros(images.shape, np.uint8)), plan)
-    assert np.abs(drawn[3:] - plain.images).mean() < 0.01
+    plain = guided_paths(images, np.zeros(images.shape, np.uint8), plan).blend(images)
+    assert np.abs(drawn[3:] - plain).mean() < 0.01
     assert np.abs(drawn[:3] - images).mean() < 0.002
     assert drawing.around is not None
     white = torch.randn(drawing.around.below.shape, generator=torch.Generator().manual_seed(0))
     expected = engine.mean(SliceCodes(white, *engine.guides(drawing.around)), drawing.around)[drawing.where]
-    assert np.abs(expected[3:] - plain.images).mean() < 0.002
+    assert np.abs(expected[3:] - plain).mean() < 0.002
     assert np.abs(expected[:3] - images).mean() < 0.002
 
 
 def test_acquired_slices_stay_and_fade(images: np.ndarray) -> None:
     torch.manual_seed(0)
     drawing = Dmcvr(Engine(Autoencoder(SURROUNDED), steps=2)).draw(
-        images, Plan.between(np.array([0.0, 10.0, 18.0]), np.array([5.0, 10.0]))
+        unlabelled(images), Plan.between(np.array([0.0, 10.0, 18.0]), np.array([5.0, 10.0]))
     )
     np.testing.assert_allclose(drawing.images[drawing.where[[0, 1, 2, 4]]], images[[0, 1, 2, 1]], atol=1e-6)
     assert np.abs(drawing.rendered - images).mean() > 0.001
@@ -239,12 +242,12 @@ def test_a_sharp_slice_is_one_of_many(images: np.ndarray) -> None:
     torch.manual_seed(0)
     model = Autoencoder(SURROUNDED)
     plan = Plan.between(np.array([0.0, 10.0, 18.0]), np.array([4.0]))
-    warm, cold = (Dmcvr(Engine(model, steps=2, temperature=t)).draw(images, plan) for t in (1.0, 0.0))
+    warm, cold = (Dmcvr(Engine(model, steps=2, temperature=t)).draw(unlabelled(images), plan) for t in (1.0, 0.0))
     assert warm.images.shape == (4, 128, 128)
     assert not np.allclose(warm.images, cold.images)
-    expected = Dmcvr(Engine(model, steps=2, temperature=0.0, detail=1.0, output="mean")).draw(images, plan)
+    expected = Dmcvr(Engine(model, steps=2, temperature=0.0, detail=1.0, output="mean")).draw(unlabelled(images), plan)
     assert np.array_equal(expected.images, cold.images)
-    sharp = Dmcvr(Engine(model, steps=2, temperature=0.0, detail=1.0)).draw(images, plan)
+    sharp = Dmcvr(Engine(model, steps=2, temperature=0.0, detail=1.0)).draw(unlabelled(images), plan)
     assert sharpness(sharp.images[sharp.where[-1]]) > 1.02 * sharpness(cold.images[cold.where[-1]])
     with pytest.raises(InputError, match="start at time 4 to 999"):
         Engine(model, steps=4, start=3)
@@ -263,8 +266,10 @@ def test_nothing_known_is_nothing_seen() -> None:
     assert some[:1].images().shape == (1, 3, 8, 8)
 
 
-def test_paths_end_at_the_slices(images: np.ndarray) -> None:
-    between = paths(images, Plan.between(np.arange(3.0), np.array([0.0, 1.0, 2.0])))
+@pytest.mark.parametrize("guided", [False, True])
+def test_paths_end_at_the_slices(images: np.ndarray, guided: bool) -> None:
+    plan = Plan.between(np.arange(3.0), np.array([0.0, 1.0, 2.0]))
+    between = guided_paths(images, np.zeros(images.shape, np.uint8), plan) if guided else paths(images, plan)
     below, above = between.warp(images)
     np.testing.assert_allclose(below[0], images[0], atol=1e-5)
     np.testing.assert_allclose(above[2], images[2], atol=0.3)

@@ -8,12 +8,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dmcvr.demons import FAR, NEAR, register
+from dmcvr.distances import probabilities
 from dmcvr.interpolate import Plan, mixed
 
-#: Sizes of the two levels (1 / shrink), and the demons' iterations at each.
+#: Gaps (mm) that a clinical stack has are narrower than this; across wider ones, a heart is looked for farther away.
+NARROW_MM = 12.0
+
+#: Of the registration by grey values: sizes of the two levels (1 / shrink), and the demons' iterations at each.
 LEVELS = ((2, 60), (1, 30))
 
 #: Gaussian that regularises the displacement after every iteration, in pixels of its level.
@@ -60,11 +66,31 @@ class Paths:
 
 
 def paths(images: NDArray[np.float32], plan: Plan) -> Paths:
-    """Register the neighbours (N, H, W) of every gap that the plan has positions in."""
+    """Register the neighbours (N, H, W) of every gap that the plan has positions in, by their grey values."""
     gaps = np.unique(plan.lower)
     _wake_itk()
     with ThreadPoolExecutor(WORKERS) as pool:
         fields = dict(zip(gaps, pool.map(lambda n: demons(images[n], images[n + 1]), gaps), strict=True))
+    return _paths_along(fields, plan)
+
+
+def guided_paths(images: NDArray[np.float32], labels: NDArray[np.uint8], plan: Plan) -> Paths:
+    """The same, led by the labels (N, H, W) of the slices too: where grey values mislead, structures do not.
+
+    Few iterations across narrow gaps: what two slices do not share, a longer search would force together.
+    """
+    slices = torch.from_numpy(np.concatenate([images[:, None], probabilities(labels)[:, 1:]], axis=1))
+    gaps = np.unique(plan.lower)
+    narrow = np.diff(plan.acquired_mm)[gaps] < NARROW_MM
+    fields: dict[np.intp, NDArray[np.float64]] = {}
+    for some, levels in ((gaps[narrow], NEAR), (gaps[~narrow], FAR)):
+        if len(some):
+            found = register(slices[some], slices[some + 1], levels).double().numpy()
+            fields |= dict(zip(some, found, strict=True))
+    return _paths_along(fields, plan)
+
+
+def _paths_along(fields: dict[np.intp, NDArray[np.float64]], plan: Plan) -> Paths:
     points = [_meeting_points(fields[n], float(f)) for n, f in zip(plan.lower, plan.fraction, strict=True)]
     return Paths(plan, np.stack([p[0] for p in points]), np.stack([p[1] for p in points]))
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dmcvr.align import Paths, paths
+from dmcvr.align import Paths, guided_paths
 from dmcvr.detail import restore_sharpness
 from dmcvr.distances import probabilities, scores_of, signed_distances
 from dmcvr.engine import Engine
@@ -53,18 +53,18 @@ class Dmcvr:
         self.engine = engine
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
-        return self.label(acquired, plan, self.draw(acquired.images, plan))
+        return self.label(acquired, plan, self.draw(acquired, plan))
 
-    def draw(self, images: NDArray[np.float32], plan: Plan) -> Drawing:
-        """The acquired slices (N, S, S) as the model renders them, and those at the plan's positions."""
-        engine = self.engine
+    def draw(self, acquired: Acquired, plan: Plan) -> Drawing:
+        """The acquired slices as the model renders them, and those at the plan's positions."""
+        engine, images = self.engine, acquired.images
         stops, where = plan.with_acquired()  # each distinct position is drawn once
         if not engine.aligns:
             codes = interpolate_codes(engine.encode(images), stops, engine.mixing)
             drawn = engine.decode(codes)
             return Drawing(drawn, where, drawn[where[: len(images)]])
         with engine.stages("align"):
-            between = paths(images, stops)
+            between = guided_paths(images, acquired.labels, stops)
             around = self._surroundings(images, between)
         with engine.stages("encode"):
             guides = engine.guides(around)

@@ -14,9 +14,9 @@ from typing import Any
 from dmcvr.baselines import BASELINES
 from dmcvr.engine import Engine
 from dmcvr.errors import InputError
-from dmcvr.fill import Dmcvr, Drawing
-from dmcvr.interpolate import Mixing, Plan
-from dmcvr.methods import Acquired, Dense, Method
+from dmcvr.fill import Dmcvr
+from dmcvr.interpolate import Mixing
+from dmcvr.methods import Method
 from dmcvr.model.checkpoint import load_autoencoder
 
 #: What may follow a name, and what it may be (None: anything).
@@ -52,26 +52,12 @@ class Contender:
     calls: tuple[int, int] = (0, 0)
 
 
-class Ours(Dmcvr):
-    """DMCVR, remembering what it drew last: the same slices with other labels cost nothing."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self._last: tuple[bytes, Drawing] | None = None
-
-    def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
-        key = b"".join(part.tobytes() for part in (acquired.images, plan.acquired_mm, plan.positions_mm))
-        if self._last is None or self._last[0] != key:
-            self._last = key, self.draw(acquired.images, plan)
-        return self.label(acquired, plan, self._last[1])
-
-
 class Contenders:
     """The contenders of a comparison, in order, and the engine whose segmenter labels every plain image."""
 
     def __init__(self, names: tuple[str, ...], *, engine: Engine) -> None:
         self._engine = engine
-        self._ours: dict[tuple[tuple[str, str], ...], Ours] = {}
+        self._ours: dict[tuple[tuple[str, str], ...], Dmcvr] = {}
         self.all = tuple(self._contender(name) for name in names)
         if len({contender.name for contender in self.all}) != len(names) or not names:
             raise InputError(f"Expected different methods, separated by commas; got {', '.join(names) or 'none'}.")
@@ -84,7 +70,7 @@ class Contenders:
             if options:
                 raise InputError(f"The method {name} takes no option but labels; got {text!r}.")
             return Contender(text, BASELINES[name](self._engine.segment), plain=True, manual=manual)
-        ours = self._ours.setdefault(tuple(sorted(options.items())), Ours(self._engine_of(options)))
+        ours = self._ours.setdefault(tuple(sorted(options.items())), Dmcvr(self._engine_of(options)))
         return Contender(text, ours, False, manual, ours.engine.calls)
 
     def _engine_of(self, options: dict[str, str]) -> Engine:

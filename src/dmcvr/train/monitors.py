@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dmcvr.align import NARROW_MM
 from dmcvr.engine import BATCH, Engine
 from dmcvr.metrics import dice, ssim
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
@@ -17,7 +18,7 @@ from dmcvr.train.autoencoder import mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
-from dmcvr.train.pairs import NARROW_MM, PairSet, kept
+from dmcvr.train.pairs import PairSet, kept
 from dmcvr.train.pictures import save_tiles
 
 Monitor = Callable[[Trainer], None]

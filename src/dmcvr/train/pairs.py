@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from dmcvr.align import paths
+from dmcvr.align import NARROW_MM, paths
 from dmcvr.distances import shares
 from dmcvr.errors import InputError
 from dmcvr.interpolate import Plan
@@ -24,9 +24,6 @@ MAX_APART = 3
 
 #: Wider gaps than this nobody has to fill.
 MAX_GAP_MM = 25.0
-
-#: Gaps that a clinical stack has are narrower than this.
-NARROW_MM = 12.0
 
 #: Of a sample: targets at one of the two neighbours, between them in narrow gaps, and in wide ones (far more pairs).
 SHARES = (0.1, 0.4, 0.5)

@@ -18,13 +18,14 @@ from dmcvr.evaluate.ablation import ablation
 from dmcvr.evaluate.case import Bench, Case, best_shift, levels, shifted
 from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import SUMMED, clinical
-from dmcvr.evaluate.contenders import Contender, Contenders, Ours
+from dmcvr.evaluate.contenders import Contender, Contenders
 from dmcvr.evaluate.held_out import held_out
 from dmcvr.evaluate.long_axis import long_axis, phantom_views
 from dmcvr.evaluate.phantom import phantom as phantom_protocol
 from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.run import Evaluation, evaluate
 from dmcvr.evaluate.segmentation import segmentation
+from dmcvr.fill import Dmcvr
 from dmcvr.interpolate import Plan
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.write import stack_volume
@@ -100,7 +101,7 @@ def test_keep_every_third(engine: Engine, fine: Case) -> None:
 def test_manual_labels_reach_those_who_ask(engine: Engine, fine: Case) -> None:
     names = ("dmcvr", "dmcvr:labels=manual", "registration:labels=manual")
     rows = held_out(fine, bench_of(engine, *names)).rows
-    assert mean(rows, names[0], "psnr_db") == mean(rows, names[1], "psnr_db")
+    assert mean(rows, names[0], "psnr_db") == pytest.approx(mean(rows, names[1], "psnr_db"), abs=0.3)
     assert mean(rows, names[1], "dice_lv_cavity") != mean(rows, names[0], "dice_lv_cavity")
     # (At the first and the last slice with left ventricle, one neighbour has none: nobody can know.)
     assert np.median([row["dice_lv_cavity"] for row in rows if row["method"] == names[2]]) > 0.95
@@ -213,14 +214,15 @@ def test_feature_distance(engine: Engine, phantom: Phantom) -> None:
 
 
 def test_names_and_options(engine: Engine) -> None:
-    names = ("linear", "dmcvr", "dmcvr:labels=manual", "dmcvr:steps=3:x_T=lerp:batch=2:as=mine", "shape:labels=manual")
+    mine = "dmcvr:steps=3:x_T=lerp:batch=2:align=grey:as=mine"
+    names = ("linear", "dmcvr", "dmcvr:labels=manual", mine, "shape:labels=manual")
     contenders = Contenders(names, engine=engine).all
     assert [c.plain for c in contenders] == [True, False, False, False, True]
-    assert contenders[1].method is contenders[2].method  # drawn once
+    assert contenders[1].method is contenders[2].method
     ours = contenders[3].method
     assert contenders[3].name == "mine"
-    assert isinstance(ours, Ours)
-    assert (ours.engine.steps, ours.engine.batch, ours.engine.mixing.stochastic) == (3, 2, "lerp")
+    assert isinstance(ours, Dmcvr)
+    assert (ours.engine.steps, ours.engine.batch, ours.engine.mixing.stochastic, ours.align) == (3, 2, "lerp", "grey")
     for bad, sentence in (
         (("liner",), "Unknown method 'liner'"),
         (("dmcvr:x_T=cubic",), "known are"),

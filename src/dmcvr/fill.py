@@ -8,12 +8,13 @@ and shows them to the denoiser.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dmcvr.align import Paths, guided_paths
+from dmcvr.align import Paths, guided_paths, paths
 from dmcvr.detail import restore_sharpness
 from dmcvr.distances import probabilities, scores_of, signed_distances
 from dmcvr.engine import Engine
@@ -47,10 +48,10 @@ class Drawing:
 
 
 class Dmcvr:
-    """A `dmcvr.methods.Method`: ours."""
+    """A `dmcvr.methods.Method`: ours; neighbours are aligned by their labels too, or by grey values alone."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, *, align: Literal["labels", "grey"] = "labels") -> None:
+        self.engine, self.align = engine, align
 
     def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
         return self.label(acquired, plan, self.draw(acquired, plan))
@@ -64,7 +65,8 @@ class Dmcvr:
             drawn = engine.decode(codes)
             return Drawing(drawn, where, drawn[where[: len(images)]])
         with engine.stages("align"):
-            between = guided_paths(images, acquired.labels, stops)
+            guided = self.align == "labels"
+            between = guided_paths(images, acquired.labels, stops) if guided else paths(images, stops)
             around = self._surroundings(images, between)
         with engine.stages("encode"):
             guides = engine.guides(around)

@@ -32,6 +32,7 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
     "start": None,
     "detail": None,
     "way": ("aligned", "published"),
+    "align": ("labels", "grey"),
     "weights": None,
     "as": None,
 }
@@ -70,7 +71,9 @@ class Contenders:
             if options:
                 raise InputError(f"The method {name} takes no option but labels; got {text!r}.")
             return Contender(text, BASELINES[name](self._engine.segment), plain=True, manual=manual)
-        ours = self._ours.setdefault(tuple(sorted(options.items())), Dmcvr(self._engine_of(options)))
+        align = options.get("align", "labels")
+        ours = Dmcvr(self._engine_of(options), align=align)  # type: ignore[arg-type] # checked by _parse
+        ours = self._ours.setdefault(tuple(sorted(options.items())), ours)
         return Contender(text, ours, False, manual, ours.engine.calls)
 
     def _engine_of(self, options: dict[str, str]) -> Engine:

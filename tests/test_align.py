@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 
 from dmcvr.align import _meeting_points, demons, guided_paths
 from dmcvr.baselines import Linear, Registration
-from dmcvr.demons import register
+from dmcvr.demons import FAR, NEAR, register
 from dmcvr.interpolate import Plan
 from dmcvr.methods import Acquired
 
@@ -54,35 +53,28 @@ def test_a_moving_disc_has_one_edge_half_way() -> None:
     assert np.array_equal(again.images, registered.images)
 
 
-@pytest.mark.parametrize("far", [False, True])
-def test_ours_points_from_fixed_to_moving(far: bool) -> None:
+@pytest.mark.parametrize("levels", [NEAR, FAR])
+def test_ours_points_from_fixed_to_moving(levels: tuple[tuple[int, int], ...]) -> None:
     """Of two items and two channels, one of which is empty; no item sees another."""
     pairs = [(disc((30, 30)), disc((33, 28))), (disc((36, 30)), disc((36, 30)))]
     fixed, moving = (torch.from_numpy(np.stack([np.stack([p[k], 0 * p[k]]) for p in pairs])) for k in (0, 1))
-    field = register(fixed, moving, torch.tensor([far, far]))
+    field = register(fixed, moving, levels)
     rim = np.abs(disc((30, 30))) < 0.5
     assert field.shape == (2, 2, 64, 64)
     np.testing.assert_allclose(field[0, :, rim].mean(dim=1), (3, -2), atol=0.7)
     assert field[1].abs().max() < 1e-4
-    torch.testing.assert_close(register(fixed[:1], moving[:1], torch.tensor([far])), field[:1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(register(fixed[:1], moving[:1], levels), field[:1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("gap_mm", [8.0, 20.0])
-def test_a_heart_that_jumped_is_one_heart_half_way(gap_mm: float) -> None:
-    """Across a wide gap, and across a breath-hold in a narrow one, where a short search leaves two."""
-    images = np.stack([disc((20, 30)), disc((44, 34))])
-    plan = Plan.between(np.array([0.0, gap_mm]), np.array([gap_mm / 2]))
-    found = guided_paths(images, (images > 0).astype(np.uint8), plan).blend(images)[0]
-    ghosts = images.mean(axis=0)
-    assert np.abs(found - disc((32, 32))).mean() < 0.3 * np.abs(ghosts - disc((32, 32))).mean()
-
-
-def test_what_two_slices_do_not_share_is_hardly_moved() -> None:
-    """Patterns that have nothing in common: only if told so are they dragged far."""
-    patterns = gaussian_filter(np.random.default_rng(0).normal(0, 1, (2, 1, 1, 64, 64)), (0, 0, 0, 3, 3))
-    fixed, moving = torch.from_numpy((4 * patterns).astype(np.float32))
-    short, long = (register(fixed, moving, torch.tensor([far])).norm(dim=1).mean() for far in (False, True))
-    assert short < 0.7 * long
+def test_far_hearts_are_found_across_wide_gaps() -> None:
+    images = np.stack([disc((24, 30)), disc((40, 34))])
+    labels = (images > 0).astype(np.uint8)
+    near, far = (
+        guided_paths(images, labels, Plan.between(np.array([0.0, gap]), np.array([gap / 2]))) for gap in (8, 20)
+    )
+    truth = disc((32, 32))
+    errors = [np.abs(found.blend(images)[0] - truth).mean() for found in (near, far)]
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_labels_lead_where_grey_values_show_nothing() -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.demons import register
+from dmcvr.demons import FAR, NEAR, register
 from dmcvr.distances import probabilities
 from dmcvr.interpolate import Plan, mixed
 
@@ -75,12 +75,19 @@ def paths(images: NDArray[np.float32], plan: Plan) -> Paths:
 
 
 def guided_paths(images: NDArray[np.float32], labels: NDArray[np.uint8], plan: Plan) -> Paths:
-    """The same, led by the labels (N, H, W) of the slices too: where grey values mislead, structures do not."""
+    """The same, led by the labels (N, H, W) of the slices too: where grey values mislead, structures do not.
+
+    Few iterations across narrow gaps: what two slices do not share, a longer search would force together.
+    """
     slices = torch.from_numpy(np.concatenate([images[:, None], probabilities(labels)[:, 1:]], axis=1))
     gaps = np.unique(plan.lower)
-    far = torch.from_numpy(np.diff(plan.acquired_mm)[gaps] >= NARROW_MM)
-    found = register(slices[gaps], slices[gaps + 1], far).double().numpy()
-    return _paths_along(dict(zip(gaps, found, strict=True)), plan)
+    narrow = np.diff(plan.acquired_mm)[gaps] < NARROW_MM
+    fields: dict[np.intp, NDArray[np.float64]] = {}
+    for some, levels in ((gaps[narrow], NEAR), (gaps[~narrow], FAR)):
+        if len(some):
+            found = register(slices[some], slices[some + 1], levels).double().numpy()
+            fields |= dict(zip(some, found, strict=True))
+    return _paths_along(fields, plan)
 
 
 def _paths_along(fields: dict[np.intp, NDArray[np.float64]], plan: Plan) -> Paths:

@@ -102,6 +102,9 @@ def test_manual_labels_reach_those_who_ask(engine: Engine, fine: Case) -> None:
     names = ("dmcvr", "dmcvr:labels=manual", "registration:labels=manual")
     rows = held_out(fine, bench_of(engine, *names)).rows
     assert mean(rows, names[0], "psnr_db") == pytest.approx(mean(rows, names[1], "psnr_db"), abs=0.3)
+    grey = ("dmcvr:align=grey", "dmcvr:align=grey:labels=manual")  # only labels that lead the alignment change images
+    same = held_out(fine, bench_of(engine, *grey)).rows
+    assert mean(same, grey[0], "psnr_db") == mean(same, grey[1], "psnr_db")
     assert mean(rows, names[1], "dice_lv_cavity") != mean(rows, names[0], "dice_lv_cavity")
     # (At the first and the last slice with left ventricle, one neighbour has none: nobody can know.)
     assert np.median([row["dice_lv_cavity"] for row in rows if row["method"] == names[2]]) > 0.95

@@ -23,22 +23,21 @@ def register(fixed: Tensor, moving: Tensor, levels: tuple[tuple[int, int], ...])
     both gradients; composes that with D, and smooths D.
     """
     displacement = fixed.new_zeros(len(fixed), 2, 1, 1)
-    before = levels[0][0]
     for shrink, iterations in levels:
         target, source = (_shrunk(image, shrink) for image in (fixed, moving))
         size = target.shape[2:]
-        displacement = before / shrink * F.interpolate(displacement, size=size, mode="bilinear", align_corners=False)
+        displacement = F.interpolate(displacement, size=size, mode="bilinear", align_corners=False) / shrink
         pixels = torch.stack(torch.meshgrid(*(torch.arange(n) for n in size), indexing="ij")).to(target)
-        slope, other_slope = _gradient(target), _gradient(source).flatten(1, 2)
-        channels = target.shape[1]
+        slope, channels = _gradient(target), target.shape[1]
+        source = torch.cat([source, _gradient(source).flatten(1, 2)], dim=1)
         for _ in range(iterations):
-            warped = _sample(torch.cat([source, other_slope], dim=1), pixels + displacement)
+            warped = _sample(source, pixels + displacement)
             left = target - warped[:, :channels]
             gradient = (slope + warped[:, channels:].view_as(slope)) / 2
             squares = gradient.square().sum(dim=(1, 2)) + left.square().sum(dim=1)
             step = (left[:, :, None] * gradient).sum(dim=1) / squares.clamp(min=1e-6)[:, None]
             displacement = _smooth(_sample(displacement, pixels + step) + step, SMOOTHING_PX)
-        before = shrink
+        displacement = shrink * displacement  # between levels, in pixels of the whole image
     return displacement
 
 

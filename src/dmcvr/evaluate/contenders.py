@@ -71,9 +71,11 @@ class Contenders:
             if options:
                 raise InputError(f"The method {name} takes no option but labels; got {text!r}.")
             return Contender(text, BASELINES[name](self._engine.segment), plain=True, manual=manual)
-        align = options.get("align", "labels")
-        ours = Dmcvr(self._engine_of(options), align=align)  # type: ignore[arg-type] # checked by _parse
-        ours = self._ours.setdefault(tuple(sorted(options.items())), ours)
+        key = tuple(sorted(options.items()))
+        if key not in self._ours:
+            align = options.get("align", "labels")
+            self._ours[key] = Dmcvr(self._engine_of(options), align=align)  # type: ignore[arg-type] # checked by _parse
+        ours = self._ours[key]
         return Contender(text, ours, False, manual, ours.engine.calls)
 
     def _engine_of(self, options: dict[str, str]) -> Engine:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dmcvr.align import NARROW_MM
 from dmcvr.engine import BATCH, Engine
 from dmcvr.metrics import dice, ssim
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
@@ -144,5 +143,4 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
 def _by_gap(pairs: PairSet) -> dict[str, NDArray[np.bool_]]:
     """Which lie in gaps of each kind that occurs."""
-    narrow = pairs.gap_mm < NARROW_MM
-    return {kind: which for kind, which in (("narrow", narrow), ("wide", ~narrow)) if which.any()}
+    return {kind: which for kind, which in (("narrow", pairs.narrow), ("wide", ~pairs.narrow)) if which.any()}

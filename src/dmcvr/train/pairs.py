@@ -68,6 +68,11 @@ class PairSet:
         """(R,) whether the target is neither of the neighbours."""
         return (self.fraction > 0) & (self.fraction < 1)
 
+    @property
+    def narrow(self) -> NDArray[np.bool_]:
+        """(R,) whether a clinical stack has such gaps."""
+        return self.gap_mm < NARROW_MM
+
     @classmethod
     def of(cls, data: TrainingSet) -> PairSet:
         """Register all pairs of slices up to `MAX_APART` apart; minutes on a laptop."""
@@ -97,7 +102,7 @@ class PairSet:
 
     def sample(self, count: int, generator: torch.Generator) -> PairSet:
         """Random ones by `SHARES` of their kinds; half are turned over: a stack has no first end."""
-        kinds = (~self.inside, self.inside & (self.gap_mm < NARROW_MM), self.inside & (self.gap_mm >= NARROW_MM))
+        kinds = (~self.inside, self.inside & self.narrow, self.inside & ~self.narrow)
         chance = torch.zeros(len(self))
         for kind, share in zip(kinds, SHARES, strict=True):
             chance += torch.from_numpy(kind).float() * share / max(1, kind.sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmcvr.engine import Engine
+from dmcvr.fill.engine import Engine
 from dmcvr.phantom import Phantom, make_phantom
 
 ROOT = Path(__file__).parent.parent

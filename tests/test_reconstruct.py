@@ -13,15 +13,15 @@ import trimesh
 from scipy import ndimage
 
 import dmcvr
-from dmcvr.distances import probabilities, scores_of, signed_distances
-from dmcvr.engine import Engine
 from dmcvr.errors import InputError
-from dmcvr.fill import Dmcvr
-from dmcvr.interpolate import Plan
-from dmcvr.methods import Acquired
-from dmcvr.metrics import dice
+from dmcvr.fill.aligned import Dmcvr
+from dmcvr.fill.engine import Engine
+from dmcvr.fill.method import Acquired
+from dmcvr.geometry.plan import Plan
+from dmcvr.labels.components import keep_one_heart
+from dmcvr.labels.distances import probabilities, scores_of, signed_distances
 from dmcvr.phantom import Phantom
-from dmcvr.postprocess import keep_one_heart
+from dmcvr.quality.metrics import dice
 from dmcvr.reconstruction import METHODS, Reconstruction
 
 

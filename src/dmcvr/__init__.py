@@ -7,43 +7,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
-    from dmcvr.errors import InputError
-    from dmcvr.io.read import read_exam
-    from dmcvr.phantom import make_phantom
-    from dmcvr.reconstruction import Reconstruction, reconstruct
-    from dmcvr.stack import Patient, SliceStack
-    from dmcvr.volume import Volume
+    from dmcvr.errors import InputError as InputError
+    from dmcvr.exam.stack import Patient as Patient
+    from dmcvr.exam.stack import SliceStack as SliceStack
+    from dmcvr.exam.volume import Volume as Volume
+    from dmcvr.io.read import read_exam as read_exam
+    from dmcvr.options import Options as Options
+    from dmcvr.phantom import make_phantom as make_phantom
+    from dmcvr.reconstruction import Reconstruction as Reconstruction
+    from dmcvr.reconstruction import reconstruct as reconstruct
 
-__all__ = [
-    "InputError",
-    "Patient",
-    "Reconstruction",
-    "SliceStack",
-    "Volume",
-    "make_phantom",
-    "read_exam",
-    "reconstruct",
-]
-
-_HOME = {
-    "InputError": "dmcvr.errors",
-    "Patient": "dmcvr.stack",
-    "Reconstruction": "dmcvr.reconstruction",
-    "SliceStack": "dmcvr.stack",
-    "Volume": "dmcvr.volume",
-    "make_phantom": "dmcvr.phantom",
-    "read_exam": "dmcvr.io.read",
-    "reconstruct": "dmcvr.reconstruction",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that `import dmcvr` and the command line's listings stay instant."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'dmcvr' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOME[name]), name)
+# Imported on first use, so that `import dmcvr` and the command line's listings stay instant.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "errors": ["InputError"],
+        "exam.stack": ["Patient", "SliceStack"],
+        "exam.volume": ["Volume"],
+        "io.read": ["read_exam"],
+        "options": ["Options"],
+        "phantom": ["make_phantom"],
+        "reconstruction": ["Reconstruction", "reconstruct"],
+    },
+)

@@ -1,67 +1,52 @@
 """The main job: a short-axis stack in, a 3D heart out (He et al., MICCAI 2023, arXiv 2308.09223).
 
-Find the heart, crop and normalise its slices; invert them to codes; interpolate the codes to a dense grid;
-decode and segment; put everything back into the world; measure.
+Load the exam; find the heart, crop and normalise its slices; fill the gaps between them; put everything back into the
+world; measure it, and say what looks wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from dmcvr.baselines import BASELINES
-from dmcvr.distances import shares
-from dmcvr.engine import Engine, Output
+from dmcvr.clinical.cycle import beat_ms
+from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice_summation
 from dmcvr.errors import InputError
-from dmcvr.fill import Dmcvr
-from dmcvr.interpolate import Plan
-from dmcvr.io.read import LayoutName, read_exam, with_labels
-from dmcvr.io.write import LABEL_FORMATS, write_reconstruction
-from dmcvr.locate import Located, Region, prepare
-from dmcvr.measures import dense_volumes, measure_wall, measures, slice_summation
-from dmcvr.methods import Acquired, Method
-from dmcvr.orient import from_scanner
-from dmcvr.postprocess import keep_one_heart
-from dmcvr.preprocess import crop_labels, output_grid, uncrop, uncrop_labels
-from dmcvr.record import agreement, engine_record, exam_record
-from dmcvr.report.flags import nearest_slices, quality_flags
-from dmcvr.report.training_range import TrainingRange, features
-from dmcvr.stack import SliceStack
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.volume import Volume, slice_affines
+from dmcvr.fill.catalogue import PLAIN, make_method
+from dmcvr.fill.engine import Engine
+from dmcvr.fill.method import Acquired, Dense
+from dmcvr.geometry.locate import Located, Region, prepare
+from dmcvr.geometry.orient import from_scanner
+from dmcvr.geometry.plan import Plan
+from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.io.folder import whole_folder
+from dmcvr.io.read import read_exam, with_labels
+from dmcvr.io.result import write_result
+from dmcvr.labels.components import keep_one_heart
+from dmcvr.labels.distances import shares
+from dmcvr.model.weights import is_bundled
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
+from dmcvr.quality.flags import nearest_slices, quality_flags
+from dmcvr.quality.record import agreement, engine_record, exam_record
+from dmcvr.quality.training_range import TrainingRange, exam_features
+from dmcvr.report.notebook import notebook_html
+from dmcvr.report.page import write_report
+from dmcvr.result import Result
 from dmcvr.stages import Stages
-from dmcvr.volume import Volume, slice_affines
-from dmcvr.weights import DEFAULT, FOLDER
-
-#: Voxels of the dense grid are between these sizes, in mm.
-SPACING_LIMITS_MM = (0.4, 10.0)
-
-METHODS = ("dmcvr", *BASELINES)
+from dmcvr.surface.mesh import write_meshes
 
 
 @dataclass(frozen=True)
-class Reconstruction:
-    """A 3D (or, with several phases, 4D) heart.
-
-    ========  ================  ==================================================================
-    image     (P, I, J, K)      grey values in the exam's own unit, float32
-    labels    (P, I, J, K)      0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity, uint8
-    acquired  stack             what went in, with its labels if they were given
-    measures  dict              volumes (mL), mass (g) and function, as in measures.json
-    run       dict              how it was made, as in run.json
-    ========  ================  ==================================================================
-    """
-
-    image: Volume
-    labels: Volume
-    acquired: SliceStack
-    measures: dict[str, Any]
-    run: dict[str, Any]
+class Reconstruction(Result):
+    """A `Result` that shows and writes itself: image, labels, the acquired slices, measures, and how it was made."""
 
     def save(
         self,
@@ -73,139 +58,191 @@ class Reconstruction:
         """Write images, labels, meshes, records and the report into `folder`, which appears whole or not at all.
 
         Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "glb" (one file, a 4D heart
-        beats in it) or none. Raises `InputError` for another format, and where the folder holds something else or
-        cannot be written.
+        beats in it); of either, "none" or an empty list. Raises `InputError` for another format, and where the folder
+        holds something else or cannot be written.
         """
-        return write_reconstruction(self, Path(folder), label_formats=label_formats, mesh_formats=mesh_formats)
+        label_formats = chosen_formats("label", label_formats, LABEL_FORMATS)
+        mesh_formats = chosen_formats("mesh", mesh_formats, MESH_FORMATS)
+        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
+        with whole_folder(Path(folder)) as partial:
+            write_result(self, partial, label_formats=label_formats)
+            write_meshes(partial / "meshes", self.labels, self.phases, formats=mesh_formats, beat_s=beat / 1000)
+            write_report(self, partial / "report.html")
+        return Path(folder)
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""
-        from dmcvr.report.notebook import notebook_html
-
         return notebook_html(self)
 
 
 def reconstruct(
     source: SliceStack | str | Path,
+    options: Options | None = None,
     *,
-    phase: str = "all",
-    ed: str | None = None,
-    es: str | None = None,
-    method: str = "dmcvr",
-    image: Output = "sharp",
-    spacing_mm: float | None = None,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    labels_in: str | Path | None = None,
-    label_map: str = "dmcvr",
-    layout: LayoutName = "auto",
-    weights: str | Path = DEFAULT,
     engine: Engine | None = None,
     stages: Stages | None = None,
+    **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
 
-    ==========  ==========================================================================================
-    source      a `SliceStack`, a NIfTI file, a folder of DICOM, or a patient's folder of a known dataset
-    phase       "ED", "ES", a phase's number, or "all"
-    ed, es      the phases of end-diastole and end-systole; default: those named so, else found by LV volume
-    method      "dmcvr", or a plain interpolation: "registration", "shape", "linear", "cubic", "nearest"
-    image       "sharp" as the slices are, or "mean": what is expected (method "dmcvr")
-    spacing_mm  voxel size; default: the in-plane pixel size
-    steps       DDIM steps each way; default: the preset's
-    device      "auto", "cpu" or "cuda"
-    seed        of torch's generator; the present methods draw no random numbers
-    labels_in   NIfTI labels of the acquired slices, numbered as `label_map` says ("acdc", "mnms", "ukbb")
-    layout      how `source` lies on disk: "auto", or one of `dmcvr.io.read.LAYOUTS`
-    weights     a bundled name or a weights file
-    engine      a loaded model, to use again for many exams; `weights`, `image`, `steps` and `device` are then its own
-    stages      collects timings and shows progress
-    ==========  ==========================================================================================
+    =======  =============================================================================================
+    source   a `SliceStack`, a NIfTI file, a folder of DICOM, or a patient's folder of a known dataset
+    options  how; see `dmcvr.options.Options`
+    engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
+    stages   collects timings and shows progress
+    changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
+    =======  =============================================================================================
 
-    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used.
+    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, and `TypeError` for a
+    keyword that is no option.
     """
+    options = replace(options or Options(), **changes)
+    options.check()
+    _check_engine(options, engine)
     stages = stages or Stages()
-    torch.manual_seed(seed)
-    if method not in METHODS:
-        raise InputError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
-    with stages("load"):
-        stack = _load(source, phase, labels_in, label_map, layout)
-        ed_index, es_index = (None if name is None else stack.phase_index(name) for name in (ed, es))
-        spacing_mm = _spacing(spacing_mm, stack)
-        engine = engine or Engine.load(weights, device=device, steps=steps, output=image)
-        engine.stages = stages
 
+    with stages("load"):
+        stack = load(source, options)
+        marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
+        engine = engine or Engine.load(
+            options.weights_name, device=options.device, steps=options.steps, image=options.image
+        )
     with stages("locate"):
         region = prepare(stack, engine.segment, engine.model.preset.size)
-        located, frame = region.located, region.located.frame
+    grid = Grid.of(stack, region, options.spacing_mm)
 
-    affine, shape = output_grid(stack, frame, spacing_mm)
-    affines = slice_affines(affine, shape[2])
-    plan = Plan.between(stack.positions_mm, affines[:, :3, 3] @ stack.normal)
-    fill: Method = Dmcvr(engine) if method == "dmcvr" else BASELINES[method](engine.segment)
-
-    whole = (len(stack.phases), *shape)
-    grey = Volume(np.empty(whole, np.float32), affine)
-    labels = Volume(np.empty(whole, np.uint8), affine)
-    slice_labels, residuals = [], []
-    for index in range(len(stack.phases)):
-        acquired = _acquired(stack, region, index, engine)
-        with stages("fill") if method != "dmcvr" else nullcontext():  # ours times its own steps
-            dense = fill(acquired, plan)
+    acquired = [_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases))]
+    method = make_method(options.method, engine)
+    image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
+    residuals = []
+    for n, phase in enumerate(acquired):
+        with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
+            dense = method(phase, grid.plan, stages)
         with stages("resample"):
-            unit = uncrop(dense.images, frame, affines, shape[:2], stack.normal)
-            found = uncrop_labels(dense.scores, frame, affines, shape[:2], stack.normal)
-            grey.data[index] = np.moveaxis(region.scale.restore(np.clip(unit, -1, 1)), 0, 2)
-            labels.data[index] = np.moveaxis(keep_one_heart(found), 0, 2)
-        slice_labels.append(acquired.labels)
-        residuals.append(agreement(acquired.images, dense.round_trip))
+            image.data[n], labels.data[n] = restore(dense, region, grid)
+        residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
-        at_slices = np.stack(slice_labels)
-        pixel = (frame.pixel_mm, frame.pixel_mm)
-        numbers = measures(
-            dense_volumes(labels),
-            slice_summation(at_slices, stack.positions_mm, pixel),
-            stack.phases,
-            stack.patient,
-            times_ms=stack.times_ms,
-            ed=ed_index,
-            es=es_index,
-        )
-        numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
+        found = assess(stack, region, grid, np.stack([phase.labels for phase in acquired]), labels, marks, engine)
     run = {
-        "method": method,
-        "image": engine.output if method == "dmcvr" else None,
-        "seed": seed,
+        **options.record(),
+        "image": engine.drawing.image if options.method not in PLAIN else None,
         "labels": "given" if stack.labels is not None else "segmented",
-        "output": {"shape": list(shape), "spacing_mm": spacing_mm, "affine_ras_mm": affine.tolist()},
+        "output": {
+            "shape": list(grid.shape),
+            "spacing_mm": grid.spacing_mm,
+            "affine_ras_mm": grid.affine.tolist(),
+        },
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
-        **exam_record(stack, located, numbers["ed_es_warnings"]),
+        **exam_record(stack, region.located, found.measures["ed_es_warnings"]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
+        "flags": found.flags,
     }
-    run["flags"] = _flags(stack, region, at_slices, labels, affines, numbers, engine)
-    return Reconstruction(grey, labels, stack, numbers, run)
+    return Reconstruction(image, labels, stack, found.measures, run)
+
+
+def load(source: SliceStack | str | Path, options: Options) -> SliceStack:
+    """The phases that are asked for, with the labels that are given; raises `InputError`."""
+    stack = source if isinstance(source, SliceStack) else read_exam(source, layout=options.layout)
+    if options.phase != "all":
+        stack = stack.select_phases([stack.phase_index(options.phase)])
+    if options.labels_in is not None:
+        stack = with_labels(stack, Path(options.labels_in), options.label_map)
+    return stack
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The dense grid: where its voxels are, and which acquired slices lie around each of its slices.
+
+    ==========  =========  ==============================================================
+    affine      (4, 4)     voxel (i, j, k, 1) to RAS+ mm
+    shape       (I, J, K)
+    affines     (K, 4, 4)  pixel (i, j, 0, 1) of each slice to RAS+ mm
+    plan                   the neighbours of each slice
+    normal      (3,)       unit vector along which the slices are stacked
+    spacing_mm  scalar     isotropic
+    ==========  =========  ==============================================================
+    """
+
+    affine: NDArray[np.float64]
+    shape: tuple[int, int, int]
+    affines: NDArray[np.float64]
+    plan: Plan
+    normal: NDArray[np.float64]
+    spacing_mm: float
+
+    @classmethod
+    def of(cls, stack: SliceStack, region: Region, spacing_mm: float | None) -> Grid:
+        """Around the region, along the whole stack; default: voxels as large as the pixels."""
+        spacing = float(np.clip(np.mean(stack.pixel_mm), *SPACING_LIMITS_MM)) if spacing_mm is None else spacing_mm
+        affine, shape = output_grid(stack, region.located.frame, spacing)
+        affines = slice_affines(affine, shape[2])
+        plan = Plan.between(stack.positions_mm, affines[:, :3, 3] @ stack.normal)
+        return cls(affine, shape, affines, plan, stack.normal, spacing)
+
+    def empty(self, phases: int, dtype: DTypeLike) -> Volume:
+        """A volume of so many phases on this grid, to be filled."""
+        return Volume(np.empty((phases, *self.shape), dtype), self.affine)
+
+
+def restore(dense: Dense, region: Region, grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """One phase as it was filled, in the world: image (I, J, K) in the exam's grey values, and labels (I, J, K)."""
+    frame, shape = region.located.frame, grid.shape[:2]
+    unit = uncrop(dense.images, frame, grid.affines, shape, grid.normal)
+    found = uncrop_labels(dense.scores, frame, grid.affines, shape, grid.normal)
+    image = region.scale.restore(np.clip(unit, -1, 1))
+    return np.moveaxis(image, 0, 2), np.moveaxis(keep_one_heart(found), 0, 2)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The measures (as measures.json) and the quality flags (as in run.json)."""
+
+    measures: dict[str, Any]
+    flags: list[dict[str, str]]
+
+
+def assess(
+    stack: SliceStack,
+    region: Region,
+    grid: Grid,
+    at_slices: NDArray[np.uint8],
+    labels: Volume,
+    marks: tuple[int | None, ...],
+    engine: Engine,
+) -> Assessment:
+    """Measure the dense labels and those of the acquired slices (P, N, S, S); `marks` are ED and ES where given."""
+    frame = region.located.frame
+    numbers = measures(
+        dense_volumes(labels),
+        slice_summation(at_slices, stack.positions_mm, (frame.pixel_mm, frame.pixel_mm)),
+        stack.phases,
+        stack.patient,
+        times_ms=stack.times_ms,
+        ed=marks[0],
+        es=marks[1],
+    )
+    numbers["wall_thickness"] = _wall(labels, stack, region.located, numbers["ed_phase"])
+    return Assessment(numbers, _flags(stack, region, grid, at_slices, labels, numbers, engine))
 
 
 def _flags(
     stack: SliceStack,
     region: Region,
+    grid: Grid,
     at_slices: NDArray[np.uint8],
     labels: Volume,
-    affines: NDArray[np.float64],
     numbers: dict[str, Any],
     engine: Engine,
 ) -> list[dict[str, str]]:
-    """The quality flags of slice labels (P, N, S, S) and the dense labels, whose slices have these affines."""
     frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
-    heights = affines[:, :3, 3] @ stack.normal
+    heights = grid.affines[:, :3, 3] @ stack.normal
     nearest = nearest_slices(heights, stack.positions_mm)
     planes = [
-        uncrop_labels(shares(phase), frame, affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
+        uncrop_labels(shares(phase), frame, grid.affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
     ]
-    bundled = engine.info is not None and engine.info.path.parent == FOLDER
     return quality_flags(
         at_slices,
         np.stack(planes),
@@ -215,33 +252,15 @@ def _flags(
         pixel_mm=frame.pixel_mm,
         confidence=region.located.confidence if stack.labels is None else None,
         measures=numbers,
-        features=features(
+        features=exam_features(
             region.images,
             at_slices,
             crop_pixel_mm=frame.pixel_mm,
             positions_mm=stack.positions_mm,
             pixel_mm=float(np.mean(stack.pixel_mm)),
         ),
-        trained_on=TrainingRange.read() if bundled else None,
+        trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
     )
-
-
-def _load(
-    source: SliceStack | str | Path, phase: str, labels_in: str | Path | None, label_map: str, layout: LayoutName
-) -> SliceStack:
-    stack = source if isinstance(source, SliceStack) else read_exam(source, layout=layout)
-    if phase != "all":
-        stack = stack.select_phases([stack.phase_index(phase)])
-    return with_labels(stack, Path(labels_in), label_map) if labels_in is not None else stack
-
-
-def _spacing(spacing_mm: float | None, stack: SliceStack) -> float:
-    low, high = SPACING_LIMITS_MM
-    if spacing_mm is None:
-        return float(np.clip(np.mean(stack.pixel_mm), low, high))
-    if not low <= spacing_mm <= high:
-        raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {spacing_mm:g}.")
-    return spacing_mm
 
 
 def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | None) -> dict[str, Any] | None:
@@ -258,10 +277,23 @@ def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | N
     return measure_wall(labels, stack.phases.index(name), name, -located.frame.v, oriented)
 
 
-def _acquired(stack: SliceStack, region: Region, index: int, engine: Engine) -> Acquired:
-    images = region.images[index]
+def _acquired(stack: SliceStack, region: Region, phase: int, engine: Engine, stages: Stages) -> Acquired:
+    """One phase's slices on the region's grid, with the labels that are given, else the segmenter's."""
+    images = region.images[phase]
     if stack.labels is not None:
-        given = crop_labels(stack, stack.labels[index : index + 1], region.located.frame)[0]
+        given = crop_labels(stack, stack.labels[phase : phase + 1], region.located.frame)[0]
         return Acquired(images, given, labels_given=True)
-    with engine.stages("segment"):
+    with stages("segment"):
         return Acquired.segmented(images, engine.segment)
+
+
+def _check_engine(options: Options, engine: Engine | None) -> None:
+    """Raise `InputError` where an engine is given beside an option that it would silently overrule."""
+    if engine is None:
+        return
+    defaults = {f.name: f.default for f in fields(Options)}
+    for name in ("weights", "image", "steps", "device"):
+        if getattr(options, name) != defaults[name]:
+            raise InputError(
+                f"The engine has its own {name}: leave out {name}=, or leave out engine= and let it be loaded."
+            )

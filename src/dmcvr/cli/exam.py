@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-if TYPE_CHECKING:
-    from dmcvr.source import Source
+from dmcvr.options import LayoutName
 
-Layout = Annotated[
-    Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"],
-    arg(help="how the files lie on disk"),
-]
+if TYPE_CHECKING:
+    from dmcvr.exam.source import Source
+
+Layout = Annotated[LayoutName, arg(help="how the files lie on disk")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from dmcvr.evaluate.case import Bench, Case, Findings
 from dmcvr.evaluate.held_out import held_out
-from dmcvr.interpolate import Plan
-from dmcvr.methods import Acquired, Dense, Method
+from dmcvr.fill.method import Acquired, Dense, Method
+from dmcvr.geometry.plan import Plan
+from dmcvr.stages import Stages
 
 
 def ablation(case: Case, bench: Bench) -> Findings:
@@ -37,9 +38,9 @@ class _Timed:
         self._method = method
         self._seconds, self._slices = 0.0, 0
 
-    def __call__(self, acquired: Acquired, plan: Plan) -> Dense:
+    def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         begun = time.perf_counter()
-        dense = self._method(acquired, plan)
+        dense = self._method(acquired, plan, stages)
         self._seconds += time.perf_counter() - begun
         self._slices += len(acquired.images) + len(plan)
         return dense

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dmcvr.engine import Engine
 from dmcvr.evaluate.contenders import Contender
+from dmcvr.exam.stack import LABEL_NAMES, SliceStack
+from dmcvr.fill.engine import Engine
+from dmcvr.fill.method import Acquired, Dense
+from dmcvr.fill.sharpen import sharpness
+from dmcvr.geometry.locate import Region, prepare
+from dmcvr.geometry.region import crop_labels
 from dmcvr.io.mnms2 import View
-from dmcvr.locate import Region, prepare
-from dmcvr.methods import Acquired, Dense
-from dmcvr.metrics import dice, hd95_mm, psnr_db, sharpness, ssim
 from dmcvr.phantom import Phantom
-from dmcvr.preprocess import crop_labels
-from dmcvr.stack import LABEL_NAMES, SliceStack
+from dmcvr.quality.metrics import dice, hd95_mm, psnr_db, ssim
 
 Row = dict[str, Any]
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.cycle import MIN_PHASES
+from dmcvr.clinical.cycle import MIN_PHASES
 from dmcvr.evaluate.case import Bench, Case, Findings, Inputs, labels_of
-from dmcvr.interpolate import Plan
-from dmcvr.metrics import flicker
+from dmcvr.geometry.plan import Plan
+from dmcvr.quality.metrics import flicker
 
 #: What is nearer to the heart than this moves with it.
 MARGIN_MM = 10.0

@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.clinical.measures import PhaseVolumes, dense_volumes, slice_summation
 from dmcvr.evaluate.case import Bench, Case, Findings
 from dmcvr.evaluate.dense import DenseHeart, dense_hearts
-from dmcvr.measures import PhaseVolumes, dense_volumes, slice_summation
-from dmcvr.volume import Volume
+from dmcvr.exam.volume import Volume
 
 SUMMED = "slice summation"
 

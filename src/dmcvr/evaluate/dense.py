@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from dmcvr.evaluate.case import Bench, Inputs, labels_of
 from dmcvr.evaluate.contenders import Contender
-from dmcvr.interpolate import Plan
-from dmcvr.postprocess import keep_one_heart
-from dmcvr.preprocess import Frame
-from dmcvr.stack import SliceStack
+from dmcvr.exam.stack import SliceStack
+from dmcvr.geometry.plan import Plan
+from dmcvr.geometry.region import Frame
+from dmcvr.labels.components import keep_one_heart
 
 
 @dataclass(frozen=True)

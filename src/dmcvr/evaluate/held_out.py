@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dmcvr.engine import Engine
 from dmcvr.evaluate.case import (
     ALIGNED,
     Bench,
@@ -35,9 +34,10 @@ from dmcvr.evaluate.case import (
     levels,
     shifted,
 )
-from dmcvr.interpolate import Plan
+from dmcvr.fill.engine import Engine
+from dmcvr.geometry.plan import Plan
+from dmcvr.geometry.region import crop_images, crop_labels
 from dmcvr.model.perceptual import feature_distances
-from dmcvr.preprocess import crop_images, crop_labels
 
 #: Stacks with slices closer than this leave a clinical gap when every other slice is taken out.
 FINE_MM = 6.0

@@ -18,10 +18,10 @@ from scipy import ndimage
 
 from dmcvr.evaluate.case import ALIGNED, Bench, Case, Findings, Picture, Row, label_scores, moves, shifted
 from dmcvr.evaluate.dense import DenseHeart, dense_hearts
+from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.io.mnms2 import View
-from dmcvr.metrics import correlation
 from dmcvr.phantom import Phantom
-from dmcvr.stack import LABEL_NAMES
+from dmcvr.quality.metrics import correlation
 
 #: A structure with less than this in the view is not judged there.
 MIN_AREA_MM2 = 100.0

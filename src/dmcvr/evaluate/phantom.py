@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dmcvr.clinical.measures import MYOCARDIAL_DENSITY_G_PER_ML
 from dmcvr.evaluate.case import Bench, Case, Findings, Row
 from dmcvr.evaluate.dense import DenseHeart, dense_hearts
-from dmcvr.measures import MYOCARDIAL_DENSITY_G_PER_ML
-from dmcvr.metrics import assd_mm, dice, hd95_mm
+from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.phantom import Phantom, Scan, make_phantom
-from dmcvr.stack import LABEL_NAMES
+from dmcvr.quality.metrics import assd_mm, dice, hd95_mm
 
 SPACINGS_MM = (5.0, 8.0, 10.0, 12.0)
 

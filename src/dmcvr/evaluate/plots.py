@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dmcvr.colours import COLOURS, MARK, css
 from dmcvr.evaluate.case import Picture, Row
 from dmcvr.evaluate.clinical import agreement
 from dmcvr.evaluate.statistics import per_patient
 from dmcvr.evaluate.tables import heading
+from dmcvr.labels.colours import COLOURS, MARK, css
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

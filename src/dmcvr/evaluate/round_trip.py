@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dmcvr.evaluate.case import Bench, Case, Findings, Inputs, image_scores
-from dmcvr.interpolate import Plan
-from dmcvr.locate import Region
-from dmcvr.preprocess import output_grid, uncrop
-from dmcvr.stack import SliceStack
-from dmcvr.volume import slice_affines
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.volume import slice_affines
+from dmcvr.geometry.locate import Region
+from dmcvr.geometry.plan import Plan
+from dmcvr.geometry.region import output_grid, uncrop
 
 
 def round_trip(case: Case, bench: Bench) -> Findings:

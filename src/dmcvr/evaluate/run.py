@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dmcvr.engine import Engine
 from dmcvr.errors import InputError
 from dmcvr.evaluate.case import Bench, Case, Findings, Picture, Row
 from dmcvr.evaluate.contenders import Contenders
@@ -24,14 +23,15 @@ from dmcvr.evaluate.page import write_evaluation
 from dmcvr.evaluate.plots import contact_sheet
 from dmcvr.evaluate.protocols import PROTOCOLS, Protocol
 from dmcvr.evaluate.tables import Table
+from dmcvr.fill.engine import Engine
 from dmcvr.io.acdc import list_patients, read_acdc
 from dmcvr.io.folder import check_output_folder, whole_folder
 from dmcvr.io.mnms2 import read_mnms2
 from dmcvr.io.read import read_exam
+from dmcvr.options import DEFAULT_WEIGHTS
 from dmcvr.phantom import make_phantom
 from dmcvr.stages import Stages
 from dmcvr.train.split import BUNDLED_SPLIT, Split
-from dmcvr.weights import DEFAULT
 
 Patients = Literal["validation", "development", "all"]
 
@@ -66,7 +66,7 @@ def evaluate(
     exams: int = 6,
     steps: int | None = None,
     device: str = "auto",
-    weights: str | Path = DEFAULT,
+    weights: str | Path = DEFAULT_WEIGHTS,
     stages: Stages | None = None,
 ) -> Evaluation:
     """Run a protocol.
@@ -100,7 +100,7 @@ def evaluate(
         "methods": [contender.name for contender in contenders],
         "patients": list(cases),
         "keep_every": keep_every,
-        "steps": engine.steps,
+        "steps": engine.drawing.steps,
         "weights_sha256": engine.info.sha256 if engine.info else None,
         "dmcvr": version("dmcvr"),
         "device": str(engine.device),

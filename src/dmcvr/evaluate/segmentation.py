@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from dmcvr.evaluate.case import Bench, Case, Findings, levels
-from dmcvr.metrics import dice, hd95_mm
-from dmcvr.postprocess import keep_one_heart
-from dmcvr.preprocess import uncrop_labels
-from dmcvr.stack import LABEL_NAMES
+from dmcvr.exam.stack import LABEL_NAMES
+from dmcvr.geometry.region import uncrop_labels
+from dmcvr.labels.components import keep_one_heart
+from dmcvr.quality.metrics import dice, hd95_mm
 
 
 def segmentation(case: Case, bench: Bench) -> Findings:

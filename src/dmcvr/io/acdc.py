@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from dmcvr.errors import InputError
+from dmcvr.exam.source import SHORT_AXIS_CINE
+from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.io.exam import Exam
 from dmcvr.io.parts import SUFFIXES, Part, body_size, exam_of, manual_labels, nifti_named
-from dmcvr.source import SHORT_AXIS_CINE
-from dmcvr.stack import Patient, SliceStack
 
 _FRAME = re.compile(r"_frame(\d+)\.nii(\.gz)?$")
 

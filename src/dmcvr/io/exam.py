@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dmcvr.errors import InputError
-from dmcvr.source import Source
-from dmcvr.stack import SliceStack
+from dmcvr.exam.source import Source
+from dmcvr.exam.stack import SliceStack
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from dmcvr.errors import InputError
 
 
-def check_output_folder(folder: Path, *, marker: str = "run.json") -> None:
-    """Raise `InputError` if `folder` cannot become the output: called before any work is done.
+def check_output_folder(folder: Path, *, marker: str = "run.json", room_mib: float = 0) -> None:
+    """Raise `InputError` if `folder` cannot become the output, or has not this much room: before any work is done.
 
     An empty folder and one of an earlier run (it holds `marker`) may be replaced; anything else may not.
     """
@@ -24,11 +24,16 @@ def check_output_folder(folder: Path, *, marker: str = "run.json") -> None:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=parent, prefix=f".{folder.name}-"):
-            pass
+            free_mib = shutil.disk_usage(parent).free / 2**20
     except OSError as error:
         raise InputError(
             f"The folder {folder} cannot be written ({error.strerror}): choose another with -o."
         ) from error
+    if free_mib < room_mib:
+        raise InputError(
+            f"The results need about {room_mib:.0f} MiB, and {parent} has {free_mib:.0f} left: make room, or choose "
+            "another folder with -o."
+        )
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import Patient
 from dmcvr.io.exam import Exam
 from dmcvr.io.parts import Part, body_size, exam_of, manual_labels
-from dmcvr.stack import Patient
 
 _NAME = re.compile(r"^(?P<code>.+)_sa\.nii(\.gz)?$")
 

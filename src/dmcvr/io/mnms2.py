@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
+from dmcvr.exam.source import LONG_AXIS
+from dmcvr.exam.stack import SliceStack
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
 from dmcvr.io.nifti import read_nifti
 from dmcvr.io.parts import Part, exam_of, manual_labels
-from dmcvr.source import LONG_AXIS
-from dmcvr.stack import SliceStack
 
 #: 001_SA_ED.nii.gz and 001_LA_ES.nii.gz as published; sax_ed.nii.gz and lax_4c_es.nii.gz as often renamed.
 _NAME = re.compile(r"^(?:.*_)?(?P<kind>sa|sax|la|lax)(?P<view>_[234]c)?_(?P<phase>ed|es)\.nii(?:\.gz)?$", re.IGNORECASE)

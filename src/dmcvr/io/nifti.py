@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import Patient, SliceStack
+from dmcvr.exam.volume import Volume, slice_affines
 from dmcvr.io.limits import check_size
-from dmcvr.stack import Patient, SliceStack
-from dmcvr.volume import Volume, slice_affines
 
 #: Size of a NIfTI-2 header; NIfTI-1's is 348.
 NIFTI2_BYTES = 540

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from dmcvr.errors import InputError
+from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
+from dmcvr.exam.stack import Patient, SliceStack, same_grid
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
 from dmcvr.io.nifti import NiftiHeader, read_header, read_stack
-from dmcvr.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
-from dmcvr.stack import Patient, SliceStack, same_grid
 
 SUFFIXES = (".nii", ".nii.gz")
 

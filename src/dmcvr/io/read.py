@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack, same_grid
 from dmcvr.io.acdc import find_acdc, is_acdc_exam
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
@@ -18,9 +19,7 @@ from dmcvr.io.nnunet import find_nnunet, is_nnunet
 from dmcvr.io.parts import SUFFIXES, Part, exam_of, nifti_files
 from dmcvr.io.sunnybrook import find_sunnybrook, is_sunnybrook
 from dmcvr.io.ukbb import find_ukbb, is_ukbb_subject
-from dmcvr.stack import SliceStack, same_grid
-
-LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
+from dmcvr.options import LayoutName
 
 #: Files of a folder that are looked at to tell whether it holds DICOM.
 LOOKED_AT = 200

@@ -1,76 +1,87 @@
-"""A reconstruction as its files say it: in memory, or from the folder that it was written to."""
+"""A result's folder of files, both ways: volumes, records and tables; no meshes and no page."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
-from dmcvr.io.nifti import read_nifti
-from dmcvr.volume import Volume, slice_affines
-
-if TYPE_CHECKING:
-    from dmcvr.reconstruction import Reconstruction
-
-
-@dataclass(frozen=True)
-class Slices:
-    """The acquired slices: images (P, N, I, J), affines (N, 4, 4) of pixel (i, j, 0, 1) to RAS+ mm."""
-
-    images: NDArray[np.float32]
-    affines: NDArray[np.float64]
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.volume import Volume, slice_affines
+from dmcvr.io.nifti import read_nifti, write_nifti
+from dmcvr.io.slicer import write_segmentation
+from dmcvr.io.tidy import write_measures
+from dmcvr.options import LABEL_FORMATS
+from dmcvr.result import Result
 
 
-@dataclass(frozen=True)
-class Result:
-    """A result as its files say it.
+def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS) -> None:
+    """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
 
-    ========  ================  ====================================================================
-    image     (P, I, J, K)      grey values
-    labels    (P, I, J, K)      0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity
-    acquired                    the slices; None where they could not be written (unequal spacing)
-    measures  dict              as measures.json
-    run       dict              as run.json
-    ========  ================  ====================================================================
+    Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
+
+    `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
+    viewers place the original file differently, and this one overlays. It is left out for unequal spacing,
+    which NIfTI cannot express.
     """
+    write_nifti(folder / "image.nii.gz", result.image)
+    if "nifti" in label_formats:
+        write_nifti(folder / "labels.nii.gz", result.labels)
+    if "nrrd" in label_formats:
+        _write_segmentations(folder, result.labels, result.phases)
+    acquired = stack_volume(result.acquired) if result.acquired is not None else None
+    if acquired is not None:
+        write_nifti(folder / "acquired.nii.gz", acquired)
+    _write_json(folder / "measures.json", result.measures)
+    write_measures(folder / "measures.csv", result.measures)
+    _write_json(folder / "run.json", result.run)
 
-    image: Volume
-    labels: Volume
-    acquired: Slices | None
-    measures: dict[str, Any]
-    run: dict[str, Any]
 
-    @property
-    def phases(self) -> list[str]:
-        return [str(phase) for phase in self.run["phases"]]
+def read_result(folder: Path) -> Result:
+    """A folder of `dmcvr reconstruct`; raises `InputError` where something is missing or does not fit."""
+    if not (folder / "run.json").is_file() or not (folder / "image.nii.gz").is_file():
+        raise InputError(f"{folder} is no result of dmcvr reconstruct: it has no run.json and image.")
+    image, labels = (_volume(folder / f"{name}.nii.gz") for name in ("image", "labels"))
+    measures, run = (_record(folder / f"{name}.json") for name in ("measures", "run"))
+    phases = run.get("phases")
+    if not isinstance(phases, list) or image.data.shape != labels.data.shape or len(image.data) != len(phases):
+        raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
+    acquired = None
+    if (folder / "acquired.nii.gz").is_file():
+        stack = _volume(folder / "acquired.nii.gz")
+        images = np.moveaxis(stack.data, 3, 1).astype(np.float32)
+        thickness_mm = run.get("input", {}).get("thickness_mm", stack.spacing_mm[2])
+        names = tuple(str(phase) for phase in phases)
+        affines = slice_affines(stack.affine, images.shape[1])
+        acquired = SliceStack(images=images, affines=affines, thickness_mm=float(thickness_mm), phases=names)
+    return Result(image, Volume(labels.data.astype(np.uint8), labels.affine), acquired, measures, run)
 
-    @classmethod
-    def of(cls, heart: Reconstruction) -> Result:
-        """A result in memory."""
-        acquired = Slices(heart.acquired.images, heart.acquired.affines)
-        return cls(heart.image, heart.labels, acquired, heart.measures, heart.run)
 
-    @classmethod
-    def read(cls, folder: Path) -> Result:
-        """A folder of `dmcvr reconstruct`; raises `InputError` where something is missing or does not fit."""
-        if not (folder / "run.json").is_file() or not (folder / "image.nii.gz").is_file():
-            raise InputError(f"{folder} is no result of dmcvr reconstruct: it has no run.json and image.")
-        image, labels = (_volume(folder / f"{name}.nii.gz") for name in ("image", "labels"))
-        measures, run = (_record(folder / f"{name}.json") for name in ("measures", "run"))
-        phases = run.get("phases")
-        if not isinstance(phases, list) or image.data.shape != labels.data.shape or len(image.data) != len(phases):
-            raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
-        acquired = None
-        if (folder / "acquired.nii.gz").is_file():
-            stack = _volume(folder / "acquired.nii.gz")
-            images = np.moveaxis(stack.data, 3, 1).astype(np.float32)
-            acquired = Slices(images, slice_affines(stack.affine, images.shape[1]))
-        return cls(image, Volume(labels.data.astype(np.uint8), labels.affine), acquired, measures, run)
+def stack_volume(stack: SliceStack) -> Volume | None:
+    """The stack's images as a `Volume`, or None where its slices are not on one regular grid."""
+    steps = np.diff(stack.affines[:, :3, 3], axis=0)
+    if np.abs(steps - steps[0]).max() > 0.05:
+        return None
+    affine = stack.affines[0].copy()
+    affine[:3, 2] = steps[0]
+    return Volume(np.moveaxis(stack.images, 1, 3), affine)
+
+
+def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...]) -> None:
+    if len(phases) == 1:
+        write_segmentation(folder / "labels.seg.nrrd", labels.data[0], labels.affine)
+        return
+    (folder / "labels").mkdir()
+    for phase, data in zip(phases, labels.data, strict=True):
+        write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine)
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _volume(path: Path) -> Volume:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dmcvr.colours import COLOURS, unit
-from dmcvr.stack import LABEL_NAMES, LABEL_TITLES
+from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
+from dmcvr.labels.colours import COLOURS, unit
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 

@@ -27,7 +27,7 @@ def write_measures(path: Path, measures: dict[str, Any]) -> None:
 
 
 def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
-    """Rows of `COLUMNS` from what `dmcvr.measures.measures` and `measure_wall` give: all but the published ones.
+    """Rows of `COLUMNS` from what `dmcvr.clinical.measures` finds: all but the published ones.
 
     `convention` is a key of measures.json's "conventions", "wall_thickness", or empty.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dmcvr.errors import InputError
+from dmcvr.exam.source import LONG_AXIS, LONG_AXIS_CINE, SHORT_AXIS_CINE
 from dmcvr.io.exam import Exam
 from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
-from dmcvr.source import LONG_AXIS, LONG_AXIS_CINE, SHORT_AXIS_CINE
 
 
 def is_ukbb_subject(path: Path) -> bool:

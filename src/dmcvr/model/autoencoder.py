@@ -1,7 +1,11 @@
-"""The morphology-guided diffusion autoencoder: slices to three codes and back (He et al. 2023, Sect. 2.1)."""
+"""The morphology-guided diffusion autoencoder: slices to three codes and back (He et al. 2023, Sect. 2.1).
+
+As published: it knows one slice at a time, and nothing of neighbours (see `dmcvr.model.aligned` for that).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,18 +13,10 @@ from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import PredictNoise, Progress, ddim_invert, ddim_sample
 from dmcvr.diffusion.schedule import Schedule
-from dmcvr.model.blocks import zero
 from dmcvr.model.denoiser import Denoiser
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.presets import Preset
 from dmcvr.model.semantic import SemanticEncoder
-from dmcvr.presets import Preset
-
-#: How far (SD, images in [-1, 1]) a slice lies from the mean of its warped neighbours.
-SPREAD = 0.2
-
-
-#: A class that neither neighbour has at a pixel still has this probability.
-LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -45,54 +41,6 @@ class SliceCodes:
         return SliceCodes(self.x_T[index], self.z_sem[index], self.z_mor[index])
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What is known of the place of a slice: its neighbours, warped there (`dmcvr.align`), and how far they are.
-
-    ========  ============  ====================================================
-    below     (B, 1, H, W)  the lower neighbour at this place, in [-1, 1]
-    above     (B, 1, H, W)  the upper one
-    fraction  (B,)          0 at the lower neighbour, 1 at the upper
-    gap_mm    (B,)          between the two
-    known     (B,)          1; 0 where nothing is known and the codes are all
-    ========  ============  ====================================================
-    """
-
-    below: Tensor
-    above: Tensor
-    fraction: Tensor
-    gap_mm: Tensor
-    known: Tensor
-
-    @property
-    def middle(self) -> Tensor:
-        """(B, 1, H, W) the neighbours' weighted mean: the best plain guess; 0 where nothing is known."""
-        f = self.fraction.view(-1, 1, 1, 1)
-        return ((1 - f) * self.below + f * self.above) * self.known.view(-1, 1, 1, 1)
-
-    def images(self) -> Tensor:
-        """(B, 3, H, W) for the denoiser."""
-        neighbours = torch.cat([self.below, self.above], dim=1) * self.known.view(-1, 1, 1, 1)
-        return torch.cat([neighbours, self.middle], dim=1)
-
-    def place(self) -> Tensor:
-        """(B, 3) for the denoiser: whether anything is known, the fraction, the gap in cm."""
-        return torch.stack([self.known, self.known * self.fraction, self.known * self.gap_mm / 10], dim=1)
-
-    def __len__(self) -> int:
-        return len(self.fraction)
-
-    def __getitem__(self, index: slice | Tensor) -> Surroundings:
-        parts = (self.below, self.above, self.fraction, self.gap_mm, self.known)
-        return Surroundings(*(part[index] for part in parts))
-
-    @classmethod
-    def unknown(cls, like: Tensor) -> Surroundings:
-        """Nothing known of slices (B, 1, H, W)."""
-        nothing, zero = torch.zeros_like(like), like.new_zeros(len(like))
-        return cls(nothing, nothing, zero, zero, zero)
-
-
 class Autoencoder(nn.Module):
     """E_sem, E_mor (inside the segmenter) and the denoiser, with the schedule they share."""
 
@@ -101,69 +49,39 @@ class Autoencoder(nn.Module):
         self.preset = preset
         self.schedule = Schedule.linear(preset.train_steps, preset.beta)
         self.segmenter = Segmenter(preset.segmenter)
-        self.labeller = _labeller(preset)
         self.encoder = SemanticEncoder(preset.encoder)
-        self.denoiser = Denoiser(
-            preset.denoiser,
-            code_dimension=preset.encoder.dimension,
+        self.denoiser = self._new_denoiser()
+
+    def _new_denoiser(self, context: int = 0) -> Denoiser:
+        return Denoiser(
+            self.preset.denoiser,
+            code_dimension=self.preset.encoder.dimension,
             morphology_dimension=self.segmenter.code_channels,
+            context=context,
         )
 
-    def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> Tensor:
-        """The noise or the velocity, as `preset.denoiser.prediction` says.
+    def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor) -> Tensor:
+        """The noise or the velocity in x_t (B, 1, H, W), as `preset.denoiser.prediction` says."""
+        output: Tensor = self.denoiser(x, t, z_sem, z_mor)
+        return output
 
-        With surroundings the network F corrects the best linear guess for a slice that lies around the neighbours'
-        mean m with variance s^2: v = a sigma (1 - s^2) / (a^2 s^2 + sigma^2) (x_t - a m) - sigma m + c F, with a for
-        alpha and c = `correction_scale`, the guess's error (Karras et al. 2022, Sect. 5, for a known mean). At t = T,
-        where x_t is all noise, the guess's image is m: the network learns what registration leaves.
-        """
-        if not self.preset.denoiser.surroundings:
-            output: Tensor = self.denoiser(x, t, z_sem, z_mor)
-            return output
-        around = around or Surroundings.unknown(x)
-        output = self.denoiser(x, t, z_sem, z_mor, around.images(), around.place()).float()
-        alpha, sigma = self.schedule.at(t, x)
-        pull = alpha * sigma * (1 - SPREAD**2) / (alpha**2 * SPREAD**2 + sigma**2)
-        guess = pull * (x - alpha * around.middle) - sigma * around.middle
-        return self.correction_scale(t, around) * output + guess * around.known.view(-1, 1, 1, 1)
+    def noise_predictor(self, z_sem: Tensor, z_mor: Tensor) -> PredictNoise:
+        """eps_theta(x_t, t, z_sem, z_mor) for these codes."""
+        return self._as_noise(lambda x, t: self.predict(x, t, z_sem, z_mor))
 
-    def correction_scale(self, t: Tensor, around: Surroundings) -> Tensor:
-        """(B, 1, 1, 1) SD of the velocity around the linear guess: s / sqrt(a^2 s^2 + sigma^2); 1 if nothing known."""
-        alpha, sigma = self.schedule.at(t, around.below)
-        scale = SPREAD / (alpha**2 * SPREAD**2 + sigma**2).sqrt()
-        return torch.where(around.known.view(-1, 1, 1, 1) > 0, scale, torch.ones_like(scale))
-
-    def noise_predictor(self, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> PredictNoise:
-        """eps_theta(x_t, t, z_sem, z_mor) for these codes and surroundings."""
-
+    def _as_noise(self, predict: Callable[[Tensor, Tensor], Tensor]) -> PredictNoise:
         def predict_noise(x: Tensor, step: int) -> Tensor:
             t = torch.full((len(x),), step, device=x.device)
-            output = self.predict(x, t, z_sem, z_mor, around).float()
+            output = predict(x, t).float()
             if self.preset.denoiser.prediction == "v":
                 return self.schedule.noise_of_velocity(x, output, t)
             return output
 
         return predict_noise
 
-    def label(self, around: Surroundings, below: Tensor, above: Tensor) -> Tensor:
-        """Logits (B, 4, H, W) of the slices in these surroundings, from what is seen and labelled around them.
-
-        `below` and `above` (B, 4, H, W) are the neighbours' class probabilities, warped to the slice's place. The
-        network adds to the log of their mixture, the plain guess. (It does not look at the slice as drawn: that is made
-        of the same surroundings, and where the denoiser has learnt its training slices by heart, too good there.)
-        """
-        assert self.labeller is not None
-        f = around.fraction.view(-1, 1, 1, 1)
-        guess = (1 - f) * below + f * above
-        place = torch.stack([around.fraction, around.gap_mm / 10], dim=1)[..., None, None]
-        place = place.expand(-1, -1, *below.shape[2:])
-        seen = torch.cat([around.middle, around.below, around.above, below[:, 1:], above[:, 1:], place], dim=1)
-        logits: Tensor = self.labeller(seen).float()
-        return logits + torch.log(guess.float().clamp(min=LEAST_SHARE))
-
     @torch.no_grad()
     def guides(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Slices (B, 1, H, W) to z_sem and z_mor."""
+        """Slices (B, 1, H, W) to z_sem = E_sem(x) and z_mor = E_mor(x)."""
         return self.encoder(x).float(), self.segmenter.morphology(x).float()
 
     @torch.no_grad()
@@ -178,54 +96,14 @@ class Autoencoder(nn.Module):
     ) -> SliceCodes:
         """Slices (B, 1, H, W) in [-1, 1] to their three codes; with `last`, x_T is the state at that time."""
         z_sem, z_mor = self.guides(x)
-        x_T = ddim_invert(
-            self.noise_predictor(z_sem, z_mor),
-            x,
-            self.schedule,
-            steps,
-            corrections=corrections,
-            last=last,
-            progress=progress,
-        )
+        predict_noise = self.noise_predictor(z_sem, z_mor)
+        x_T = ddim_invert(predict_noise, x, self.schedule, steps, corrections=corrections, last=last, progress=progress)
         return SliceCodes(x_T, z_sem, z_mor)
 
     @torch.no_grad()
     def decode(
-        self,
-        codes: SliceCodes,
-        steps: int,
-        *,
-        around: Surroundings | None = None,
-        last: int | None = None,
-        progress: Progress = lambda: None,
+        self, codes: SliceCodes, steps: int, *, last: int | None = None, progress: Progress = lambda: None
     ) -> Tensor:
-        """Codes to slices (B, 1, H, W), by conditional DDIM."""
-        predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor, around)
+        """Codes to slices (B, 1, H, W), by conditional DDIM from time `last` (T - 1) on."""
+        predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor)
         return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress, last=last)
-
-    @torch.no_grad()
-    def mean(self, codes: SliceCodes, around: Surroundings) -> Tensor:
-        """The expected slice (B, 1, H, W) in one call: at t = T, x_t says nothing, and x_0 = alpha x_t - sigma v."""
-        t = torch.full((len(codes),), self.schedule.length - 1, device=codes.x_T.device)
-        velocity = self.predict(codes.x_T, t, codes.z_sem, codes.z_mor, around).float()
-        return self.schedule.image_of_velocity(codes.x_T, velocity, t)
-
-    @torch.no_grad()
-    def grow_from(self, other: Autoencoder) -> None:
-        """Take over the weights of an autoencoder of the same sizes, one without surroundings too.
-
-        What it does not have keeps its start: the denoiser looks at the surroundings with weights of zero.
-        """
-        theirs, own = other.state_dict(), self.state_dict()
-        for name, value in theirs.items():
-            if name == "denoiser.stem.weight" and value.shape != own[name].shape:
-                value = torch.cat([value, torch.zeros_like(own[name][:, value.shape[1] :])], dim=1)
-            own[name].copy_(value)
-
-
-def _labeller(preset: Preset) -> Segmenter | None:
-    if preset.labeller is None:
-        return None
-    labeller = Segmenter(preset.labeller)
-    zero(labeller.head)
-    return labeller

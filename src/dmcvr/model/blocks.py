@@ -40,7 +40,8 @@ class ResBlock(nn.Module):
     """Residual block with DiffAE's adaptive group norm (their Eq. 7).
 
     AdaGN(h, t, z) = z_s (t_s GroupNorm(h) + t_b); t_s, t_b come from the time, z_s from the semantic code.
-    Without `time_dimension` the block is the encoder's: plain GroupNorm. `resample` is -1 (halve), 0 or 1
+    Without `time_dimension` and `code_dimension` the block is the encoder's: plain GroupNorm. A condition that is
+    missing, or one too many, raises `ValueError`. `resample` is -1 (halve), 0 or 1
     (double the resolution inside the block).
     """
 
@@ -66,6 +67,8 @@ class ResBlock(nn.Module):
         self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor | None = None, code: Tensor | None = None) -> Tensor:
+        if (self.time is None) != (time is None) or (self.code is None) != (code is None):
+            raise ValueError("A residual block takes just the conditions (time, code) that it was made for.")
         h = F.silu(self.norm_in(x))
         h, x = self._resample(h), self._resample(x)
         h = self.norm_out(self.conv_in(h))

@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dmcvr.errors import InputError
+from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
-from dmcvr.presets import Preset
-from dmcvr.weights import WeightsInfo, describe, find
+from dmcvr.model.presets import Preset
+from dmcvr.model.weights import WeightsInfo, describe, find
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -44,7 +45,7 @@ def save_weights(
 def load_autoencoder(name: str | Path) -> tuple[Autoencoder, WeightsInfo]:
     """A whole model from a bundled name or a file, in float32, ready for inference."""
     info = _described(name, "autoencoder")
-    return _load(Autoencoder(info.preset), info.path), info
+    return _load(new_autoencoder(info.preset), info.path), info
 
 
 def load_segmenter(name: str | Path) -> tuple[Segmenter, WeightsInfo]:

@@ -7,10 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import Attention, ResBlock, norm, sinusoids, zero
-from dmcvr.presets import DenoiserConfig
-
-#: Images of a slice's surroundings, and numbers that say where they are.
-SURROUNDINGS = 3
+from dmcvr.model.presets import DenoiserConfig
 
 
 class Denoiser(nn.Module):
@@ -23,11 +20,13 @@ class Denoiser(nn.Module):
     z_mor   (B, C, h, w)       passes a 3 x 3 convolution and is concatenated at its level
     ======  =================  =========================================================
 
-    With `config.morphology_channels` 0 it does not look at z_mor. With `config.surroundings` it also takes images
-    (B, 3, H, W) of the slice's surroundings beside x, and their place (B, 3), which joins the time.
+    With `config.morphology_channels` 0 it does not look at z_mor. With `context` n it also takes n images
+    (B, n, H, W), which are seen beside x, and n numbers (B, n), which join the time.
     """
 
-    def __init__(self, config: DenoiserConfig, *, code_dimension: int, morphology_dimension: int) -> None:
+    def __init__(
+        self, config: DenoiserConfig, *, code_dimension: int, morphology_dimension: int, context: int = 0
+    ) -> None:
         super().__init__()
         self.config = config
         c, time = config.channels, config.time_dimension
@@ -48,9 +47,8 @@ class Denoiser(nn.Module):
         self.time = nn.Sequential(nn.Linear(c[0], time), nn.SiLU(), nn.Linear(time, time))
         joined = config.morphology_channels
         self.morphology = nn.Conv2d(morphology_dimension, joined, 3, padding=1) if joined else None
-        seen = 1 + SURROUNDINGS * config.surroundings
-        self.stem = nn.Conv2d(seen * config.patch**2, c[0], 3, padding=1)
-        self.place = zero(nn.Linear(SURROUNDINGS, time)) if config.surroundings else None
+        self.stem = nn.Conv2d((1 + context) * config.patch**2, c[0], 3, padding=1)
+        self.place = zero(nn.Linear(context, time)) if context else None
 
         def attend(n: int) -> nn.Module:
             return Attention(c[n]) if n == config.attention_level else nn.Identity()
@@ -95,8 +93,10 @@ class Denoiser(nn.Module):
         images: Tensor | None = None,
         place: Tensor | None = None,
     ) -> Tensor:
+        if (self.place is None) != (images is None) or (images is None) != (place is None):
+            raise ValueError("A denoiser with context takes images and their place with every call, one without none.")
         time = self.time(sinusoids(t, self.config.channels[0]))
-        if self.place is not None and images is not None and place is not None:
+        if self.place is not None and images is not None:
             time = time + self.place(place)
             x = torch.cat([x, images], dim=1)
         last = len(self.config.channels) - 1

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dmcvr.presets import SegmenterConfig
+from dmcvr.model.presets import SegmenterConfig
 
 CLASSES = 4
 

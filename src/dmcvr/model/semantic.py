@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import Attention, ResBlock, norm
-from dmcvr.presets import EncoderConfig
+from dmcvr.model.presets import EncoderConfig
 
 
 class SemanticEncoder(nn.Module):

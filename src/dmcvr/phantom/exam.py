@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dmcvr.exam.stack import Patient, SliceStack
+from dmcvr.exam.volume import Volume
 from dmcvr.phantom.body import make_scene
 from dmcvr.phantom.frame import Grid, HeartFrame, axis_samples
 from dmcvr.phantom.render import render
 from dmcvr.phantom.scan import Scan, acquire, draw_shifts, shading, slice_grid, slice_labels, slice_positions
 from dmcvr.phantom.shape import HeartShape
-from dmcvr.stack import Patient, SliceStack
-from dmcvr.volume import Volume
 
 PHASES = ("ED", "ES")
 

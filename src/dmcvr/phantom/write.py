@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.volume import Volume
 from dmcvr.io.labels import LABEL_MAPS
 from dmcvr.io.nifti import write_nifti
 from dmcvr.phantom.exam import Phantom
 from dmcvr.phantom.shape import HeartShape
-from dmcvr.stack import SliceStack
-from dmcvr.volume import Volume
 
 
 def write_phantom(phantom: Phantom, folder: Path) -> None:

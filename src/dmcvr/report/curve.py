@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class Curve:
     top: int = TOP
 
 
-def curve(measures: dict[str, Any], phases: list[str]) -> Curve | None:
+def curve(measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
     """The LV and RV cavity of three or more phases; None for fewer."""
     if len(phases) < 3:
         return None

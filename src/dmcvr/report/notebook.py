@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dmcvr.io.result import Result
 from dmcvr.report import numbers, stills
 from dmcvr.report.page import first_phase, render
 from dmcvr.report.scene import make_scene
-
-if TYPE_CHECKING:
-    from dmcvr.reconstruction import Reconstruction
+from dmcvr.result import Result
 
 
-def notebook_html(heart: Reconstruction) -> str:
+def notebook_html(result: Result) -> str:
     """A fragment of HTML: middle slice, long-axis cut before and after, measures, what asks for a second look."""
-    result = Result.of(heart)
     phase = first_phase(result.measures, result.phases)
     return render(
         "notebook.html.j2",

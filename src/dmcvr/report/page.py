@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,16 +20,17 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dmcvr.colours import BETWEEN, COLOURS, css
-from dmcvr.cycle import beat_ms
+from dmcvr.clinical.cycle import beat_ms
 from dmcvr.errors import InputError
-from dmcvr.io.result import Result
+from dmcvr.exam.stack import LABEL_TITLES
+from dmcvr.io.result import read_result
+from dmcvr.labels.colours import BETWEEN, COLOURS, css
 from dmcvr.report import bullseye, numbers, stills
 from dmcvr.report.curve import curve
 from dmcvr.report.scene import Scene, make_scene
 from dmcvr.report.surfaces import surfaces
 from dmcvr.report.volumes import viewer_sets
-from dmcvr.stack import LABEL_TITLES
+from dmcvr.result import Result
 
 VIEWER = Path(__file__).parent / "viewer"
 
@@ -49,7 +51,7 @@ def rewrite_report(folder: Path) -> Path:
 
     Raises `InputError` where the folder is not one, or cannot be written.
     """
-    page = report_html(Result.read(folder))
+    page = report_html(read_result(folder))
     partial, path = folder / ".report.html.partial", folder / "report.html"
     try:
         partial.write_text(page, encoding="utf-8")
@@ -98,7 +100,7 @@ def report_html(result: Result) -> str:
     return render("report.html.j2", scripts=scripts, data=data, **context)
 
 
-def first_phase(measures: dict[str, Any], phases: list[str]) -> int:
+def first_phase(measures: dict[str, Any], phases: Sequence[str]) -> int:
     """The phase that is shown first: ED where it is known."""
     return phases.index(measures["ed_phase"]) if measures.get("ed_phase") in phases else 0
 

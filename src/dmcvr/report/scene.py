@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.io.result import Result, Slices
-from dmcvr.volume import Volume
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.volume import Volume
+from dmcvr.result import Result
 
 #: Kept around the heart in plane, in mm.
 MARGIN_MM = 18.0
@@ -188,7 +189,11 @@ def _crop_bounds(labels: NDArray[np.uint8], spacing_mm: float) -> tuple[list[int
 
 
 def _resliced(
-    slices: Slices, axes: NDArray[np.float64], origin: NDArray[np.float64], spacing_mm: float, shape: tuple[int, ...]
+    slices: SliceStack,
+    axes: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    spacing_mm: float,
+    shape: tuple[int, ...],
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """(P, N, X, Y) slices on the display's in-plane grid (linear; exact where the grids agree), and their z."""
     centre = np.array([(n - 1) / 2 for n in slices.images.shape[2:]] + [0, 1])

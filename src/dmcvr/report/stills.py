@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from dmcvr.colours import COLOURS
+from dmcvr.labels.colours import COLOURS
 from dmcvr.report.scene import Scene
 from dmcvr.report.surfaces import FINE_MM, surface
 

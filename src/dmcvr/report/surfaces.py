@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
+from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.report.scene import Scene
 from dmcvr.report.volumes import packed
-from dmcvr.stack import LABEL_NAMES
 
 #: Edge of a triangle, about: of one or two phases, and of each of many.
 FINE_MM, COARSE_MM = 1.8, 3.0

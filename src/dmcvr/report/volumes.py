@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Sequence
 from typing import Any
 
 import nibabel as nib
@@ -16,7 +17,7 @@ from dmcvr.report.scene import MAX_VOXELS, Scene
 MAX_CINE_VOXELS = 9_000_000
 
 
-def viewer_sets(scene: Scene, phases: list[str], ed_es: list[str]) -> list[dict[str, Any]]:
+def viewer_sets(scene: Scene, phases: Sequence[str], ed_es: list[str]) -> list[dict[str, Any]]:
     """What the viewer loads: up to two phases whole; of more, ED and ES whole and a coarser cine of all.
 
     Each set is ``{"name", "phases", "spacing_mm", "image", "labels", "acquired", "between"}``, volumes as base64.
@@ -31,7 +32,7 @@ def viewer_sets(scene: Scene, phases: list[str], ed_es: list[str]) -> list[dict[
     return [_set("full", full, chosen), _set("cine", cine, phases)]
 
 
-def _set(name: str, scene: Scene, phases: list[str]) -> dict[str, Any]:
+def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
     slabs = scene.as_acquired
     between = np.zeros(scene.labels.shape[1:], dtype=np.uint8)
     between[:, :, ~scene.measured] = 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dmcvr.interpolate import lerp
-from dmcvr.model.autoencoder import Autoencoder, Surroundings
+from dmcvr.fill.mixing import lerp
+from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
+from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import PairSet, kept
@@ -66,12 +67,12 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
     squares are those of the expected slice; the others at t < `NEAR` T, where such a slice is drawn. The rest is drawn
     from its own codes with nothing else known: that is how acquired slices are inverted. The codes stay as they are.
 
-    Errors are those of the network's correction (`Autoencoder.correction_scale`), so that every time counts alike.
+    Errors are those of the network's correction (`correction_scale`), so that every time counts alike.
     """
     images, labels = kept(data.images), kept(data.labels)
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        assert isinstance(model, Autoencoder)
+        assert isinstance(model, AlignedAutoencoder)
         preset, schedule = model.preset, model.schedule
         drawn = pairs.sample(batch, generator)
         fraction, gap = torch.from_numpy(drawn.fraction), torch.from_numpy(drawn.gap_mm)
@@ -91,7 +92,7 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
             codes = mixed_codes(model, torch.where(known.view(-1, 1, 1, 1), views[:, 1:], view), fraction)
         x = schedule.add_noise(view, noise, t)
         output = model.predict(x, t, *codes, around).float()
-        wanted = schedule.velocity(view, noise, t) if preset.denoiser.prediction == "v" else noise
+        wanted = schedule.velocity(view, noise, t)
         errors = ((output - wanted) / model.correction_scale(t, around)).square().mean(dim=(1, 2, 3))
         numbers = {"loss": errors.mean().item()}
         ends = at_end.to(device) & (fraction > 0) & (fraction < 1)  # at a neighbour itself the plain guess is right

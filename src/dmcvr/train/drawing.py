@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import move
-from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
+from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
+from dmcvr.model.autoencoder import SliceCodes
 from dmcvr.model.perceptual import feature_distances, features
 from dmcvr.train.autoencoder import ANY_SIDE, mixed_codes, surrounded_objective
 from dmcvr.train.data import TrainingSet, random_view
@@ -15,7 +16,7 @@ from dmcvr.train.pairs import PairSet, kept
 
 
 def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
-    """Half of the batch as in `surrounded_objective`, and nothing is forgotten; half is drawn as `Engine.draw` does.
+    """Half of the batch as in `surrounded_objective`, and nothing is forgotten; half is drawn as by `fill.aligned`.
 
     A drawing starts from noise on the expected slice, not on the true one, which training by noise prediction never
     shows. (On somewhere between that and the plain mean of the warped neighbours: of slices that the network has learnt
@@ -28,7 +29,7 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
     remembered = surrounded_objective(data, pairs, batch=batch - count, device=device)
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        assert isinstance(model, Autoencoder)
+        assert isinstance(model, AlignedAutoencoder)
         model.segmenter.eval()
         loss, numbers = remembered(model, generator)
         preset, schedule = model.preset, model.schedule

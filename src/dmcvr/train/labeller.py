@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dmcvr.distances import probabilities
-from dmcvr.model.autoencoder import Autoencoder, Surroundings
+from dmcvr.labels.distances import probabilities
+from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
 from dmcvr.train.autoencoder import ANY_SIDE
 from dmcvr.train.data import TrainingSet, random_view
 from dmcvr.train.loop import Objective
@@ -29,7 +29,7 @@ def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device:
     loss_of = segmentation_loss()
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        assert isinstance(model, Autoencoder)
+        assert isinstance(model, AlignedAutoencoder)
         model.segmenter.eval()
         sample = pairs.sample(batch, generator)
         maps = torch.from_numpy(sample.labels(labels))
@@ -45,8 +45,8 @@ def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device:
     return objective
 
 
-def label(model: Autoencoder, around: Surroundings, masks: Tensor, given: Tensor) -> Tensor:
-    """`Autoencoder.label` from the neighbours' labels (B, 2, H, W) where `given` (B,), else from the segmenter's."""
+def label(model: AlignedAutoencoder, around: Surroundings, masks: Tensor, given: Tensor) -> Tensor:
+    """The model's labels from the neighbours' labels (B, 2, H, W) where `given` (B,), else from the segmenter's."""
     shares = []
     for n, seen in enumerate((around.below, around.above)):
         with torch.no_grad():

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dmcvr.engine import BATCH, Engine
-from dmcvr.metrics import dice, ssim
-from dmcvr.model.autoencoder import Autoencoder, SliceCodes, Surroundings
-from dmcvr.presets import Preset
-from dmcvr.stack import LABEL_NAMES
+from dmcvr.exam.stack import LABEL_NAMES
+from dmcvr.fill.engine import BATCH, Engine
+from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
+from dmcvr.model.autoencoder import Autoencoder, SliceCodes
+from dmcvr.model.presets import Preset
+from dmcvr.quality.metrics import dice, ssim
 from dmcvr.train.autoencoder import mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.labeller import label
@@ -56,7 +57,7 @@ def autoencoder_monitor(held_out: TrainingSet) -> Monitor:
         model = trainer.averaged()
         assert isinstance(model, Autoencoder)
         images, _ = _sample(held_out, model.preset.size)
-        engine = Engine(model, device=torch.device(trainer.config.device))
+        engine = Engine.of(model, device=torch.device(trainer.config.device))
         codes = engine.encode(images)
         back = engine.decode(codes)
         codes.x_T.normal_(generator=torch.Generator(codes.x_T.device).manual_seed(0))
@@ -80,7 +81,7 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
     def monitor(trainer: Trainer) -> None:
         model, device = trainer.averaged(), trainer.config.device
-        assert isinstance(model, Autoencoder)
+        assert isinstance(model, AlignedAutoencoder)
         no_labels = torch.zeros(len(chosen), *canvases.shape[2:])
         generator = torch.Generator().manual_seed(0)
         views, _ = random_view(canvases, no_labels, generator, STILL, model.preset.size)
@@ -118,7 +119,7 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
     def monitor(trainer: Trainer) -> None:
         model, device = trainer.averaged(), trainer.config.device
-        assert isinstance(model, Autoencoder)
+        assert isinstance(model, AlignedAutoencoder)
         views, masks = random_view(canvases, maps, torch.Generator().manual_seed(0), STILL, model.preset.size)
         numbers: dict[str, float] = {}
         for name in ("segmented", "given"):

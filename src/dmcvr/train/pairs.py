@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from dmcvr.align import NARROW_MM, paths
-from dmcvr.distances import shares
 from dmcvr.errors import InputError
-from dmcvr.interpolate import Plan
+from dmcvr.geometry.plan import Plan
+from dmcvr.labels.distances import shares
+from dmcvr.registration.itk import paths_by_grey
+from dmcvr.registration.paths import NARROW_MM
 from dmcvr.train.data import CANVAS, TrainingSet
 
 #: Neighbours of a target are up to so many slices apart.
@@ -194,6 +195,6 @@ def _plan(task: _Task) -> Plan:
 def _warped(task: _Task) -> tuple[NDArray[np.uint8], ...]:
     """Of every target: the images below and above, and their labels."""
     images, labels, _, _ = task
-    between = paths(np.clip(images, -1, 1), _plan(task))
+    between = paths_by_grey(np.clip(images, -1, 1), _plan(task))
     warped_labels = (part.argmax(axis=1).astype(np.uint8) for part in between.warp(shares(labels), order=1))
     return *(to_bytes(part) for part in between.warp(images)), *warped_labels

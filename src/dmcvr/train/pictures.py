@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from dmcvr.colours import COLOURS
+from dmcvr.labels.colours import COLOURS
 
 
 def save_tiles(path: Path, rows: list[NDArray[Any]], labels: list[NDArray[Any]] | None = None) -> None:

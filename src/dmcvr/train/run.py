@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 import torch
 
-from dmcvr.engine import choose_device
 from dmcvr.errors import InputError
+from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.checkpoint import load_autoencoder, load_segmenter, save_weights
+from dmcvr.model.device import choose_device
 from dmcvr.model.morphology import Segmenter
-from dmcvr.presets import Preset, get_preset
+from dmcvr.model.presets import Preset, get_preset
+from dmcvr.model.weights import WeightsInfo
+from dmcvr.options import DEFAULT_WEIGHTS
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import TrainingSet, load_training_set, patient_groups
@@ -24,7 +27,6 @@ from dmcvr.train.monitors import autoencoder_monitor, labeller_monitor, mean_mon
 from dmcvr.train.pairs import MAX_GAP_MM, PairSet
 from dmcvr.train.segmenter import segmenter_objective
 from dmcvr.train.split import BUNDLED_SPLIT, Split
-from dmcvr.weights import DEFAULT, WeightsInfo
 
 #: Batch and learning rate of each kind.
 DEFAULTS = {"segmenter": (24, 2e-3), "autoencoder": (16, 5e-4), "labeller": (24, 1e-3), "drawing": (16, 2e-4)}
@@ -81,11 +83,11 @@ def train(kind: Kind, config: TrainConfig, *, start: Path | None = None) -> Path
             objective = autoencoder_objective(training, batch=batch, device=str(device))
             monitor = autoencoder_monitor(held_out)
     elif kind == "labeller":
-        model, before = _going_on(start or DEFAULT, "labeller")
+        model, before = _going_on(start or DEFAULT_WEIGHTS, "labeller")
         objective = labeller_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
         monitor = labeller_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
     else:
-        model, before = _going_on(start or DEFAULT, "denoiser")
+        model, before = _going_on(start or DEFAULT_WEIGHTS, "denoiser")
         objective = drawing_objective(training, _pairs(training, pairs), batch=batch, device=str(device))
         monitor = mean_monitor(held_out, _pairs(held_out, config.out / "held_out_pairs.npz"))
     preset = before.preset if before else preset
@@ -123,7 +125,7 @@ def _settle(kind: Kind, model: Autoencoder, start: Autoencoder) -> None:
     if kind == "drawing":
         for own, theirs in zip(model.denoiser.parameters(), start.denoiser.parameters(), strict=True):
             own.lerp_(theirs.to(own.device), 0.5)
-    elif model.labeller is not None:
+    elif isinstance(model, AlignedAutoencoder) and model.labeller is not None:
         for weight in model.labeller.head.parameters():
             weight.mul_(LABELLER_TRUST)
 
@@ -162,7 +164,7 @@ def _autoencoder(preset: Preset, weights: Path | None) -> Autoencoder:
     """A new one on a trained segmenter; one with surroundings grows from a trained one and keeps its codes."""
     if preset.denoiser.surroundings:
         return _grown(preset, weights)
-    segmenter, info = load_segmenter(weights or DEFAULT)
+    segmenter, info = load_segmenter(weights or DEFAULT_WEIGHTS)
     if info.preset.segmenter != preset.segmenter:
         raise InputError(f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset.")
     model = Autoencoder(preset)
@@ -172,11 +174,11 @@ def _autoencoder(preset: Preset, weights: Path | None) -> Autoencoder:
 
 
 def _grown(preset: Preset, weights: Path | None) -> Autoencoder:
-    plain, info = load_autoencoder(weights or DEFAULT)
+    plain, info = load_autoencoder(weights or DEFAULT_WEIGHTS)
     same = replace(info.preset.denoiser, surroundings=True) == preset.denoiser
     if not same or (info.preset.segmenter, info.preset.encoder) != (preset.segmenter, preset.encoder):
         raise InputError(f"The autoencoder in {info.path} has not the sizes of preset {preset.name}.")
-    model = Autoencoder(preset)
+    model = AlignedAutoencoder(preset)
     model.grow_from(plain)
     model.requires_grad_(False)
     model.denoiser.requires_grad_(True)
@@ -188,7 +190,7 @@ def _going_on(weights: str | Path, part: Literal["denoiser", "labeller"]) -> tup
     model, info = load_autoencoder(weights)
     if part == "denoiser" and not model.preset.denoiser.surroundings:
         raise InputError(f"The weights in {info.path} see no surroundings: train those of preset aligned first.")
-    if part == "labeller" and model.labeller is None:
+    if part == "labeller" and (not isinstance(model, AlignedAutoencoder) or model.labeller is None):
         raise InputError(f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first.")
     model.requires_grad_(False)
     model.get_submodule(part).requires_grad_(True)

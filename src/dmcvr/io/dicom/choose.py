@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from dmcvr.errors import InputError
+from dmcvr.exam.source import LONG_AXIS_CINE, SCOUT, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
+from dmcvr.exam.stack import Patient
 from dmcvr.io.dicom.headers import Frame, scan
 from dmcvr.io.dicom.runs import Run, centre, find_runs, most_common
-from dmcvr.source import LONG_AXIS_CINE, SCOUT, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
-from dmcvr.stack import Patient
 
 #: Fewer positions are no stack.
 MIN_SLICES = 3

@@ -21,8 +21,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import Patient
 from dmcvr.io.limits import MAX_FILES, check_size
-from dmcvr.stack import Patient
 
 #: Frames of one multi-frame file.
 MAX_FRAMES = 20_000

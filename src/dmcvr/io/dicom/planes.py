@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.choose import Selection, select
 from dmcvr.io.dicom.headers import LPS_TO_RAS, Frame, lenient
-from dmcvr.io.result import Result
+from dmcvr.io.result import read_result
 
 #: Source slices must lie where run.json says the acquired ones were.
 SAME_PLACE_MM = 0.1
@@ -91,7 +91,7 @@ def planes_of(data: NDArray[Any], affine: NDArray[np.float64]) -> Planes:
 
 def read_heart(folder: Path) -> Heart:
     """What `dmcvr reconstruct` wrote; raises `InputError` where it is not whole."""
-    result = Result.read(folder)
+    result = read_result(folder)
     try:
         times, positions = result.run.get("times_ms"), result.run.get("input", {}).get("positions_mm")
         times_ms = None if times is None else tuple(float(t) for t in times)

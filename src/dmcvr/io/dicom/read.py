@@ -13,11 +13,11 @@ from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
 from dmcvr.io.dicom.choose import Selection, select
 from dmcvr.io.dicom.headers import Frame, lenient
 from dmcvr.io.exam import Exam
 from dmcvr.io.limits import check_size
-from dmcvr.stack import SliceStack
 
 #: Slices of one stack whose thicknesses differ by more are said to be mixed.
 SAME_THICKNESS_MM = 0.1

@@ -10,11 +10,11 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from dmcvr.colours import COLOURS
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
 from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.planes import Planes
-from dmcvr.stack import LABEL_NAMES, LABEL_TITLES
+from dmcvr.labels.colours import COLOURS
 
 SERIES_NUMBER = 9002
 

@@ -1,0 +1,146 @@
+"""`dmcvr reconstruct`, `demo` and `report`: the main job, and its page anew."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from dmcvr.cli.terminal import Output, shown_progress
+from dmcvr.errors import InputError
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, DeviceName, Options, chosen_formats
+
+if TYPE_CHECKING:
+    from dmcvr.reconstruction import Reconstruction
+
+#: Room (MiB) that the results of one phase take at most, at the usual voxel sizes.
+ROOM_MIB_A_PHASE = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Reconstruct a synthetic exam with the bundled weights and write everything."""
+
+    output: Output
+    seed: int = 0
+    """Which synthetic heart."""
+    spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
+    steps: int | None = None
+    """DDIM steps each way; default: the preset's."""
+    device: DeviceName = "auto"
+
+    def run(self) -> None:
+        options = Options(spacing_mm=self.spacing, steps=self.steps, device=self.device)
+        check_before(options, self.output, phases=2)
+
+        from dmcvr.phantom import make_phantom
+        from dmcvr.reconstruction import reconstruct
+
+        with shown_progress() as stages:
+            with stages("synthetic exam"):
+                stack = make_phantom(self.seed).stack
+            heart = reconstruct(stack.without_labels(), options, stages=stages)
+            with stages("write"):
+                heart.save(self.output)
+        print_summary(heart, self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct(Options):
+    """A short-axis exam in, a 3D heart out: image, labels, meshes, measures."""
+
+    input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file, folder of DICOM, or a patient's folder")]
+    output: Output
+    label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer), or none")] = "nifti,nrrd"
+    mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, glb (a beating cine), or none")] = "ply"
+
+    def run(self) -> None:
+        label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
+        mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
+        check_before(self, self.output)
+        check_exam(self, self.input, self.output)
+
+        from dmcvr.reconstruction import reconstruct
+
+        with shown_progress() as stages:
+            heart = reconstruct(self.input, self, stages=stages)
+            with stages("write"):
+                heart.save(self.output, label_formats=label_formats, mesh_formats=mesh_formats)
+        print_summary(heart, self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write report.html of a folder that reconstruct wrote: one page with a 3D viewer, to look at offline."""
+
+    folder: Positional[Path]
+
+    def run(self) -> None:
+        from dmcvr.report.page import rewrite_report
+
+        print(f"Written: {rewrite_report(self.folder)}")
+
+
+def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
+    """Raise `InputError` for options, weights and a folder that cannot be used: before any work, in an instant."""
+    from dmcvr.io.folder import check_output_folder
+    from dmcvr.model.weights import describe, find
+
+    options.check()
+    check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
+    info = describe(find(options.weights_name))
+    if info.kind != "autoencoder":
+        raise InputError(f"{info.path} holds a {info.kind}; expected an autoencoder (--weights).")
+    preset = info.preset
+    preset.check_drawing(
+        steps=preset.steps if options.steps is None else options.steps, start=preset.start, image=options.image
+    )
+
+
+def check_exam(options: Options, source: Path, output: Path) -> None:
+    """Raise `InputError` for a phase that the exam does not have, or too little room, by its headers alone."""
+    from dmcvr.io.folder import check_output_folder
+    from dmcvr.io.read import find_exam
+
+    exam = find_exam(source, layout=options.layout)
+    phases = sum(piece.phases for piece in exam.source.pieces if piece.taken)
+    for name in ("phase", "ed", "es"):
+        number = getattr(options, name)
+        if number is not None and number.isdecimal() and int(number) >= phases > 0:
+            raise InputError(f"Phase {number} (--{name}) is not in this exam: it has {phases}, counted from 0.")
+    check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * (phases if options.phase == "all" else 1))
+
+
+def print_summary(heart: Reconstruction, folder: Path) -> None:
+    """The numbers a person looks for first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    numbers, run = heart.measures, heart.run
+    table = Table("phase", "LV cavity mL", "LV mass g", "RV cavity mL", title="Dense volume (slice summation)")
+    chosen = [numbers[key] for key in ("ed_phase", "es_phase") if numbers[key] is not None]
+    for phase in chosen or run["phases"]:
+        dense, summed = (numbers[kind]["phases"][phase] for kind in ("dense_volume", "slice_summation"))
+        keys = ("lv_cavity_ml", "lv_mass_g", "rv_cavity_ml")
+        table.add_row(phase, *(f"{dense[key]:.1f} ({summed[key]:.1f})" for key in keys))
+    console = Console()
+    console.print(table)
+    if len(run["phases"]) > len(chosen) > 0:
+        text = f"ED is phase {chosen[0]}, ES is phase {chosen[1]}, of {len(run['phases'])}"
+        console.print(f"{text}: {numbers['ed_es_chosen_by']}", highlight=False)
+    for side in ("lv", "rv"):
+        function = numbers["dense_volume"].get(side)
+        if function and function["ef_percent"] is not None:
+            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
+            console.print(f"{text}, EF {function['ef_percent']:.0f} %", highlight=False)
+    if run["source"]:
+        print(run["source"]["summary"])
+    for warning in run["warnings"]:
+        print(f"Note: {warning}", file=sys.stderr)
+    looks = [flag for flag in run["flags"] if flag["level"] == "look"]
+    for flag in looks:
+        print(f"Look: {flag['name']}. {flag['text']}", file=sys.stderr)
+    print(f"Written to {folder}: open {folder / 'report.html'} (research software, not a medical device)")

@@ -1,0 +1,1 @@
+"""Clinical numbers: volumes and function, wall thickness, the cycle, reference values."""

@@ -1,0 +1,246 @@
+"""Clinical measures: volumes, ejection fraction and mass, each with the convention it was made by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcvr.clinical.cycle import MIN_PHASES, Cycle, find_cycle
+from dmcvr.clinical.reference import compare
+from dmcvr.clinical.wall import METHOD, wall_thickness
+from dmcvr.errors import InputError
+from dmcvr.exam.stack import LABEL_NAMES, Patient
+from dmcvr.exam.volume import Volume
+
+#: Density of myocardium (Schulz-Menger et al., J Cardiovasc Magn Reson 2020, 22:19).
+MYOCARDIAL_DENSITY_G_PER_ML = 1.05
+
+#: Stands beside the numbers in every report.
+CONVENTIONS = {
+    "papillary_muscles": (
+        "Papillary muscles and trabeculae are counted as the label map counts them; the bundled segmenter is "
+        "trained on ACDC, whose contours include them in the cavity."
+    ),
+    "density": f"LV mass is myocardial volume times {MYOCARDIAL_DENSITY_G_PER_ML} g/mL; lv.mass_g is at ED.",
+    "dense_volume": "Voxels of the reconstructed dense label map, counted, times the volume of one voxel.",
+    "slice_summation": (
+        "Summation of discs over the acquired slices: area times slab, where a slab reaches half way to each "
+        "neighbour and an end slice counts its one gap on both sides."
+    ),
+    "ed_es": (
+        "In a cine, ED and ES are the largest and the smallest LV cavity over a lightly smoothed curve; the "
+        "volumes themselves are not smoothed. The RV is measured at the LV's ED and ES. EF is null where the "
+        "end-diastolic volume is zero."
+    ),
+    "body_surface_area": "Mosteller: sqrt(height in cm * weight in kg / 3600), in m2.",
+}
+
+
+@dataclass(frozen=True)
+class PhaseVolumes:
+    """Volumes of one phase in mL."""
+
+    lv_cavity_ml: float
+    lv_myocardium_ml: float
+    rv_cavity_ml: float
+
+    @property
+    def lv_mass_g(self) -> float:
+        """Mass of the LV myocardium in g."""
+        return self.lv_myocardium_ml * MYOCARDIAL_DENSITY_G_PER_ML
+
+
+def dense_volumes(labels: Volume) -> tuple[PhaseVolumes, ...]:
+    """Volumes of each phase by counting the voxels of a dense label map (P, I, J, K)."""
+    return tuple(
+        PhaseVolumes(
+            **{
+                f"{name}_ml": float(np.count_nonzero(phase == label) * labels.voxel_ml)
+                for label, name in LABEL_NAMES.items()
+            }
+        )
+        for phase in labels.data
+    )
+
+
+def slice_summation(
+    stack_labels: NDArray[np.uint8], positions_mm: NDArray[np.float64], pixel_mm: tuple[float, float]
+) -> tuple[PhaseVolumes, ...]:
+    """Volumes of each phase as the clinic sums them: the area of each acquired slice times its slab.
+
+    ============  ============  ===========================================================
+    stack_labels  (P, N, I, J)  uint8, the package's labels
+    positions_mm  (N,)          ascending positions of the slices along their normal
+    pixel_mm      2             in-plane pixel size along i and j
+    ============  ============  ===========================================================
+
+    A slab reaches half way to each neighbour; an end slice counts its one gap on both sides, so with equal
+    spacing every slab is the spacing. Raises `InputError` for fewer than two slices, for positions that do
+    not ascend, and for another number of positions than slices.
+    """
+    gaps = np.diff(positions_mm)
+    if len(gaps) < 1 or gaps.min() <= 0 or len(positions_mm) != stack_labels.shape[1]:
+        raise InputError(
+            f"Expected at least two ascending positions, one a slice ({stack_labels.shape[1]}); "
+            f"got {np.asarray(positions_mm).tolist()}: sort the slices by position."
+        )
+    gaps_around = np.concatenate([gaps[:1], gaps, gaps[-1:]])
+    slab_mm = (gaps_around[:-1] + gaps_around[1:]) / 2
+    weight_ml = slab_mm * pixel_mm[0] * pixel_mm[1] / 1000
+    return tuple(
+        PhaseVolumes(
+            **{
+                f"{name}_ml": float(np.count_nonzero(phase == label, axis=(1, 2)) @ weight_ml)
+                for label, name in LABEL_NAMES.items()
+            }
+        )
+        for phase in stack_labels
+    )
+
+
+def choose_ed_es(
+    dense: tuple[PhaseVolumes, ...], phases: tuple[str, ...], *, ed: int | None = None, es: int | None = None
+) -> tuple[Cycle | None, str | None]:
+    """ED and ES and how they were chosen; None where nothing tells.
+
+    Given indices win, then phases named ED and ES, then, among three or more other phases, the largest and the
+    smallest LV cavity by dense volume.
+    """
+    cavity = np.array([volumes.lv_cavity_ml for volumes in dense])
+    if ed is not None and es is not None:
+        return find_cycle(cavity, ed=ed, es=es), "given"
+    named = {"ED", "ES"} & set(phases)
+    if ed is None and es is None and len(named) == 2:
+        return find_cycle(cavity, ed=phases.index("ED"), es=phases.index("ES")), "phase names"
+    if len(phases) < MIN_PHASES or named:
+        return None, None
+    given = "".join(f"; {name} given" for name, index in (("ED", ed), ("ES", es)) if index is not None)
+    return find_cycle(cavity, ed=ed, es=es), f"largest and smallest LV cavity (dense volume){given}"
+
+
+def measures(
+    dense: tuple[PhaseVolumes, ...],
+    summed: tuple[PhaseVolumes, ...],
+    phases: tuple[str, ...],
+    patient: Patient,
+    *,
+    times_ms: tuple[float, ...] | None = None,
+    ed: int | None = None,
+    es: int | None = None,
+) -> dict[str, Any]:
+    """What the report says of function and mass, ready for JSON, rounded to 0.01.
+
+    ======================  ================================================================================
+    ed_phase, es_phase      names of the phases measured as ED and ES, or None
+    ed_es_chosen_by         how those were chosen, or None
+    ed_es_warnings          sentences, where the volumes over the heartbeat look wrong
+    bsa_m2                  body surface area, or None
+    dense_volume            {"phases": {name: volumes and LV mass}}, and with ED and ES known "lv" and "rv":
+                            edv_ml, esv_ml, sv_ml, ef_percent, for the LV mass_g; and with bsa_m2 known the
+                            same over it: edv_ml_per_m2, esv_ml_per_m2, mass_g_per_m2
+    slice_summation         the same from the acquired slices
+    volume_time             of three or more phases "phases", "times_ms" (or None), "lv_cavity_ml" and
+                            "rv_cavity_ml" (dense volume), a list each; else None
+    reference               published normal values beside the patient's (see `dmcvr.clinical.reference`)
+    conventions             sentences that belong beside the numbers
+    ======================  ================================================================================
+
+    `dense` and `summed` hold one entry a phase; another number raises `ValueError`. `ed` and `es` are given
+    indices; both conventions compare the same phases (see `choose_ed_es`).
+    """
+    cycle, chosen_by = choose_ed_es(dense, phases, ed=ed, es=es)
+    bsa_m2 = body_surface_area_m2(patient)
+    by_volume = _by_one_convention(dense, phases, cycle, bsa_m2)
+    return {
+        "ed_phase": None if cycle is None else phases[cycle.ed],
+        "es_phase": None if cycle is None else phases[cycle.es],
+        "ed_es_chosen_by": chosen_by,
+        "ed_es_warnings": [] if cycle is None else list(cycle.warnings),
+        "bsa_m2": None if bsa_m2 is None else _rounded(bsa_m2),
+        "dense_volume": by_volume,
+        "slice_summation": _by_one_convention(summed, phases, cycle, bsa_m2),
+        "volume_time": _volume_time(dense, phases, times_ms),
+        "reference": compare(by_volume.get("lv", {}), patient.sex),
+        "conventions": dict(CONVENTIONS),
+    }
+
+
+def measure_wall(labels: Volume, phase: int, name: str, anterior: NDArray[np.float64], oriented: str) -> dict[str, Any]:
+    """Wall thickness of one phase of dense labels, ready for JSON, in mm, rounded to 0.01.
+
+    "phase" (its `name`), "segments_mm" (AHA segments "1" to "17"; None where a segment cannot be seen), "mean_mm",
+    "max_mm" (None without a ring of myocardium), "method" and "orientation" (how anterior is known), two sentences.
+    `anterior` is the world direction that the picture shows as up, `oriented` the sentence.
+    """
+    found = wall_thickness(labels.data[phase], labels.affine, anterior)
+    segments = dict.fromkeys(range(1, 18)) if found is None else found.segments_mm
+    return {
+        "phase": name,
+        "segments_mm": {str(n): None if value is None else _rounded(value) for n, value in segments.items()},
+        "mean_mm": None if found is None else _rounded(found.mean_mm),
+        "max_mm": None if found is None else _rounded(found.max_mm),
+        "method": METHOD,
+        "orientation": oriented,
+    }
+
+
+def body_surface_area_m2(patient: Patient) -> float | None:
+    """Body surface area by Mosteller (N Engl J Med 1987, 317:1098); None without a height and a weight."""
+    height_cm, weight_kg = patient.height_cm or 0.0, patient.weight_kg or 0.0
+    if not (height_cm > 0 and weight_kg > 0):
+        return None
+    return float(np.sqrt(height_cm * weight_kg / 3600))
+
+
+def _by_one_convention(
+    volumes: tuple[PhaseVolumes, ...],
+    phases: tuple[str, ...],
+    cycle: Cycle | None,
+    bsa_m2: float | None,
+) -> dict[str, Any]:
+    """Volumes of every phase and, with ED and ES known, the function of both ventricles."""
+    result: dict[str, Any] = {
+        "phases": {
+            phase: {key: _rounded(value) for key, value in asdict(of_phase).items()}
+            | {"lv_mass_g": _rounded(of_phase.lv_mass_g)}
+            for phase, of_phase in zip(phases, volumes, strict=True)
+        }
+    }
+    if cycle is not None:
+        at_ed, at_es = volumes[cycle.ed], volumes[cycle.es]
+        result["lv"] = _ventricle(at_ed.lv_cavity_ml, at_es.lv_cavity_ml, at_ed.lv_mass_g, bsa_m2)
+        result["rv"] = _ventricle(at_ed.rv_cavity_ml, at_es.rv_cavity_ml, None, bsa_m2)
+    return result
+
+
+def _volume_time(
+    dense: tuple[PhaseVolumes, ...], phases: tuple[str, ...], times_ms: tuple[float, ...] | None
+) -> dict[str, Any] | None:
+    if len(phases) < MIN_PHASES:
+        return None
+    return {
+        "phases": list(phases),
+        "times_ms": None if times_ms is None else [_rounded(time) for time in times_ms],
+        "lv_cavity_ml": [_rounded(volumes.lv_cavity_ml) for volumes in dense],
+        "rv_cavity_ml": [_rounded(volumes.rv_cavity_ml) for volumes in dense],
+    }
+
+
+def _ventricle(edv_ml: float, esv_ml: float, mass_g: float | None, bsa_m2: float | None) -> dict[str, float | None]:
+    """Function of one ventricle; its sizes over body surface area as well where that is known."""
+    sizes = {"edv_ml": edv_ml, "esv_ml": esv_ml} | ({} if mass_g is None else {"mass_g": mass_g})
+    sv_ml = edv_ml - esv_ml
+    result: dict[str, float | None] = {key: _rounded(value) for key, value in sizes.items()}
+    result["sv_ml"] = _rounded(sv_ml)
+    result["ef_percent"] = _rounded(100 * sv_ml / edv_ml) if edv_ml > 0 else None
+    if bsa_m2 is not None:
+        result |= {f"{key}_per_m2": _rounded(value / bsa_m2) for key, value in sizes.items()}
+    return result
+
+
+def _rounded(value: float) -> float:
+    """To 0.01: finer than any segmentation is."""
+    return round(float(value), 2)

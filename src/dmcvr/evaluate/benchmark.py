@@ -1,0 +1,289 @@
+"""`dmcvr benchmark`: where the time goes, what the networks cost, and how that compares with the published pipeline.
+
+All numbers come from one run on one machine, so that their ratios mean something anywhere.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dmcvr.exam.stack import SliceStack
+from dmcvr.fill.engine import Drawing, Engine
+from dmcvr.io.nifti import write_nifti
+from dmcvr.io.result import stack_volume
+from dmcvr.model.aligned import CONTEXT
+from dmcvr.model.denoiser import Denoiser
+from dmcvr.model.device import fast_precision
+from dmcvr.model.morphology import Segmenter
+from dmcvr.model.presets import PAPER, Preset
+from dmcvr.options import DEFAULT_WEIGHTS
+from dmcvr.phantom import Scan, make_phantom
+from dmcvr.reconstruction import reconstruct
+from dmcvr.stages import Stages
+
+#: The published pipeline: steps each way, one network call a step and slice.
+PAPER_STEPS = 100
+
+#: The stages of ours that stand against it.
+DRAWING = ("align", "encode", "invert", "decode")
+
+#: What is tried as things grow.
+BATCHES, STEPS, SLICES = (1, 4, 16, 32), (3, 10, 20), (10, 30, 60)
+
+#: A measurement goes on for at least so long, and counts its fastest repetition.
+LEAST_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Call:
+    """One denoiser call: what it computes and how fast."""
+
+    gflop_a_slice: float
+    seconds_a_slice: float
+
+    @property
+    def gflop_per_s(self) -> float:
+        return self.gflop_a_slice / self.seconds_a_slice
+
+
+def benchmark(
+    *, weights: str | Path = DEFAULT_WEIGHTS, device: str = "auto", stages: Stages | None = None
+) -> dict[str, Any]:
+    """Measure everything; a dictionary for JSON and `table`. Takes a few minutes on a laptop.
+
+    The exam is one phase of a synthetic one: 10 slices 10 mm apart, filled every 1.5 mm.
+    """
+    stages = stages or Stages()
+    engine = Engine.load(weights, device=device)
+    exam = make_phantom(0, Scan()).stack.select_phases([0]).without_labels()
+    with stages("stages"):
+        timed, counted, slices = _stages(exam, engine)
+    with stages("whole process"):
+        process = _process(exam, str(weights), device)
+    with stages("network"):
+        fast = fast_precision(engine.device)
+        ceiling = {_name(dtype): _ceiling(engine.device, dtype) for dtype in {fast, torch.float32}}
+        ours = _call(engine.model.denoiser, engine.model.preset, engine.device, fast, 16)
+        exact = _call(engine.model.denoiser, engine.model.preset, engine.device, torch.float32, 16)
+        growth = {
+            batch: _call(engine.model.denoiser, engine.model.preset, engine.device, fast, batch).seconds_a_slice
+            for batch in BATCHES
+        }
+    with stages("published network"):
+        paper = _paper_call(engine.device)
+    acquired, drawn = slices
+    published_calls = PAPER_STEPS * (acquired + drawn)
+    pipeline = sum(timed.get(stage, 0.0) for stage in DRAWING)
+    return {
+        "machine": {
+            "device": str(engine.device),
+            "threads": torch.get_num_threads(),
+            "precision": _name(fast),
+            "torch": torch.__version__,
+        },
+        "exam": {"acquired_slices": acquired, "drawn_slices": drawn},
+        "stages_seconds": timed,
+        "denoiser_calls": counted,
+        "whole_process": process,
+        "convolution_ceiling_gflop_per_s": ceiling,
+        "denoiser": {
+            "gflop_a_slice": ours.gflop_a_slice,
+            "gflop_per_s": ours.gflop_per_s,
+            "share_of_ceiling": ours.gflop_per_s / ceiling[_name(fast)],
+        },
+        "seconds_a_slice_by_batch": growth,
+        "seconds_by_steps": {steps: _decode_seconds(engine, steps, 16) for steps in STEPS},
+        "seconds_by_slices": {count: _decode_seconds(engine, engine.drawing.steps, count) for count in SLICES},
+        "published": {
+            "calls": published_calls,
+            "same_weights_float32_seconds": published_calls * exact.seconds_a_slice,
+            "same_weights_ratio": published_calls * exact.seconds_a_slice / pipeline,
+            "paper_preset_gflop_a_slice": paper.gflop_a_slice,
+            "paper_preset_seconds_a_call": paper.seconds_a_slice,
+            "paper_preset_seconds": published_calls * paper.seconds_a_slice,
+            "paper_preset_ratio": published_calls * paper.seconds_a_slice / pipeline,
+        },
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """The same as Markdown."""
+    lines = ["| what | measured |", "|---|---|"]
+
+    def add(what: str, value: str) -> None:
+        lines.append(f"| {what} | {value} |")
+
+    machine, exam, published = found["machine"], found["exam"], found["published"]
+    add("machine", f"{machine['device']}, {machine['threads']} threads, {machine['precision']}")
+    add("exam", f"{exam['acquired_slices']} slices acquired, {exam['drawn_slices']} drawn")
+    for name, seconds in found["stages_seconds"].items():
+        add(f"stage: {name}", f"{seconds:.2f} s")
+    process = found["whole_process"]
+    add("whole process, imports and writing included", f"{process['seconds']:.1f} s, {process['peak_mib']:.0f} MiB")
+    add("denoiser calls, slices counted one by one", str(found["denoiser_calls"]))
+    denoiser = found["denoiser"]
+    add(
+        "denoiser",
+        f"{denoiser['gflop_a_slice']:.1f} GFLOP a slice, {denoiser['gflop_per_s']:.0f} GFLOP/s, "
+        f"{100 * denoiser['share_of_ceiling']:.0f} % of what a plain convolution reaches",
+    )
+    for batch, seconds in found["seconds_a_slice_by_batch"].items():
+        add(f"a denoiser call, batch {batch}", f"{1000 * seconds:.1f} ms a slice")
+    for steps, seconds in found["seconds_by_steps"].items():
+        add(f"decode 16 slices in {steps} steps", f"{seconds:.2f} s")
+    for count, seconds in found["seconds_by_slices"].items():
+        add(f"decode {count} slices", f"{seconds:.2f} s")
+    add(
+        "published pipeline with these weights (100 + 100 steps, float32)",
+        f"{published['same_weights_float32_seconds']:.0f} s: {published['same_weights_ratio']:.0f} times ours",
+    )
+    add(
+        "published network (preset paper), 100 + 100 steps",
+        f"{published['paper_preset_seconds'] / 3600:.1f} h ({published['paper_preset_seconds_a_call']:.2f} s a call): "
+        f"{published['paper_preset_ratio']:.0f} times ours",
+    )
+    return "\n".join(lines)
+
+
+def _stages(exam: SliceStack, engine: Engine) -> tuple[dict[str, float], int, tuple[int, int]]:
+    """Seconds of every stage, denoiser calls (slice by slice), and how many slices there are and are drawn."""
+    reconstruct(exam, engine=engine, spacing_mm=3.0)  # warm
+    stages = Stages()
+    with _counted(engine.model.denoiser) as calls:
+        heart = reconstruct(exam, engine=engine, stages=stages)
+    with tempfile.TemporaryDirectory() as folder, stages("mesh and write"):
+        heart.save(Path(folder) / "out")
+    drawn = heart.image.data.shape[3]
+    return (
+        dict(stages.seconds),
+        calls[0],
+        (exam.images.shape[1], drawn),
+    )
+
+
+def _process(exam: SliceStack, weights: str, device: str) -> dict[str, float]:
+    """`dmcvr reconstruct` as a user starts it: wall-clock seconds and peak memory."""
+    volume = stack_volume(exam)
+    assert volume is not None
+    with tempfile.TemporaryDirectory() as folder:
+        write_nifti(Path(folder) / "exam.nii.gz", volume)
+        command = [sys.executable, "-m", "dmcvr", "reconstruct", "-i", f"{folder}/exam.nii.gz", "-o", f"{folder}/out"]
+        begun = time.perf_counter()
+        subprocess.run([*command, "--weights", weights, "--device", device], check=True, capture_output=True)
+        seconds = time.perf_counter() - begun
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return {"seconds": seconds, "peak_mib": peak / 2**20}
+
+
+def _call(model: nn.Module, preset: Preset, device: torch.device, dtype: torch.dtype, batch: int) -> Call:
+    """A denoiser call at this batch and precision."""
+    inputs = _inputs(preset, batch, device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(*inputs)
+
+    def run() -> None:
+        with torch.no_grad(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            model(*inputs)
+
+    return Call(counter.get_total_flops() / 1e9 / batch, _fastest(run, device) / batch)
+
+
+def _paper_call(device: torch.device) -> Call:
+    """The published network's call for one slice; its weights do not matter."""
+    code_channels = Segmenter(PAPER.segmenter).code_channels
+    model = Denoiser(PAPER.denoiser, code_dimension=PAPER.encoder.dimension, morphology_dimension=code_channels)
+    return _call(model.to(device).eval(), PAPER, device, torch.float32, 1)
+
+
+def _inputs(preset: Preset, batch: int, device: torch.device) -> tuple[Tensor, ...]:
+    size, cells = preset.size, preset.size // preset.segmenter.reduction
+    parts: list[Tensor] = [
+        torch.randn(batch, 1, size, size),
+        torch.full((batch,), 500),
+        torch.randn(batch, preset.encoder.dimension),
+        torch.randn(batch, preset.segmenter.channels[-1], cells, cells),
+    ]
+    if preset.denoiser.surroundings:
+        parts += [torch.randn(batch, CONTEXT, size, size), torch.ones(batch, CONTEXT)]
+    return tuple(
+        part.to(device, memory_format=torch.channels_last) if part.ndim == 4 else part.to(device) for part in parts
+    )
+
+
+def _decode_seconds(engine: Engine, steps: int, count: int) -> float:
+    """Seconds to decode so many slices; the best of two."""
+    again, fastest = (
+        replace(engine, drawing=Drawing.of(engine.model.preset, **given))
+        for given in ({"steps": steps}, {"steps": 1, "corrections": 0})
+    )
+    images = np.zeros((count, engine.model.preset.size, engine.model.preset.size), dtype=np.float32)
+    codes = fastest.encode(images)
+    seconds = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        again.decode(codes)
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds)
+
+
+def _ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """GFLOP/s of a plain 3 x 3 convolution, 96 channels at 64 px, batch 16."""
+    layer = nn.Conv2d(96, 96, 3, padding=1, device=device, dtype=dtype)
+    x = torch.randn(16, 96, 64, 64, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+
+    def run() -> None:
+        with torch.no_grad():
+            layer(x)
+
+    return 2 * 9 * 96 * 96 * 64 * 64 * 16 / 1e9 / _fastest(run, device)
+
+
+def _fastest(run: Callable[[], None], device: torch.device) -> float:
+    """Seconds of the fastest of many repetitions, after one to warm up."""
+
+    def once() -> float:
+        begun = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - begun
+
+    once()
+    times: list[float] = []
+    while sum(times) < LEAST_SECONDS or len(times) < 2:
+        times.append(once())
+    return min(times)
+
+
+@contextmanager
+def _counted(module: nn.Module) -> Iterator[list[int]]:
+    """Counts the slices that go through a network."""
+    count = [0]
+
+    def hook(_: nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
+        count[0] += len(inputs[0])
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield count
+    finally:
+        handle.remove()
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

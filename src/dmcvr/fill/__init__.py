@@ -1,0 +1,1 @@
+"""Ways to fill the gaps between slices: the published one, ours, and the plain ones."""

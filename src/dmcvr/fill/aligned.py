@@ -1,0 +1,202 @@
+"""Our way to fill the gaps: both neighbours are warped to the place between, and the networks start from them.
+
+Hearts move sideways from slice to slice, so codes (or pixels) mixed where they lie make ghosts. Here both neighbours
+are first warped along the deformation between them (`dmcvr.registration.paths`). The semantic and morphology codes are
+read there, the denoiser sees both slices and says what to expect, and a few DDIM steps from the neighbours' noise on
+that expectation draw the slice. A labeller that sees the same labels it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dmcvr.errors import InputError
+from dmcvr.fill.engine import Engine
+from dmcvr.fill.method import Acquired, Dense
+from dmcvr.fill.mixing import on_device
+from dmcvr.fill.sharpen import restore_sharpness, sharpness
+from dmcvr.geometry.plan import Plan, blend
+from dmcvr.labels.distances import probabilities
+from dmcvr.model.aligned import Surroundings
+from dmcvr.model.autoencoder import SliceCodes
+from dmcvr.registration.itk import paths_by_grey
+from dmcvr.registration.paths import Paths, paths_by_labels
+from dmcvr.stages import Stages
+
+#: Distance (mm) from an acquired slice over which what was measured there (its noise, and detail that the networks do
+#: not draw) fades out of the drawn slices.
+FADE_MM = 2.0
+
+#: Seed of the noise that fills x_t at t = T, where the expected slice does not depend on it.
+WHITE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn, at K distinct positions; `where` (N + M,) has those of the acquired slices, then the plan's.
+
+    ========  =========  =====================================================================
+    images    (K, S, S)  float32 in [-1, 1]
+    where     (N + M,)   indices into the K positions
+    rendered  (N, S, S)  the acquired slices as the model draws them
+    between              how the neighbours were warped there
+    around               and the warped neighbours
+    ========  =========  =====================================================================
+    """
+
+    images: NDArray[np.float32]
+    where: NDArray[np.intp]
+    rendered: NDArray[np.float32]
+    between: Paths
+    around: Surroundings
+
+
+class Aligned:
+    """A `dmcvr.fill.method.Method`: ours.
+
+    ========  =============================================================================================
+    align     neighbours are aligned by grey values and "labels", or by "grey" values alone
+    labeller  labels between slices are corrected by the network; without, they are the warped neighbours' mixture
+    ========  =============================================================================================
+
+    Raises `InputError` for weights that see no surroundings.
+    """
+
+    def __init__(self, engine: Engine, *, align: Literal["labels", "grey"] = "labels", labeller: bool = True) -> None:
+        model = engine.aligned
+        if model is None:
+            raise InputError(
+                f"Weights of preset {engine.model.preset.name} see no surroundings: use the published method."
+            )
+        self.engine, self.model = engine, model
+        self.align, self.labeller = align, labeller
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Denoiser calls for each acquired slice (inversion) and for each drawn one."""
+        drawing = self.engine.drawing
+        return drawing.steps * (drawing.corrections + 1), drawing.steps + 1
+
+    def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
+        stages = stages or Stages()
+        drawn = self.draw(acquired, plan, stages)
+        with stages("segment"):
+            scores = self.label(acquired, drawn)[drawn.where]
+        count = len(acquired.images)
+        return Dense(drawn.images[drawn.where[count:]], scores[count:], drawn.rendered)
+
+    def draw(self, acquired: Acquired, plan: Plan, stages: Stages) -> Drawn:
+        """The acquired slices as the model renders them, and those at the plan's positions."""
+        engine, how, images = self.engine, self.engine.drawing, acquired.images
+        stops, where = plan.with_acquired()  # each distinct position is drawn once
+        with stages("align"):
+            by_labels = self.align == "labels"
+            between = paths_by_labels(images, acquired.labels, stops) if by_labels else paths_by_grey(images, stops)
+            around = self._surroundings(images, between)
+        with stages("encode"):
+            guides = self._guides(around)
+        expected = self._mean(guides, around, stages)
+        lower, upper, f = on_device(stops, engine.device)
+        own_noise = self._noise(images, stages)
+        noise = how.mixing.noise(own_noise[lower], own_noise[upper], f)
+        drawn = self._draw(expected, noise, guides, around, stages)
+        if how.image == "sharp":
+            own = np.array([sharpness(image) for image in images], dtype=np.float32)
+            drawn = restore_sharpness(drawn, how.detail * blend(own, stops))
+        rendered = drawn[where[: len(images)]]
+        return Drawn(keep_acquired(drawn, images - rendered, between), where, rendered, between, around)
+
+    def label(self, acquired: Acquired, drawn: Drawn) -> NDArray[np.float32]:
+        """(K, 4, S, S) class probabilities of what was drawn, from the neighbours' labels: given ones, or found."""
+        if acquired.labels_given:
+            below, above = drawn.between.warp(probabilities(acquired.labels), order=1)
+        else:
+            sides = (drawn.around.below, drawn.around.above)
+            below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in sides)
+        around, shares = drawn.around, [torch.from_numpy(part).to(self.engine.device) for part in (below, above)]
+        with self.engine.batches(len(around)) as (parts, _):
+            found = [
+                self.model.label(around[part], shares[0][part], shares[1][part], corrected=self.labeller).softmax(dim=1)
+                for part in parts
+            ]
+        return np.asarray(torch.cat(found).cpu().numpy())
+
+    def _surroundings(self, images: NDArray[np.float32], between: Paths) -> Surroundings:
+        """Both neighbours at each position, and how far away they are."""
+        below, above = (self.engine.tensor(np.clip(part, -1, 1)) for part in between.warp(images))
+        numbers = (between.plan.fraction, between.plan.gap_mm)
+        fraction, gap_mm = (torch.from_numpy(part).float().to(self.engine.device) for part in numbers)
+        return Surroundings(below, above, fraction, gap_mm, torch.ones_like(fraction))
+
+    def _guides(self, around: Surroundings) -> tuple[Tensor, Tensor]:
+        """z_sem and z_mor of both warped neighbours, mixed at each slice's fraction."""
+        mix = self.engine.drawing.mixing
+        mixed: list[tuple[Tensor, ...]] = []
+        with self.engine.batches(len(around)) as (parts, _):
+            for part in parts:
+                here = around[part]
+                both = zip(self.model.guides(here.below), self.model.guides(here.above), strict=True)
+                mixed.append(tuple(mix.guide(below, above, here.fraction) for below, above in both))
+        return torch.cat([codes[0] for codes in mixed]), torch.cat([codes[1] for codes in mixed])
+
+    def _mean(self, guides: tuple[Tensor, Tensor], around: Surroundings, stages: Stages) -> NDArray[np.float32]:
+        """The expected slices: one network call at t = T."""
+        white = torch.randn(around.below.shape, generator=torch.Generator().manual_seed(WHITE_SEED))
+        codes = SliceCodes(white.to(self.engine.device), *guides)
+        found = []
+        with self.engine.batches(len(codes), "decode", 1, stages) as (parts, advance):
+            for part in parts:
+                found.append(self.model.mean(codes[part], around[part]))
+                advance()
+        return self.engine.array(found)
+
+    def _noise(self, images: NDArray[np.float32], stages: Stages) -> Tensor:
+        """(N, 1, S, S) the noise in the states of slices at time `start`: their stochastic codes there."""
+        alpha, sigma = self._start_scales()
+        state = self.engine.encode(images, last=self.engine.drawing.start, stages=stages).x_T
+        return (state - alpha * self.engine.tensor(images)) / sigma
+
+    def _draw(
+        self,
+        expected: NDArray[np.float32],
+        noise: Tensor,
+        guides: tuple[Tensor, Tensor],
+        around: Surroundings,
+        stages: Stages,
+    ) -> NDArray[np.float32]:
+        """(K, S, S) slices from noise (K, 1, S, S) on their expectations, from time `start` on."""
+        engine, how = self.engine, self.engine.drawing
+        alpha, sigma = self._start_scales()
+        state = alpha * engine.tensor(expected) + sigma * how.temperature * noise
+        codes = SliceCodes(state, *guides)
+        with engine.batches(len(codes), "decode", how.steps, stages) as (parts, advance):
+            return engine.array(
+                [
+                    self.model.draw(codes[part], around[part], how.steps, last=how.start, progress=advance)
+                    for part in parts
+                ]
+            )
+
+    def _start_scales(self) -> tuple[float, float]:
+        """alpha and sigma at time `start`."""
+        schedule, start = self.model.schedule, self.engine.drawing.start
+        return float(schedule.alpha[start]), float(schedule.sigma[start])
+
+
+def keep_acquired(drawn: NDArray[np.float32], missing: NDArray[np.float32], between: Paths) -> NDArray[np.float32]:
+    """Slices (K, S, S) with what they lack of the acquired ones (N, S, S): all of it there, nothing `FADE_MM` away.
+
+    It is warped along the deformation, and what was measured fades into what was drawn without a jump.
+    """
+    plan = between.plan
+    weights = [
+        np.clip(1 - share * plan.gap_mm / FADE_MM, 0, 1)[:, None, None] for share in (plan.fraction, 1 - plan.fraction)
+    ]
+    below, above = between.warp(missing, order=1)
+    return np.asarray(np.clip(drawn + weights[0] * below + weights[1] * above, -1, 1), dtype=np.float32)

@@ -1,0 +1,37 @@
+"""The methods by the names of `dmcvr.options.MethodName`: how each is made for an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dmcvr.fill.aligned import Aligned
+from dmcvr.fill.engine import Engine
+from dmcvr.fill.method import Method
+from dmcvr.fill.plain import Cubic, Linear, Nearest, Shape
+from dmcvr.fill.published import Published
+from dmcvr.fill.registration import Registration
+from dmcvr.labels.segment import Segment
+from dmcvr.options import MethodName
+
+#: What a user has without us; all label with the engine's segmenter.
+PLAIN: dict[MethodName, Callable[..., Method]] = {
+    "nearest": Nearest,
+    "linear": Linear,
+    "cubic": Cubic,
+    "shape": Shape,
+    "registration": Registration,
+}
+
+
+def make_method(name: MethodName, engine: Engine, **options: Any) -> Method:
+    """A method for an engine; `options` are those of its class.
+
+    "dmcvr" fills as the engine's weights were trained for: aligned, or as published.
+    """
+    if name in PLAIN:
+        segment: Segment = engine.segment
+        return PLAIN[name](segment, **options)
+    if name == "dmcvr" and engine.aligned is not None:
+        return Aligned(engine, **options)
+    return Published(engine, **options)

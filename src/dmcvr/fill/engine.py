@@ -1,0 +1,171 @@
+"""The trained networks, ready to run: arrays in, arrays out, on a device, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dmcvr.fill.mixing import Mixing
+from dmcvr.model.aligned import AlignedAutoencoder
+from dmcvr.model.autoencoder import Autoencoder, SliceCodes
+from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.model.device import choose_device, fast_precision
+from dmcvr.model.perceptual import features
+from dmcvr.model.presets import Preset
+from dmcvr.model.weights import WeightsInfo
+from dmcvr.options import DEFAULT_WEIGHTS, ImageKind
+from dmcvr.stages import Stages
+
+#: Slices a network call.
+BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How slices are drawn: everything but the networks.
+
+    ===========  =========================================================================================
+    steps        of DDIM, each way
+    corrections  of each inversion step, by fixed point
+    start        time at which slices with surroundings start to be drawn
+    temperature  scale of the noise there: less is nearer to the expected slice
+    detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
+    image        "sharp", or "mean": the expected slice, without that detail
+    mixing       how the neighbours' codes are mixed
+    ===========  =========================================================================================
+    """
+
+    steps: int
+    corrections: int
+    start: int
+    temperature: float
+    detail: float
+    image: ImageKind = "sharp"
+    mixing: Mixing = field(default_factory=Mixing)
+
+    @classmethod
+    def of(cls, preset: Preset, **given: Any) -> Drawing:
+        """As the preset says, but for what is given and not None; raises `InputError` where that cannot be drawn."""
+        own = {key: getattr(preset, key) for key in ("steps", "corrections", "start", "temperature", "detail")}
+        drawing = cls(**own | {key: value for key, value in given.items() if value is not None})
+        preset.check_drawing(steps=drawing.steps, start=drawing.start, image=drawing.image)
+        return drawing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """An autoencoder on a device, and how it draws: a value, made by `of` or `load`.
+
+    =========  ========================================================================
+    model      in inference mode, on the device
+    drawing    steps and the like
+    precision  of the networks' arithmetic
+    batch      slices a network call
+    info       what its weights file says; None for a model made in memory
+    =========  ========================================================================
+    """
+
+    model: Autoencoder
+    drawing: Drawing
+    device: torch.device
+    precision: torch.dtype
+    batch: int = BATCH
+    info: WeightsInfo | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Autoencoder,
+        *,
+        device: torch.device | None = None,
+        precision: torch.dtype | None = None,
+        batch: int = BATCH,
+        info: WeightsInfo | None = None,
+        **drawing: Any,
+    ) -> Engine:
+        """A model made ready; `drawing` as in `Drawing.of`."""
+        device = device or torch.device("cpu")
+        ready = model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        return cls(
+            model=ready,
+            drawing=Drawing.of(model.preset, **drawing),
+            device=device,
+            precision=precision or fast_precision(device),
+            batch=batch,
+            info=info,
+        )
+
+    @classmethod
+    def load(cls, weights: str | Path = DEFAULT_WEIGHTS, *, device: str = "auto", **drawing: Any) -> Engine:
+        """A bundled model by name, or one from a weights file; raises `InputError` for what cannot be used."""
+        model, info = load_autoencoder(weights)
+        return cls.of(model, device=choose_device(device), info=info, **drawing)
+
+    @property
+    def aligned(self) -> AlignedAutoencoder | None:
+        """The model, where it sees surroundings."""
+        return self.model if isinstance(self.model, AlignedAutoencoder) else None
+
+    def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""
+        x = self.tensor(images)
+        with self.batches(len(x)) as (parts, _):
+            found = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in parts]
+        return np.asarray(torch.cat(found).cpu().numpy())
+
+    def features(self, images: NDArray[np.floating[Any]]) -> list[Tensor]:
+        """What `dmcvr.model.perceptual.feature_distances` compares of (B, H, W) slices in [-1, 1]."""
+        with self.batches(len(images)):
+            return [part.cpu() for part in features(self.model.segmenter, self.tensor(images))]
+
+    def encode(
+        self, images: NDArray[np.float32], *, last: int | None = None, stages: Stages | None = None
+    ) -> SliceCodes:
+        """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion (with `last`: to that time)."""
+        x, steps = self.tensor(images), self.drawing.steps
+        with self.batches(len(x), "invert", steps, stages) as (parts, advance):
+            found = [
+                self.model.encode(x[part], steps, corrections=self.drawing.corrections, last=last, progress=advance)
+                for part in parts
+            ]
+        return SliceCodes(*(torch.cat([getattr(p, f) for p in found]) for f in ("x_T", "z_sem", "z_mor")))
+
+    def decode(self, codes: SliceCodes, *, stages: Stages | None = None) -> NDArray[np.float32]:
+        """Codes to (B, S, S) slices in [-1, 1], by conditional DDIM."""
+        steps = self.drawing.steps
+        with self.batches(len(codes), "decode", steps, stages) as (parts, advance):
+            return self.array([self.model.decode(codes[part], steps, progress=advance) for part in parts])
+
+    def tensor(self, images: NDArray[np.floating[Any]]) -> Tensor:
+        """(B, H, W) slices to a tensor (B, 1, H, W) on the device."""
+        x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None].to(self.device)
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def array(self, parts: list[Tensor]) -> NDArray[np.float32]:
+        """Batches (b, 1, H, W) to slices (B, H, W), clipped to [-1, 1]."""
+        return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
+
+    @contextmanager
+    def batches(
+        self, count: int, name: str | None = None, steps: int = 1, stages: Stages | None = None
+    ) -> Iterator[tuple[list[slice], Callable[[], None]]]:
+        """The batches of so many slices, in the engine's precision; and what to call after each of a batch's steps.
+
+        With a name, the block is timed as a stage of that name.
+        """
+        parts = [slice(n, n + self.batch) for n in range(0, count, self.batch)]
+        stages = stages if stages is not None and name is not None else Stages()
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32),
+            stages(name or "", len(parts) * steps) as advance,
+        ):
+            yield parts, advance

@@ -1,0 +1,57 @@
+"""What every way of filling the gaps takes and gives: ours and the plain ones are called alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmcvr.geometry.plan import Plan
+from dmcvr.labels.components import keep_one_heart
+from dmcvr.labels.segment import Segment
+from dmcvr.stages import Stages
+
+
+@dataclass(frozen=True)
+class Acquired:
+    """One phase's slices on the ROI grid.
+
+    ============  =========  ========================================================
+    images        (N, S, S)  float32 in [-1, 1]
+    labels        (N, S, S)  uint8: the segmenter's, or the user's
+    labels_given  bool       whether the labels are the user's
+    ============  =========  ========================================================
+    """
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    labels_given: bool = False
+
+    @classmethod
+    def segmented(cls, images: NDArray[np.float32], segment: Segment) -> Acquired:
+        """With the segmenter's labels, one heart of them."""
+        return cls(images, keep_one_heart(segment(images).argmax(axis=1).astype(np.uint8)))
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The slices at every position of a plan.
+
+    ==========  ============  ===================================================================
+    images      (M, S, S)     float32 in [-1, 1]
+    scores      (M, 4, S, S)  float32, continuous; the largest of the four is the label
+    round_trip  (N, S, S)     float32: the acquired slices as the method itself renders them
+    ==========  ============  ===================================================================
+    """
+
+    images: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    round_trip: NDArray[np.float32]
+
+
+class Method(Protocol):
+    """Fills a plan's positions from the acquired slices; `stages` is told what is done and how long it takes."""
+
+    def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense: ...

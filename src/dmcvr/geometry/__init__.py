@@ -1,0 +1,1 @@
+"""Where the heart lies and how, the region the networks see, and the exact way back."""

@@ -1,0 +1,64 @@
+"""Which acquired slices lie around each wanted position, and how far it is between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """For each of M dense positions: its acquired neighbours, and how far it lies between them.
+
+    ===========  ====  ===========================================================
+    acquired_mm  (N,)  where the acquired slices are, ascending
+    lower        (M,)  index of the acquired slice at or before the position
+    upper        (M,)  index of the next one
+    fraction     (M,)  0 at `lower`, 1 at `upper`; clamped outside the stack
+    ===========  ====  ===========================================================
+    """
+
+    acquired_mm: NDArray[np.float64]
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    fraction: NDArray[np.float64]
+
+    @classmethod
+    def between(cls, acquired_mm: NDArray[np.float64], wanted_mm: NDArray[np.float64]) -> Plan:
+        """Positions along the stack's normal, in mm; `acquired_mm` ascending, at least two."""
+        lower = np.clip(np.searchsorted(acquired_mm, wanted_mm, side="right") - 1, 0, len(acquired_mm) - 2)
+        gap = acquired_mm[lower + 1] - acquired_mm[lower]
+        fraction = np.clip((wanted_mm - acquired_mm[lower]) / gap, 0, 1)
+        return cls(np.asarray(acquired_mm, dtype=np.float64), lower, lower + 1, fraction)
+
+    @property
+    def gap_mm(self) -> NDArray[np.float64]:
+        """(M,) distance between the two neighbours."""
+        return self.acquired_mm[self.upper] - self.acquired_mm[self.lower]
+
+    @property
+    def positions_mm(self) -> NDArray[np.float64]:
+        """(M,) the positions, those outside the stack moved to its ends."""
+        return self.acquired_mm[self.lower] + self.fraction * self.gap_mm
+
+    def with_acquired(self) -> tuple[Plan, NDArray[np.intp]]:
+        """A plan of all distinct positions, the acquired ones too; and where they, then this plan's, are in it."""
+        wanted = np.concatenate([self.acquired_mm, self.positions_mm])
+        distinct, where = np.unique(np.round(wanted, 6), return_inverse=True)
+        return Plan.between(self.acquired_mm, distinct), where
+
+    def __len__(self) -> int:
+        return len(self.fraction)
+
+
+def blend(values: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+    """Linear interpolation of (N, ...) along the stack: (M, ...)."""
+    return mixed(values[plan.lower], values[plan.upper], plan)
+
+
+def mixed(below: NDArray[np.float32], above: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+    """Two arrays (M, ...) at the plan's fractions: their weighted mean."""
+    f = plan.fraction.reshape(-1, *[1] * (below.ndim - 1)).astype(np.float32)
+    return (1 - f) * below + f * above

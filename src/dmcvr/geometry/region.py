@@ -1,0 +1,189 @@
+"""From a stack to normalised square slices around the heart, and the exact way back.
+
+The networks see a region of interest (ROI) of `presets.ROI_MM` squared: the same world square for every slice
+and phase, oriented as short-axis views are shown (RV on the left, anterior wall up). Nothing depends on how the
+file stores its axes: the ROI's axes are found from the picture (`locate.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
+
+#: Grey values between these percentiles of the ROI become [-1, 1]; the rest is clipped.
+PERCENTILES = (0.5, 99.5)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square grid in every slice plane: world point of its centre, and its unit axes.
+
+    ======  ====  =================================================================================
+    centre  (3,)  world point (RAS+ mm) of the grid's centre; its height along the stack is ignored
+    u       (3,)  unit vector of the first grid axis (columns of a picture, to its right)
+    v       (3,)  unit vector of the second grid axis (rows of a picture, downwards)
+    ======  ====  =================================================================================
+    """
+
+    centre: NDArray[np.float64]
+    u: NDArray[np.float64]
+    v: NDArray[np.float64]
+    size: int
+    pixel_mm: float
+
+    def affine_at(self, position_mm: float, normal: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(4, 4) grid (a, b, 0, 1) to world, in the plane at this position along the stack's normal."""
+        affine = np.eye(4)
+        affine[:3, 0] = self.u * self.pixel_mm
+        affine[:3, 1] = self.v * self.pixel_mm
+        affine[:3, 2] = normal
+        in_plane = self.centre - normal * (self.centre @ normal)
+        half = (self.size - 1) / 2 * self.pixel_mm
+        affine[:3, 3] = in_plane + normal * position_mm - half * (self.u + self.v)
+        return affine
+
+
+@dataclass(frozen=True)
+class IntensityScale:
+    """The linear map between the exam's grey values and [-1, 1]."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, images: NDArray[np.float32]) -> IntensityScale:
+        low, high = (float(v) for v in np.percentile(images, PERCENTILES))
+        if high <= low:
+            low, high = float(images.min()), float(images.max())
+        return cls(low, high if high > low else low + 1.0)
+
+    def normalise(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        unit = (images - self.low) / (self.high - self.low) * 2 - 1
+        return np.clip(unit, -1, 1).astype(np.float32)
+
+    def restore(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return ((images + 1) / 2 * (self.high - self.low) + self.low).astype(np.float32)
+
+
+def crop_images(stack: SliceStack, frame: Frame) -> NDArray[np.float32]:
+    """(P, N, S, S) grey values of every slice on the frame's grid (cubic spline, edge value outside)."""
+    return _crop(stack, stack.images, frame, order=3, mode="nearest")
+
+
+def crop_labels(stack: SliceStack, labels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+    """(P, N, S, S) labels on the frame's grid: each structure resampled linearly, the largest share wins."""
+    shares = np.stack([_crop(stack, (labels == c).astype(np.float32), frame, order=1) for c in range(1, 4)])
+    shares = np.concatenate([1 - shares.sum(axis=0, keepdims=True), shares])
+    return np.asarray(shares.argmax(axis=0), dtype=np.uint8)
+
+
+def _crop(
+    stack: SliceStack, images: NDArray[np.float32], frame: Frame, *, order: int, mode: str = "constant"
+) -> NDArray[np.float32]:
+    shape = (frame.size, frame.size)
+    out = np.empty((*images.shape[:2], *shape), dtype=np.float32)
+    for n, position in enumerate(stack.positions_mm):
+        to_pixel = np.linalg.inv(stack.affines[n]) @ frame.affine_at(position, stack.normal)
+        matrix, offset = _snap(to_pixel[:2, :2]), _snap(to_pixel[:2, 3])
+        for p in range(images.shape[0]):
+            out[p, n] = ndimage.affine_transform(
+                images[p, n], matrix, offset, output_shape=shape, order=order, mode=mode, prefilter=order > 1
+            )
+    return out
+
+
+def output_grid(stack: SliceStack, frame: Frame, spacing_mm: float) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """Affine (4, 4) and shape (I, J, K) of the dense grid.
+
+    Its axes are the stack's own. It covers the frame's square in plane and, along the stack, the slabs that
+    the acquired slices stand for: from half a gap before the first centre to half a gap behind the last.
+    At the input's own pixel size, its voxel centres fall on the input's pixel centres.
+    """
+    first = stack.affines[0]
+    pixel = np.array(stack.pixel_mm)
+    axes = first[:3, :2] / pixel
+    positions = stack.positions_mm
+    start, stop = stack.extent_mm
+    count = max(1, int(np.ceil((stop - start) / spacing_mm - 1e-6)))
+    bottom = (start + stop) / 2 - (count - 1) / 2 * spacing_mm
+    centre = frame.affine_at(positions[0], stack.normal) @ [(frame.size - 1) / 2, (frame.size - 1) / 2, 0, 1]
+    half = frame.size * frame.pixel_mm / 2
+    middle = (np.linalg.inv(first) @ centre)[:2]
+    low = np.ceil(middle - half / pixel - 1e-6)
+    shape = tuple(int(n) for n in np.floor(2 * half / spacing_mm + 1e-6) * np.ones(2))
+    affine = np.eye(4)
+    affine[:3, :2] = axes * spacing_mm
+    affine[:3, 2] = stack.normal * spacing_mm
+    corner = first @ [low[0], low[1], 0, 1]
+    affine[:3, 3] = corner[:3] + stack.normal * (bottom - corner[:3] @ stack.normal)
+    return affine, (shape[0], shape[1], count)
+
+
+def uncrop(
+    slices: NDArray[np.float32],
+    frame: Frame,
+    affines: NDArray[np.float64],
+    shape: tuple[int, int],
+    normal: NDArray[np.float64],
+    *,
+    order: int = 3,
+) -> NDArray[np.float32]:
+    """(K, S, S) slices on the frame's grid to (K, I, J) pixels of the slices at these affines (K, 4, 4).
+
+    Cubic splines; outside the frame, its edge value.
+    """
+    out = np.empty((len(slices), *shape), dtype=np.float32)
+    for k, affine in enumerate(affines):
+        to_grid = np.linalg.inv(frame.affine_at(float(affine[:3, 3] @ normal), normal)) @ affine
+        matrix, offset = _snap(to_grid[:2, :2]), _snap(to_grid[:2, 3])
+        out[k] = ndimage.affine_transform(
+            slices[k], matrix, offset, output_shape=shape, order=order, mode="nearest", prefilter=order > 1
+        )
+    return out
+
+
+def uncrop_labels(
+    scores: NDArray[np.float32],
+    frame: Frame,
+    affines: NDArray[np.float64],
+    shape: tuple[int, int],
+    normal: NDArray[np.float64],
+) -> NDArray[np.uint8]:
+    """(K, 4, S, S) class scores on the frame's grid to (K, I, J) labels: linear resampling, then the largest."""
+    resampled = [uncrop(scores[:, c], frame, affines, shape, normal, order=1) for c in range(4)]
+    return np.asarray(np.argmax(np.stack(resampled), axis=0), dtype=np.uint8)
+
+
+def plane_axes(stack: SliceStack) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The eight ways to lay u and v along the stack's in-plane axes, in an order that the world decides."""
+    i, j = (stack.affines[0, :3, axis] / stack.pixel_mm[axis] for axis in (0, 1))
+    signed = [i, -i, j, -j]
+    pairs = [(u, v) for u in signed for v in signed if abs(u @ v) < 0.5]
+    return sorted(pairs, key=lambda pair: tuple(np.round(np.concatenate(pair), 4)))
+
+
+def stack_centre(stack: SliceStack) -> NDArray[np.float64]:
+    """(3,) world point in the middle of the field of view."""
+    _, _, i, j = stack.images.shape
+    return np.asarray((stack.affines @ [(i - 1) / 2, (j - 1) / 2, 0, 1]).mean(axis=0)[:3])
+
+
+def label_centre(stack: SliceStack, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(3,) world point at the centroid of everything labelled in (P, N, I, J); raises `InputError` if nothing is."""
+    where = np.argwhere(labels > 0)
+    if len(where) == 0:
+        raise InputError("The labels hold no heart: every voxel is background.")
+    _, n, i, j = where.mean(axis=0)
+    return np.asarray((stack.affines[round(n)] @ [i, j, 0, 1])[:3])
+
+
+def _snap(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Whole numbers that rounding has moved by less than 1e-6 are put back: the identity stays exact."""
+    rounded = np.round(values)
+    return np.where(np.abs(values - rounded) < 1e-6, rounded, values)

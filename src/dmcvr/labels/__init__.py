@@ -1,0 +1,1 @@
+"""Label maps: signed distances and probabilities, connected components, colours."""

@@ -1,0 +1,70 @@
+"""The bundled weights, and how a weights file is described. No torch here: a listing is instant.
+
+A weights file is a safetensors file whose metadata holds one JSON record under "dmcvr": the preset's name, its
+sizes, and how it was trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from dmcvr.errors import InputError
+from dmcvr.model.presets import Preset, preset_from_dict
+
+FOLDER = Path(__file__).parent.parent / "weights"
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter"."""
+
+    path: Path
+    kind: str
+    preset: Preset
+    training: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The records of the trainings that followed each other, the first one first."""
+        stages = [self.training]
+        while before := stages[0].get("autoencoder"):
+            stages.insert(0, before)
+        return stages
+
+
+def describe(path: Path) -> WeightsInfo:
+    """Read a weights file's record; raises `InputError` where it is not ours."""
+    if not path.is_file():
+        raise InputError(f"There are no weights at {path}: give a .safetensors file, or the name of a bundled one.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            record = json.loads((file.metadata() or {})["dmcvr"])
+        return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), record["training"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a dmcvr weights file ({type(error).__name__}).") from error
+
+
+def bundled() -> list[WeightsInfo]:
+    """The weights inside the package."""
+    return [describe(path) for path in sorted(FOLDER.glob("*.safetensors"))]
+
+
+def is_bundled(info: WeightsInfo | None) -> bool:
+    """Whether these weights are the package's own."""
+    return info is not None and info.path.parent == FOLDER
+
+
+def find(name: str | Path) -> Path:
+    """A bundled name ("aligned") or a file's path to the path of a weights file."""
+    inside = FOLDER / f"{name}.safetensors"
+    return inside if inside.is_file() else Path(name)

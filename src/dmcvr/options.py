@@ -1,0 +1,126 @@
+"""What a reconstruction can be told: one source for the API, the command line and the run's record. No torch here.
+
+The names that people choose from are listed here, each once; readers, methods and writers register under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from tyro.conf import arg
+
+from dmcvr.errors import InputError
+
+#: How an exam's files lie on disk.
+LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
+
+#: How given labels number the structures.
+LabelMapName = Literal["dmcvr", "acdc", "mnms", "ukbb"]
+
+#: How the gaps between slices are filled.
+MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
+
+#: Between the slices: as sharp as those, or what is expected there.
+ImageKind = Literal["sharp", "mean"]
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+LabelFormat = Literal["nifti", "nrrd"]
+MeshFormat = Literal["ply", "stl", "glb"]
+
+LABEL_FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
+MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
+
+#: Voxels of the dense grid are between these sizes, in mm.
+SPACING_LIMITS_MM = (0.4, 10.0)
+
+#: The bundled weights of each method that has networks of its own; the others use the default's segmenter.
+BUNDLED = {"dmcvr": "aligned", "published": "compact"}
+DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How an exam is reconstructed. Nothing here seeds anything: the same exam and options give the same result."""
+
+    phase: Annotated[str, arg(metavar="ED|ES|all|N")] = "all"
+    """Which phase."""
+    ed: Annotated[str | None, arg(metavar="N")] = None
+    """Phase of end-diastole; default: the one named so, else found by LV volume."""
+    es: Annotated[str | None, arg(metavar="N")] = None
+    """Phase of end-systole; default: the one named so, else found by LV volume."""
+    method: MethodName = "dmcvr"
+    """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
+    image: ImageKind = "sharp"
+    """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
+    spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
+    """Voxel size in mm; default: the in-plane pixel size."""
+    steps: int | None = None
+    """DDIM steps each way; default: the preset's."""
+    device: DeviceName = "auto"
+    """Where the networks run."""
+    labels_in: Annotated[Path | None, arg(metavar="FILE")] = None
+    """NIfTI labels of the acquired slices."""
+    label_map: LabelMapName = "dmcvr"
+    """How --labels-in numbers the structures."""
+    layout: LayoutName = "auto"
+    """How the exam's files lie on disk."""
+    weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
+    """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
+
+    def check(self) -> None:
+        """Raise `InputError` for a value that is none of the choices, or for two that exclude each other."""
+        for name, kind in CHOICES.items():
+            check_choice(name, getattr(self, name), get_args(kind))
+        if self.image == "mean" and self.method != "dmcvr":
+            raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"Expected --steps of 1 or more; got {self.steps}.")
+        low, high = SPACING_LIMITS_MM
+        if self.spacing_mm is not None and not low <= self.spacing_mm <= high:
+            raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {self.spacing_mm:g}.")
+        if self.labels_in is not None and not Path(self.labels_in).is_file():
+            raise InputError(f"There is no file {self.labels_in} with labels (--labels-in): check the path.")
+        if self.ed is not None and self.ed == self.es:
+            raise InputError(f"End-diastole and end-systole cannot both be phase {self.ed}: change --ed or --es.")
+
+    @property
+    def weights_name(self) -> str:
+        """The weights that are used: those asked for, else the bundled ones of the method."""
+        return str(self.weights) if self.weights is not None else BUNDLED.get(self.method, DEFAULT_WEIGHTS)
+
+    def record(self) -> dict[str, Any]:
+        """As run.json keeps them: no path, for a path can name a person."""
+        return {f.name: getattr(self, f.name) for f in fields(Options) if f.name not in ("labels_in", "weights")}
+
+
+#: The fields that are a choice from a list.
+CHOICES: dict[str, Any] = {
+    "method": MethodName,
+    "image": ImageKind,
+    "device": DeviceName,
+    "label_map": LabelMapName,
+    "layout": LayoutName,
+}
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise `InputError`, naming the option, unless the value is one of those allowed."""
+    if value not in allowed:
+        raise InputError(f"Unknown {name.replace('_', ' ')} {value!r}: choose one of {', '.join(allowed)}.")
+
+
+def chosen_formats(kind: str, given: str | Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    """The formats of "ply,stl" or ("ply", "stl"); "none" alone, or nothing, for none of them.
+
+    Raises `InputError` for a format that is not written.
+    """
+    parts = [part for part in (given.split(",") if isinstance(given, str) else given) if part]
+    for part in parts:
+        check_choice(f"{kind} format", part, (*allowed, "none"))
+    if "none" in parts and len(parts) > 1:
+        raise InputError(f"Expected {kind} formats, or none alone; got {', '.join(parts)}.")
+    return tuple(dict.fromkeys(part for part in parts if part != "none"))

@@ -1,0 +1,1 @@
+"""Deformations between neighbouring slices, and the paths along them."""

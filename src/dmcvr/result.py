@@ -1,0 +1,34 @@
+"""The one result type: what a reconstruction is, in memory and in its folder of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.volume import Volume
+
+
+@dataclass(frozen=True)
+class Result:
+    """A 3D (or, with several phases, 4D) heart.
+
+    ========  ================  ==================================================================
+    image     (P, I, J, K)      grey values in the exam's own unit, float32
+    labels    (P, I, J, K)      0 background, 1 LV cavity, 2 LV myocardium, 3 RV cavity, uint8
+    acquired  stack             what went in; None where a folder does not hold it (unequal spacing)
+    measures  dict              volumes (mL), mass (g) and function, as in measures.json
+    run       dict              how it was made, as in run.json
+    ========  ================  ==================================================================
+    """
+
+    image: Volume
+    labels: Volume
+    acquired: SliceStack | None
+    measures: dict[str, Any]
+    run: dict[str, Any]
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases' names, in the order of the arrays."""
+        return tuple(str(phase) for phase in self.run["phases"])

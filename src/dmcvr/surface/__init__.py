@@ -1,0 +1,1 @@
+"""Surfaces: meshes, and the file of a heart that beats."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import dicoms
+from helpers import dicoms
 import nibabel as nib
 import numpy as np
 import pydicom

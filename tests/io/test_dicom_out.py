@@ -6,7 +6,7 @@ import json
 import warnings
 from pathlib import Path
 
-import dicoms
+from helpers import dicoms
 import numpy as np
 import pydicom
 import pytest

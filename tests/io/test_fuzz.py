@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import dicoms
+from helpers import dicoms
 import nibabel as nib
 import numpy as np
 import pydicom

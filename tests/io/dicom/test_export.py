@@ -11,7 +11,6 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dmcvr.io.write import stack_volume
 from pydicom.uid import generate_uid
 
 from dmcvr.cli.main import main
@@ -23,6 +22,7 @@ from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.planes import planes_of
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.read import read_exam
+from dmcvr.io.result import stack_volume
 
 hd = pytest.importorskip("highdicom")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

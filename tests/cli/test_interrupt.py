@@ -29,9 +29,7 @@ def _writing(folder: Path) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     """The result of an earlier run stays, whole; nothing of the interrupted one does."""
-    exam, out = tmp_path / "exam.nii.gz", tmp_path / "out"
-    data = np.random.default_rng(0).integers(0, 900, (64, 64, 6, 3)).astype(np.int16)
-    nib.save(nib.Nifti1Image(data, np.diag([1.5, 1.5, 8, 1])), exam)
+    exam, out = save(tmp_path / "exam.nii.gz", grey(64, 64, 6, 3)), tmp_path / "out"
     out.mkdir()
     (out / "run.json").write_text("of an earlier run")
     code = "from dmcvr.cli.main import main; main()"

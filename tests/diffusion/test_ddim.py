@@ -58,9 +58,7 @@ def noise() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("steps", "last"), [(1, None), (10, None), (100, None), (4, 100)])
-def test_sampling_is_its_closed_form(
-    schedule: Schedule, noise: torch.Tensor, steps: int, last: int | None
-) -> None:
+def test_sampling_is_its_closed_form(schedule: Schedule, noise: torch.Tensor, steps: int, last: int | None) -> None:
     image = ddim_sample(exact(schedule), noise, schedule, steps, last=last)
     torch.testing.assert_close(image, sampled(noise, schedule, steps, last), atol=1e-6, rtol=0)
 
@@ -74,9 +72,7 @@ def test_sampling_converges_to_the_ode(schedule: Schedule, noise: torch.Tensor) 
 
 
 @pytest.mark.parametrize(("steps", "last"), [(10, None), (100, None), (4, 100)])
-def test_inversion_is_the_inverse(
-    schedule: Schedule, noise: torch.Tensor, steps: int, last: int | None
-) -> None:
+def test_inversion_is_the_inverse(schedule: Schedule, noise: torch.Tensor, steps: int, last: int | None) -> None:
     image = sampled(noise, schedule, steps, last)
     back = ddim_invert(exact(schedule), image, schedule, steps, corrections=60, last=last)
     torch.testing.assert_close(back, noise, atol=1e-6, rtol=0)

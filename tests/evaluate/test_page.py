@@ -9,7 +9,6 @@ from PIL import Image
 from dmcvr.evaluate.page import write_evaluation
 from dmcvr.evaluate.tables import Table
 
-
 SCRIPT = "<script>alert(1)</script>"
 
 

@@ -114,7 +114,7 @@ def test_without_its_labeller_it_mixes(slices: np.ndarray) -> None:
 
 
 def test_the_ends_of_given_labels_are_exact(engine: Engine) -> None:
-    """With the bundled networks: at the acquired positions the labels are the user's own, whatever the picture shows."""
+    """With the bundled networks: at the acquired slices the labels are the user's own, whatever the picture shows."""
     i, j = np.mgrid[:128, :128]
     radius = np.hypot(i - 60, j - 66)
     labels = np.stack([np.select([radius < r, radius < r + 7], [1, 2], 0) for r in (15, 14, 12)]).astype(np.uint8)

@@ -14,7 +14,6 @@ from dmcvr.exam.volume import Volume, slice_affines
 from dmcvr.io.result import read_result, stack_volume, write_result
 from dmcvr.result import Result
 
-
 VOLUMES = {"phases": {"ED": {}, "ES": {}}}
 MEASURES = {"ed_phase": None, "es_phase": None, "bsa_m2": None, "dense_volume": VOLUMES, "slice_summation": VOLUMES}
 
@@ -28,7 +27,9 @@ def result(*phases: str) -> Result:
         4, images=rng.random((len(phases), 4, 20, 18), dtype=np.float32), phases=phases, thickness_mm=6.0
     )
     run = {"phases": list(phases), "input": {"thickness_mm": 6.0}}
-    return Result(Volume(rng.random(labels.shape, dtype=np.float32), affine), Volume(labels, affine), stack, MEASURES, run)
+    return Result(
+        Volume(rng.random(labels.shape, dtype=np.float32), affine), Volume(labels, affine), stack, MEASURES, run
+    )
 
 
 def test_there_and_back(tmp_path: Path) -> None:

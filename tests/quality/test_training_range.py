@@ -38,9 +38,7 @@ def test_features_by_hand() -> None:
     labels[0, :, :2], labels[1, :, :3] = 1, 1
     labels[:, 0, 5] = 2
     images = np.select([labels == 1, labels == 2], [0.6, -0.2], -1).astype(np.float32)
-    found = exam_features(
-        images, labels, crop_pixel_mm=2.0, positions_mm=np.array([0.0, 8.0, 18.0]), pixel_mm=1.4
-    )
+    found = exam_features(images, labels, crop_pixel_mm=2.0, positions_mm=np.array([0.0, 8.0, 18.0]), pixel_mm=1.4)
     slab_ml = 2.0**2 * 9.0 / 1000
     assert found == pytest.approx(
         {

@@ -14,7 +14,6 @@ from dmcvr.reconstruction import Reconstruction
 from dmcvr.report import page
 from dmcvr.report.page import as_global, json_safe, report_html, rewrite_report, script_safe
 
-
 SCRIPT = "<script>alert(1)</script>"
 
 

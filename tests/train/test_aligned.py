@@ -91,7 +91,9 @@ def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
     assert again.item() == loss.item()
 
 
-def trained(model: AlignedAutoencoder, part: torch.nn.Module, objective: Objective, rate: float) -> list[dict[str, float]]:
+def trained(
+    model: AlignedAutoencoder, part: torch.nn.Module, objective: Objective, rate: float
+) -> list[dict[str, float]]:
     """The numbers of a few steps on one batch, of which this part learns."""
     optimiser = torch.optim.Adam(part.parameters(), rate)
     found = []

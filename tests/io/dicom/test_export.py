@@ -6,11 +6,11 @@ import json
 import warnings
 from pathlib import Path
 
-from helpers import dicoms
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from helpers import dicoms
 from pydicom.uid import generate_uid
 
 from dmcvr.cli.main import main

@@ -1,4 +1,7 @@
-"""Shared exams and models. Real data is read from DMCVR_DATA, else from ../shared/data; its tests skip without it."""
+"""Shared exams and models. Real data is read from DMCVR_DATA, else from ../shared/data; its tests skip without it.
+
+Nothing of the package is imported before `pytest --shapes` has had its say.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,60 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
-from dmcvr.exam.stack import SliceStack
-from dmcvr.fill.engine import Engine
-from dmcvr.phantom import Phantom, make_phantom
+if TYPE_CHECKING:
+    from dmcvr.exam.stack import SliceStack
+    from dmcvr.fill.engine import Engine
+    from dmcvr.phantom import Phantom
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("DMCVR_DATA", ROOT.parent / "shared" / "data"))
 
+#: Rooms whose signatures say shapes.
+SHAPED = (
+    "exam",
+    "labels",
+    "geometry",
+    "io",
+    "registration",
+    "diffusion",
+    "model",
+    "fill",
+    "clinical",
+    "surface",
+    "quality",
+)
+
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shapes", action="store_true", help="check arrays against the shapes in signatures (jaxtyping)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("shapes"):
+        import helpers.shapes  # noqa: F401  the hook knows it by its name alone
+
+        install_import_hook([f"dmcvr.{room}" for room in SHAPED], "helpers.shapes.checked")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever takes a real exam or a browser carries the marker, so that it can be chosen by it."""
     for item in items:
+        if item.config.getoption("shapes") and item.get_closest_marker("misuse"):
+            item.add_marker(pytest.mark.skip(reason="the shapes are checked before the package can refuse them"))
         names = getattr(item, "fixturenames", ())
         if "data" in names:
             item.add_marker("data")
         if "chromium" in names:
             item.add_marker("browser")
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """The repository."""
-    return ROOT
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +76,8 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def phantom() -> Phantom:
+    from dmcvr.phantom import make_phantom
+
     return make_phantom(1)
 
 
@@ -59,4 +90,6 @@ def short(phantom: Phantom) -> SliceStack:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The bundled model, with few steps."""
+    from dmcvr.fill.engine import Engine
+
     return Engine.load(device="cpu", steps=3)

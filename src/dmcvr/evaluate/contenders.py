@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from dmcvr.errors import InputError
+from dmcvr.fill.aligned import LabellerUse
 from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Drawing, Engine
 from dmcvr.fill.method import Method
@@ -88,7 +89,7 @@ OPTIONS: dict[str, Option] = {
     "image": Option(("dmcvr",), get_args(ImageKind)),
     "temperature": Option(("dmcvr",), _share),
     "start": Option(("dmcvr",), _whole),
-    "labeller": Option(("dmcvr",), ("on", "off")),
+    "labeller": Option(("dmcvr",), get_args(LabellerUse)),
     "align": Option(("dmcvr", "registration"), ("labels", "grey")),
     "detail": Option(("dmcvr", "registration"), _share),
     "carry": Option(("registration",), ("segment", "warp")),
@@ -122,9 +123,7 @@ class Contenders:
     def _method(self, name: MethodName, options: dict[str, Any]) -> Method:
         if name in PLAIN:
             return make_method(name, self._engine, **options)
-        own = {key: options[key] for key in ("align",) if key in options}
-        if "labeller" in options:
-            own["labeller"] = options["labeller"] == "on"
+        own = {key: options[key] for key in ("align", "labeller") if key in options}
         return make_method(name, self._engine_of(name, options), **own)
 
     def _engine_of(self, name: MethodName, options: dict[str, Any]) -> Engine:

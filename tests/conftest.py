@@ -6,11 +6,31 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from dmcvr.fill.engine import Engine
 from dmcvr.phantom import Phantom, make_phantom
 
 ROOT = Path(__file__).parent.parent
+
+#: A test that uses this fixture has this marker.
+NEEDS = {"data": "data", "chromium": "browser"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Beside other processes, one thread each: they would only wait for each other."""
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the commands that tests start
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests say by their fixtures what they need."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in NEEDS:
+                item.add_marker(NEEDS[fixture])
 
 
 @pytest.fixture(scope="session")

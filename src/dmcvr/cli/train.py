@@ -53,7 +53,13 @@ def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
     config.check(kind, start)  # before torch is imported
     from dmcvr.train.run import train
 
-    print(f"Weights written to {train(kind, config, start=start)}")
+    try:
+        path = train(kind, config, start=start)
+    except KeyboardInterrupt as interrupt:  # between steps a training says itself what it saved
+        resume = " with --resume" if (config.out / "checkpoint.pt").is_file() else ""
+        told = str(interrupt) or f"interrupted, no weights are written: give the same command again{resume}."
+        raise KeyboardInterrupt(told) from None
+    print(f"Weights written to {path}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import pytest
 from train.conftest import tiny
 
 from dmcvr.errors import InputError
+from dmcvr.model import presets
 from dmcvr.model.checkpoint import save_weights
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.presets import ALIGNED, TINY, SegmenterConfig
@@ -82,16 +83,11 @@ def test_a_folder_without_permission_is_refused(packed: Path, tmp_path: Path) ->
         train("segmenter", tiny(packed, tmp_path / "out"))
 
 
-def test_weights_of_other_sizes_do_not_grow(packed: Path, tmp_path: Path) -> None:
+def test_weights_of_other_sizes_do_not_grow(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wider = replace(ALIGNED.denoiser, channels=(64, 96, 192))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(
-            __import__("dmcvr.model.presets", fromlist=["PRESETS"]).PRESETS,
-            "wide",
-            replace(ALIGNED, name="wide", denoiser=wider),
-        )
-        with pytest.raises(InputError, match="has not the sizes of preset wide"):
-            train("autoencoder", tiny(packed, tmp_path, preset="wide"))
+    monkeypatch.setitem(presets.PRESETS, "wide", replace(ALIGNED, name="wide", denoiser=wider))
+    with pytest.raises(InputError, match="has not the sizes of preset wide"):
+        train("autoencoder", tiny(packed, tmp_path, preset="wide"))
 
 
 def test_presets_that_make_no_sense_are_refused() -> None:

@@ -44,12 +44,10 @@ class WeightsInfo:
     @property
     def history(self) -> str:
         """All of them in a line: "segmenter 3,266 steps in 24 min -> ..."."""
-        parts = [
-            f"{stage.get('stage', 'training')} {stage['steps']:,} steps in {stage['minutes']:.0f} min"
-            for stage in self.stages
-        ]
+        parts = [f"{stage['stage']} {stage['steps']:,} steps in {stage['minutes']:.0f} min" for stage in self.stages]
+        seeds = ", ".join(dict.fromkeys(str(stage["seed"]) for stage in self.stages))
         last = self.training
-        return f"{' -> '.join(parts)}; {last['data']} ({last['patients']} patients)"
+        return f"{' -> '.join(parts)}; seed {seeds}; {last['data']} ({last['patients']} patients)"
 
 
 def describe(path: Path) -> WeightsInfo:

@@ -111,7 +111,7 @@ class TrainConfig:
             if not same or (info.preset.segmenter, info.preset.encoder) != (preset.segmenter, preset.encoder):
                 raise InputError(f"The autoencoder in {info.path} has not the sizes of preset {preset.name}.")
             return preset, info
-        if self.preset is not None and preset != info.preset:
+        if self.preset is not None and preset.name != info.preset.name:
             raise InputError(
                 f"{info.path} is of preset {info.preset.name}, and a {kind} keeps that; got --preset {self.preset}: "
                 "leave it out."

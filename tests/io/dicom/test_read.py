@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import dicoms
 import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from helpers import dicoms
 from pydicom.uid import JPEGLosslessSV1, RLELossless, generate_uid
 
 from dmcvr.cli.main import main

@@ -18,8 +18,8 @@ from PIL import Image
 
 from dmcvr.fill.engine import Engine
 from dmcvr.phantom import Phantom
-from dmcvr.reconstruction import reconstruct
-from dmcvr.report.page import VIEWER
+from dmcvr.reconstruction import Reconstruction, reconstruct
+from dmcvr.report.page import VIEWER, write_report
 
 #: WebGL in software, and nothing that talks to the network by itself.
 FLAGS = [
@@ -83,9 +83,8 @@ def changed(before: np.ndarray, after: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def made(phantom: Phantom, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(heart: Reconstruction, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic exam's folder: ED and ES."""
-    heart = reconstruct(phantom.stack, method="linear", spacing_mm=2.5, engine=engine)
     return heart.save(tmp_path_factory.mktemp("report") / "out")
 
 
@@ -149,10 +148,7 @@ def test_a_script_in_a_header_stays_text(chromium: Any, phantom: Phantom, engine
         replace(stack, warnings=(SCRIPT,), phases=(SCRIPT,)), method="linear", spacing_mm=3, engine=engine
     )
     text = tmp_path / "report.html"
-    from dmcvr.io.result import Result
-    from dmcvr.report.page import write_report
-
-    write_report(Result.of(heart), text)
+    write_report(heart, text)
     with opened(chromium, text) as page:
         ready(page)
         assert SCRIPT in page.inner_text("main")

@@ -6,12 +6,11 @@ import json
 import warnings
 from pathlib import Path
 
-import dicoms
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dmcvr.io.write import stack_volume
+from helpers import dicoms
 from pydicom.uid import generate_uid
 
 from dmcvr.cli.main import main
@@ -23,6 +22,7 @@ from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.planes import planes_of
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.read import read_exam
+from dmcvr.io.result import stack_volume
 
 hd = pytest.importorskip("highdicom")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

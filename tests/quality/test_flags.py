@@ -1,29 +1,20 @@
-"""The report's parts that need no exam: quality flags, drawings, and text made safe."""
+"""Flags on hearts whose faults are known."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
 
-from dmcvr.evaluate.page import write_evaluation
-from dmcvr.evaluate.tables import Table
 from dmcvr.quality.flags import (
     cut_off,
     implausible_between,
     misaligned,
+    nearest_slices,
     out_of_distribution,
     slices_differ,
     unsure,
     volumes_differ,
 )
 from dmcvr.quality.training_range import TrainingRange
-from dmcvr.report import bullseye, page
-from dmcvr.report.page import as_global, json_safe, script_safe
-
-SCRIPT = "<script>alert(1)</script>"
 
 
 def ring(n: int = 8, size: int = 40, radius: float = 12.0) -> np.ndarray:
@@ -87,51 +78,14 @@ def test_outlines_and_shape_between() -> None:
 
 
 def test_out_of_distribution() -> None:
-    known = TrainingRange.read()
-    usual = {name: (low + high) / 2 for name, (low, high) in known.ranges.items()}
-    assert out_of_distribution(usual, known).level == "fine"
-    found = out_of_distribution(usual | {"spacing_mm": 25.0}, known)
+    known = TrainingRange(7, {"spacing_mm": (5.0, 10.0)})
+    assert out_of_distribution({"spacing_mm": 10.2}, known).level == "fine"  # a little slack
+    found = out_of_distribution({"spacing_mm": 25.0}, known)
     assert found.level == "look"
-    assert "slice distance 25.0 mm (5.0 to 10.0)" in found.text
-    assert out_of_distribution(usual, None).level == "unknown"
-    exams = [usual, usual | {"pixel_mm": 9.0}]
-    assert TrainingRange.measured(exams).ranges["pixel_mm"] == (usual["pixel_mm"], 9.0)
+    assert found.text == "Outside the range of the 7 training exams: slice distance 25.0 mm (5.0 to 10.0)."
+    assert out_of_distribution({"spacing_mm": 25.0}, None).level == "unknown"
 
 
-def test_bullseye() -> None:
-    thickness = {str(n): None if n == 5 else 4.0 + n for n in range(1, 18)}
-    found = bullseye.segments(thickness)
-    assert [s.number for s in found] == list(range(1, 18))
-    assert found[0].y < -70  # anterior on top
-    assert abs(found[0].x) < 1e-6
-    assert found[1].x < -30  # then anteroseptal, on the left
-    assert found[4].fill == "none"
-    assert (bullseye.shade(1), bullseye.shade(30)) == (0, 5)
-    assert len(bullseye.legend()) == 6
-
-
-def test_text_inside_scripts() -> None:
-    assert "<" not in json_safe({"a": "</script><!--"})
-    assert json.loads(json_safe({"a": "</script>"})) == {"a": "</script>"}
-    assert script_safe('"</SCRIPT>" + "<!-- a"') == '"\\x3c/SCRIPT>" + "\\x3c!-- a"'
-    assert as_global("let a = 1;\nexport {\n  a,\n  b as c\n};\n//# sourceMappingURL=x", "m").endswith(
-        "globalThis.m = { a: a, c: b };"
-    )
-
-
-def test_evaluation_page(tmp_path: Path) -> None:
-    Image.new("RGB", (4, 4)).save(tmp_path / "plot.png")
-    table = Table("Means", ["method", "SSIM"], [["<b>x</b>", "**0.7** "], ["linear", "0.6"]], [])
-    run = {"protocol": "held-out", "methods": ["dmcvr"], "patients": [SCRIPT], "dmcvr": "1", "weights_sha256": None}
-    write_evaluation(tmp_path, "First.\n\nSecond\nline.", [table], run)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<p>Second line.</p>" in text
-    assert "&lt;b&gt;x" in text
-    assert "<script" not in text
-    assert "Patient by patient" in text
-
-
-def test_the_lock_names_no_registry() -> None:
-    lock = json.loads((page.VIEWER / "package-lock.json").read_text(encoding="utf-8"))
-    assert "node_modules/@niivue/niivue" in lock["packages"]
-    assert all("resolved" not in package for package in lock["packages"].values())
+def test_the_nearest_dense_slice() -> None:
+    dense, slices = np.array([0.0, 1.5, 3.0, 4.5]), np.array([0.2, 2.9, 9.0])
+    np.testing.assert_array_equal(nearest_slices(dense, slices), [0, 2, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 WORST = 12
 
 #: Panels side by side: as many as a page's width lets be read.
-COLUMNS = 4
+COLUMNS = 6
 
 #: What is drawn where a protocol has it.
 PAIRED = (
@@ -30,25 +31,27 @@ PAIRED = (
 
 
 def paired_plot(path: Path, rows: pd.DataFrame) -> None:
-    """Every patient's mean of each score, one line a patient across the methods."""
+    """Every patient's mean of each score: methods from top to bottom, one line a patient, a mark at their mean."""
     rows = rows.assign(task=rows.get("task", ""))
     methods, tasks = rows["method"].unique(), rows["task"].unique()
     metrics = [METRICS[key] for key in PAIRED if key in rows]
     lines = -(-len(metrics) // COLUMNS)
-    figure = _figure(3.6 * min(COLUMNS, len(metrics)), (1.6 + 0.13 * max(map(len, methods))) * lines * len(tasks))
+    columns = min(COLUMNS, len(metrics))
+    figure = _figure(3 + 2.4 * columns, (0.9 + 0.2 * len(methods)) * lines * len(tasks))
     blocks = figure.subfigures(len(tasks), 1, squeeze=False)[:, 0]
     for block, task in zip(blocks, tasks, strict=True):
-        panels = block.subplots(lines, min(COLUMNS, len(metrics)), squeeze=False).ravel()
+        panels = block.subplots(lines, columns, squeeze=False, sharey=True).ravel()
         for panel in panels[len(metrics) :]:
             panel.set_axis_off()
         for axis, metric in zip(panels, metrics, strict=False):
             members = rows[rows["task"] == task]
-            values = members.pivot_table(metric.key, "patient", "method", dropna=False).reindex(columns=methods)
-            axis.plot(values.T.to_numpy(), "o-", color="0.6", ms=3, lw=0.6)
-            axis.plot(values.mean().to_numpy(), "_", color=css(MARK), ms=16, mew=3)
-            axis.set_xticks(range(len(methods)), [_short(m) for m in methods], rotation=90, fontsize=6)
+            values = members.pivot_table(metric.key, "method", "patient", dropna=False).reindex(methods)
+            axis.plot(values, range(len(methods)), "o-", color="0.6", ms=3, lw=0.6)
+            axis.plot(values.mean(axis=1), range(len(methods)), "|", color=css(MARK), ms=12, mew=3)
+            axis.set_yticks(range(len(methods)), methods, fontsize=7)
             axis.set_title(f"{task} {metric.heading}".strip(), fontsize=8)
-            axis.tick_params(axis="y", labelsize=7)
+            axis.tick_params(axis="x", labelsize=7)
+        panels[0].set_ylim(len(methods) - 0.5, -0.5)
     _save(figure, path)
 
 
@@ -65,7 +68,7 @@ def bland_altman(path: Path, rows: pd.DataFrame) -> None:
             axis.axhline(found["bias"], color="0.2", lw=1)
             for limit in ("loa_low", "loa_high"):
                 axis.axhline(found[limit], color="0.2", lw=0.8, ls="--")
-            axis.set_title(f"{_short(method)}: {METRICS[measure].heading}", fontsize=8)
+            axis.set_title(f"{_wrapped(method)}: {METRICS[measure].heading}", fontsize=8)
             axis.tick_params(labelsize=7)
     figure.supxlabel("mean of method and manual", fontsize=8)
     figure.supylabel("method - manual", fontsize=8)
@@ -87,14 +90,14 @@ def contact_sheet(path: Path, pictures: list[Picture]) -> None:
                 mask = (picture.labels[k] == value).T
                 if mask.any():
                     axis.contour(mask, [0.5], colors=[np.array(colour) / 255], linewidths=0.8)
-            axis.set_title(_short(picture.names[k]), fontsize=7)
+            axis.set_title(_wrapped(picture.names[k]), fontsize=7)
         text = line[0].text(0, -0.02, picture.title, transform=line[0].transAxes, fontsize=7, va="top")
         text.set_in_layout(False)
     _save(figure, path)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 28 else name[:27] + "…"
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name.replace(":", ": "), 28)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -186,7 +186,7 @@ def _groups(rows: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[Any, ...], 
     """The rows by their values of the keys; each key's values in the order in which they first come."""
     ordered = rows.assign(**{k: pd.Categorical(rows[k], categories=rows[k].unique(), ordered=True) for k in keys})
     found = ordered.groupby(keys, observed=True)
-    return [(key if isinstance(key, tuple) else (key,), rows.loc[members]) for key, members in found.groups.items()]
+    return [(tuple(values), rows.loc[members.index]) for values, members in found]
 
 
 def _shown_means(numbers: pd.DataFrame) -> pd.DataFrame:

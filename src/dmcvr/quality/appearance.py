@@ -19,7 +19,7 @@ FINE_MM, MIDDLE_MM = (1.5, 3.0), (3.0, 6.0)
 
 #: The weights of Wang et al. 2003 for the first four of their five scales, scaled to add up to 1. The fifth would be
 #: smaller than its 11 px window in a slice of 128 px.
-MS_SSIM_WEIGHTS = tuple(weight / 0.8667 for weight in (0.0448, 0.2856, 0.3001, 0.2363))
+MS_SSIM_WEIGHTS = tuple(weight / 0.8668 for weight in (0.0448, 0.2856, 0.3001, 0.2363))
 
 Image = NDArray[np.floating[Any]]
 

@@ -205,7 +205,7 @@ def test_no_network_touches_everyone(engine: Engine, fine: Case, monkeypatch: py
     bench = replace(bench_of(engine, *names), untouched=True)
     rows = held_out(fine, bench).rows
     assert mean(rows, names[1], "psnr_db") > mean(rows, names[0], "psnr_db")
-    assert mean(rows, names[2], "dice_lv_cavity") > 0.8
+    assert mean(rows, names[2], "dice_lv_cavity") > 0.7
     with pytest.raises(AssertionError, match="a network ran"):
         held_out(fine, bench_of(engine, "shape:labels=manual"))
 

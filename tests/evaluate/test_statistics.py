@@ -134,6 +134,17 @@ def test_only_the_same_labels_are_compared(engine: Engine) -> None:
         assert list(zip(tables[title]["method"], tables[title]["which"], strict=True)) == pairs
 
 
+def test_plain_methods_are_compared_among_each_other(engine: Engine) -> None:
+    """Where no network takes part, with the bar alone: no plain method is ours."""
+    gains = {"shape:labels=manual": 1.0, "linear:labels=manual": 3.0, "linear": 5.0}
+    contenders = Contenders(tuple(gains), engine=engine).all
+    tables = comparison(bars=(("shape:labels=manual", (METRICS["psnr_db"],)),))(rows_of(gains), contenders)
+    assert [table.title for table in tables] == ["Means over patients", "Against shape:labels=manual"]
+    lines = tables[1].numbers
+    assert list(lines["method"]) == ["linear:labels=manual"]
+    assert list(lines["difference"]) == [2.0]
+
+
 def test_clinical_table(engine: Engine) -> None:
     rows = pd.DataFrame(
         [

@@ -34,7 +34,7 @@ PLAIN = ("nearest", "linear", "cubic", "shape", "registration", ALIGNED)
 BARS: tuple[Bar, ...] = (
     (ALIGNED, (*IMAGE, *DICE)),
     (SHARPENED, IMAGE),
-    (f"{ALIGNED}:labels=manual", DICE),
+    (f"{ALIGNED}:labels=manual", (*IMAGE, *DICE)),
     ("shape:labels=manual", DICE),
 )
 

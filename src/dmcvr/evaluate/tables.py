@@ -115,16 +115,19 @@ def differences(
 ) -> Table:
     """A line for each task, metric and contender that is not plain: its difference from the best plain one.
 
-    Best is the best mean of that metric in that task. With a `bar`, the difference is from that one. Compared are
-    only methods that are given the same labels.
+    Best is the best mean of that metric in that task. With a `bar`, the difference is from that one, and where all are
+    plain, it is that of every other. Compared are only methods that are given the same labels.
     """
+    compared = [c for c in contenders if not c.plain]
+    if bar is not None and not compared:
+        compared = [c for c in contenders if c.name != bar]
     lines = []
     for (task,), of_task in _groups(rows, ["task"]) if "task" in rows else [(("",), rows)]:
         for metric in metrics:
             if metric.better is None or metric.key not in rows:
                 continue
             values = {c.name: per_patient(of_task[of_task["method"] == c.name], metric) for c in contenders}
-            for contender in (c for c in contenders if not c.plain and len(values[c.name])):
+            for contender in (c for c in compared if len(values[c.name])):
                 rivals = {
                     c.name: values[c.name]
                     for c in contenders

@@ -41,7 +41,8 @@ class Benchmark:
     def run(self) -> None:
         import json
 
-        from dmcvr.evaluate.benchmark import benchmark, table
+        from dmcvr.evaluate.benchmark import benchmark
+        from dmcvr.evaluate.benchmark_table import table
 
         if self.output is not None and not self.output.absolute().parent.is_dir():
             raise InputError(f"There is no folder {self.output.absolute().parent} to write {self.output.name} into.")

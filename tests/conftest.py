@@ -22,30 +22,14 @@ DATA = Path(os.environ.get("DMCVR_DATA", ROOT.parent / "shared" / "data"))
 torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever takes a real exam or a browser carries the marker, so that it can be chosen by it."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        if "data" in names:
-            item.add_marker("data")
-        if "chromium" in names:
-            item.add_marker("browser")
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
     return ROOT
 
+
 #: A test that uses this fixture has this marker.
 NEEDS = {"data": "data", "chromium": "browser"}
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Beside other processes, one thread each: they would only wait for each other."""
-    if hasattr(config, "workerinput"):
-        torch.set_num_threads(1)
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the commands that tests start
 
 
 @pytest.hookimpl(tryfirst=True)

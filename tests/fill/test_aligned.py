@@ -108,7 +108,7 @@ def test_without_its_labeller_it_mixes(slices: np.ndarray) -> None:
     assert engine.aligned is not None
     assert engine.aligned.labeller is not None
     torch.nn.init.constant_(engine.aligned.labeller.head.bias[1:2], 5.0)
-    corrected, mixed = (Aligned(engine, labeller=on)(acquired, plan).scores for on in (True, False))
+    corrected, mixed = (Aligned(engine, labeller=use)(acquired, plan).scores for use in ("all", "none"))
     np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-5)
     assert np.abs(corrected - mixed).max() > 0.1
 

@@ -25,6 +25,7 @@ from dmcvr.geometry.plan import Plan, blend
 from dmcvr.labels.distances import probabilities
 from dmcvr.model.aligned import Surroundings
 from dmcvr.model.autoencoder import SliceCodes
+from dmcvr.options import LabellerUse
 from dmcvr.registration.itk import paths_by_grey
 from dmcvr.registration.paths import NARROW_MM, Paths, paths_by_labels
 from dmcvr.stages import Stages
@@ -32,9 +33,6 @@ from dmcvr.stages import Stages
 #: Distance (mm) from an acquired slice over which what was measured there (its noise, and detail that the networks do
 #: not draw) fades out of the drawn slices.
 FADE_MM = 2.0
-
-#: In which gaps the labeller corrects the mixture of the neighbours' labels. Across narrow ones it knows no better.
-LabellerUse = Literal["wide", "all", "none"]
 
 #: Seed of the noise that fills x_t at t = T, where the expected slice does not depend on it.
 WHITE_SEED = 0

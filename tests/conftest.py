@@ -54,17 +54,19 @@ def pytest_configure(config: pytest.Config) -> None:
         install_import_hook([f"dmcvr.{room}" for room in SHAPED], "helpers.shapes.checked")
 
 
+#: A test that uses this fixture has this marker.
+NEEDS = {"data": "data", "chromium": "browser"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever takes a real exam or a browser carries the marker, so that it can be chosen by it."""
+    """Tests say by their fixtures what they need."""
     for item in items:
         if item.config.getoption("shapes") and item.get_closest_marker("misuse"):
             item.add_marker(pytest.mark.skip(reason="the shapes are checked before the package can refuse them"))
-        names = getattr(item, "fixturenames", ())
-        if "data" in names:
-            item.add_marker("data")
-        if "chromium" in names:
-            item.add_marker("browser")
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in NEEDS:
+                item.add_marker(NEEDS[fixture])
 
 
 @pytest.fixture(scope="session")

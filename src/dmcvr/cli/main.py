@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import subcommand
@@ -15,11 +15,16 @@ from dmcvr.cli.evaluate import Benchmark, Evaluate
 from dmcvr.cli.exam import Export, Inspect
 from dmcvr.cli.phantom import PhantomCommand
 from dmcvr.cli.reconstruct import Demo, Reconstruct, Report
-from dmcvr.cli.train import TrainAutoencoder, TrainDrawing, TrainLabeller, TrainPack, TrainSegmenter
+from dmcvr.cli.train import (
+    TrainAutoencoder,
+    TrainDrawing,
+    TrainLabeller,
+    TrainPack,
+    TrainRange,
+    TrainSegmenter,
+    TrainTwins,
+)
 from dmcvr.errors import InputError
-
-if TYPE_CHECKING:
-    from dmcvr.model.weights import WeightsInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +42,8 @@ class Models:
         print("Bundled weights:")
         for info in bundled():
             size = info.path.stat().st_size / 2**20
-            print(f"  {info.path.stem:{width}} {info.kind}, {size:.1f} MiB, {_trained(info)}")
-            print(f"  {'':{width}} sha256 {info.sha256}")
-
-
-def _trained(info: WeightsInfo) -> str:
-    steps = " + ".join(f"{stage['steps']:,}" for stage in info.stages)
-    minutes = sum(stage["minutes"] for stage in info.stages)
-    last = info.stages[-1]
-    return f"trained on {last['data']} ({last['patients']} patients): {steps} steps in {minutes:.0f} minutes"
+            print(f"  {info.path.stem:{width}} {info.kind}, {size:.1f} MiB, sha256 {info.sha256}")
+            print(f"  {'':{width}} {info.history}")
 
 
 Command = (
@@ -60,7 +58,9 @@ Command = (
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
-        | Annotated[TrainPack, subcommand("pack", prefix_name=False)],
+        | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
+        | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
+        | Annotated[TrainRange, subcommand("range", prefix_name=False)],
         subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
     ]
     | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
@@ -84,8 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         print(f"dmcvr: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("dmcvr: interrupted, nothing was written.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:  # a training says what it saved
+        print(f"dmcvr: {str(interrupt) or 'interrupted, nothing was written.'}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

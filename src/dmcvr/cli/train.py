@@ -1,11 +1,11 @@
-"""`dmcvr train`: a command for each network, and one that packs data for another machine."""
+"""`dmcvr train`: a command for each network, and what belongs to training data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from dmcvr.train.config import TrainConfig
+from dmcvr.train.config import Kind, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,9 +13,7 @@ class TrainSegmenter(TrainConfig):
     """E_mor and its head, on focal + Dice: the first of the two."""
 
     def run(self) -> None:
-        from dmcvr.train.run import train
-
-        print(f"Weights written to {train('segmenter', self)}")
+        _train("segmenter", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +21,10 @@ class TrainAutoencoder(TrainConfig):
     """E_sem and the denoiser, with a trained segmenter: writes a whole model. Preset aligned grows from compact."""
 
     start: Path | None = None
-    """Weights of the segmenter, for preset aligned of the whole compact model; default: the bundled ones."""
+    """Weights of the segmenter, for preset aligned of the whole compact model; default: the bundled compact."""
 
     def run(self) -> None:
-        from dmcvr.train.run import train
-
-        print(f"Weights written to {train('autoencoder', self, start=self.start)}")
+        _train("autoencoder", self, self.start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +32,10 @@ class TrainLabeller(TrainConfig):
     """The labeller of drawn slices, for an autoencoder of preset aligned: writes a whole model."""
 
     autoencoder: Path | None = None
-    """The autoencoder's weights; default: the bundled ones."""
+    """The autoencoder's weights; default: the bundled aligned."""
 
     def run(self) -> None:
-        from dmcvr.train.run import train
-
-        print(f"Weights written to {train('labeller', self, start=self.autoencoder)}")
+        _train("labeller", self, self.autoencoder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +43,28 @@ class TrainDrawing(TrainConfig):
     """Slices that look like true ones, for an autoencoder of preset aligned: writes a whole model."""
 
     autoencoder: Path | None = None
-    """The autoencoder's weights; default: the bundled ones."""
+    """The autoencoder's weights; default: the bundled aligned."""
 
     def run(self) -> None:
-        from dmcvr.train.run import train
+        _train("drawing", self, self.autoencoder)
 
-        print(f"Weights written to {train('drawing', self, start=self.autoencoder)}")
+
+def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
+    config.check(kind, start)  # before torch is imported
+    from dmcvr.train.run import train
+
+    try:
+        path = train(kind, config, start=start)
+    except KeyboardInterrupt as interrupt:  # between steps a training says itself what it saved
+        resume = " with --resume" if (config.out / "checkpoint.pt").is_file() else ""
+        told = str(interrupt) or f"interrupted, no weights are written: give the same command again{resume}."
+        raise KeyboardInterrupt(told) from None
+    print(f"Weights written to {path}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPack:
-    """Pack a folder's training slices into one file, to carry to another machine."""
+    """Pack a folder's training slices into one file, to carry to another machine; refuses a split that parts twins."""
 
     data: Path
     out: Path
@@ -70,8 +75,50 @@ class TrainPack:
     def run(self) -> None:
         from dmcvr.train.data import load_training_set
         from dmcvr.train.split import BUNDLED_SPLIT, Split
+        from dmcvr.train.twins import describe_twins, twins_in
 
         split = Split.read(self.split or BUNDLED_SPLIT)
+        if twins := twins_in(self.data, split.names):
+            print(describe_twins(twins))
+        split.check_whole(twins)
         packed = load_training_set(self.data, (*split.train, *split.development))
         packed.save(self.out)
         print(f"{len(packed)} slices written to {self.out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTwins:
+    """Name the patients that are one scan, and refuse a split that parts them."""
+
+    data: Path
+    """ACDC-style folder, or a file of dmcvr train pack."""
+    split: Path | None = None
+
+    def run(self) -> None:
+        from dmcvr.train.split import Split
+        from dmcvr.train.twins import describe_twins, twins_in
+
+        twins = twins_in(self.data)
+        print(describe_twins(twins) if twins else "No two patients are one scan.")
+        if self.split is not None:
+            Split.read(self.split).check_whole(twins)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRange:
+    """Measure what the training patients span in geometry, heart size and contrast: `quality/training_range.json`."""
+
+    data: Path
+    """ACDC-style folder with manual labels."""
+    out: Path
+    """The .json file to write."""
+    split: Path | None = None
+    """Whose training patients; default: the bundled one."""
+
+    def run(self) -> None:
+        from dmcvr.train.range import training_range
+        from dmcvr.train.split import BUNDLED_SPLIT, Split
+
+        found = training_range(self.data, Split.read(self.split or BUNDLED_SPLIT).train)
+        found.write(self.out)
+        print(f"Ranges of {found.patients} patients written to {self.out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,11 +28,12 @@ def save_weights(
     *,
     preset: Preset,
     training: dict[str, Any],
+    before: Sequence[dict[str, Any]] = (),
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write a model's weights and its record; `kind` follows from the model's class."""
+    """Write a model's weights and its record: its last training, and those before it; `kind` follows from its class."""
     kind = "autoencoder" if isinstance(model, Autoencoder) else "segmenter"
-    record = {"kind": kind, "preset": preset.as_dict(), "training": training}
+    record = {"kind": kind, "preset": preset.as_dict(), "stages": [*before, training]}
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
         for key, value in model.state_dict().items()

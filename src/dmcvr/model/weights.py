@@ -1,7 +1,7 @@
 """The bundled weights, and how a weights file is described. No torch here: a listing is instant.
 
-A weights file is a safetensors file whose metadata holds one JSON record under "dmcvr": the preset's name, its
-sizes, and how it was trained.
+A weights file is a safetensors file whose metadata holds one JSON record under "dmcvr": its kind, the preset with its
+sizes, and the trainings that followed each other, the first one first ("stages").
 """
 
 from __future__ import annotations
@@ -22,24 +22,32 @@ FOLDER = Path(__file__).parent.parent / "weights"
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter"."""
+    """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter".
+
+    `stages` are the records of the trainings behind it, the first one first (see `dmcvr.train.run.stage_record`).
+    """
 
     path: Path
     kind: str
     preset: Preset
-    training: dict[str, Any]
+    stages: tuple[dict[str, Any], ...]
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     @property
-    def stages(self) -> list[dict[str, Any]]:
-        """The records of the trainings that followed each other, the first one first."""
-        stages = [self.training]
-        while before := stages[0].get("autoencoder"):
-            stages.insert(0, before)
-        return stages
+    def training(self) -> dict[str, Any]:
+        """The last of them."""
+        return self.stages[-1]
+
+    @property
+    def history(self) -> str:
+        """All of them in a line: "segmenter 3,266 steps in 24 min -> ..."."""
+        parts = [f"{stage['stage']} {stage['steps']:,} steps in {stage['minutes']:.0f} min" for stage in self.stages]
+        seeds = ", ".join(dict.fromkeys(str(stage["seed"]) for stage in self.stages))
+        last = self.training
+        return f"{' -> '.join(parts)}; seed {seeds}; {last['data']} ({last['patients']} patients)"
 
 
 def describe(path: Path) -> WeightsInfo:
@@ -49,9 +57,18 @@ def describe(path: Path) -> WeightsInfo:
     try:
         with safe_open(path, framework="numpy") as file:
             record = json.loads((file.metadata() or {})["dmcvr"])
-        return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), record["training"])
+        return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), _stages(record))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a dmcvr weights file ({type(error).__name__}).") from error
+
+
+def _stages(record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    if "stages" in record:
+        return tuple(record["stages"])
+    stages = [record["training"]]
+    while before := stages[0].get("autoencoder"):
+        stages.insert(0, before)
+    return tuple(stages)
 
 
 def bundled() -> list[WeightsInfo]:

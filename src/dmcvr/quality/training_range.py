@@ -1,7 +1,7 @@
 """What the weights have seen: ranges of geometry, heart size and contrast over the training exams.
 
-``training_range.json`` holds those of the bundled split's training patients, as `measured` computes them from ACDC with
-its manual labels.
+``training_range.json`` holds those of the bundled split's training patients, by the manual labels:
+``dmcvr train range --data ACDC --out src/dmcvr/quality/training_range.json`` writes it anew.
 """
 
 from __future__ import annotations

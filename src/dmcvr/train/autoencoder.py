@@ -6,19 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from dmcvr.fill.mixing import lerp
-from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
+from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder
+from dmcvr.train.between import ANY_SIDE, Places, mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
-from dmcvr.train.pairs import PairSet, kept
+from dmcvr.train.pairs import PairSet
 
 #: Gentler than the segmenter's: what is added here, the decoder learns to draw.
 AUGMENTATION = Augmentation(rotation_deg=20, scale=0.1, shift_mm=6, contrast=0.1, gamma=0.15, noise=0, bias=0.1)
-
-#: What lies between two slices is the same question from every side and in a mirror: few pairs, many views.
-ANY_SIDE = Augmentation(
-    rotation_deg=180, scale=0.15, shift_mm=6, contrast=0.2, gamma=0.25, noise=0, bias=0.2, mirrored=0.5
-)
 
 #: Of the slices drawn from their neighbours: the share at t = T, and where the other times end (a share of T).
 AT_END = 0.5
@@ -32,7 +28,7 @@ def autoencoder_objective(data: TrainingSet, *, batch: int, device: str) -> Obje
     `preset.between` of the slices is drawn from codes half way between those of its two neighbours: what the
     decoder will be given for a missing slice. (Slices at the end of a stack keep their own codes.)
     """
-    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    images = torch.from_numpy(data.images)
     neighbours = torch.from_numpy(data.neighbours())
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -43,7 +39,7 @@ def autoencoder_objective(data: TrainingSet, *, batch: int, device: str) -> Obje
         between = (torch.rand(batch, generator=generator) < preset.between) & (around[:, 0] >= 0)
         sources = torch.where(between[:, None], around, chosen[:, None])
         triplets = torch.cat([chosen[:, None], sources], dim=1)
-        views, _ = random_view(images[triplets], labels[chosen], generator, AUGMENTATION, preset.size)
+        views, _ = random_view(images[triplets], None, generator, AUGMENTATION, preset.size)
         u = torch.rand(batch, generator=generator) ** preset.time_power
         t = (u * schedule.length).long().clamp(max=schedule.length - 1)
         noise = torch.randn(batch, 1, preset.size, preset.size, generator=generator)
@@ -69,15 +65,12 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
 
     Errors are those of the network's correction (`correction_scale`), so that every time counts alike.
     """
-    images, labels = kept(data.images), kept(data.labels)
+    places = Places.of(data, pairs)
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, AlignedAutoencoder)
         preset, schedule = model.preset, model.schedule
-        drawn = pairs.sample(batch, generator)
-        fraction, gap = torch.from_numpy(drawn.fraction), torch.from_numpy(drawn.gap_mm)
-        canvases, masks = torch.from_numpy(drawn.images(images)), torch.from_numpy(labels[drawn.target])
-        views, _ = random_view(canvases, masks, generator, ANY_SIDE, preset.size)
+        between = places.sample(batch, generator, ANY_SIDE, preset.size)
         known = torch.rand(batch, generator=generator) < preset.between
         at_end = known & (torch.rand(batch, generator=generator) < AT_END)
         u = torch.rand(batch, generator=generator)
@@ -85,11 +78,11 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
         t = torch.where(at_end, torch.full_like(t, schedule.length), t).clamp(max=schedule.length - 1)
         noise = torch.randn(batch, 1, preset.size, preset.size, generator=generator)
 
-        views, t, noise, known, fraction, gap = (x.to(device) for x in (views, t, noise, known, fraction, gap))
-        view = views[:, :1].contiguous(memory_format=torch.channels_last)
-        around = Surroundings(views[:, 1:2], views[:, 2:], fraction, gap, known.float())
+        between, t, noise, known = between.to(device), t.to(device), noise.to(device), known.to(device)
+        view, around, fraction = between.truth, between.around(known), between.fraction
         with torch.no_grad():
-            codes = mixed_codes(model, torch.where(known.view(-1, 1, 1, 1), views[:, 1:], view), fraction)
+            sources = torch.where(known.view(-1, 1, 1, 1), between.neighbours, view)
+            codes = mixed_codes(model, sources, fraction)
         x = schedule.add_noise(view, noise, t)
         output = model.predict(x, t, *codes, around).float()
         wanted = schedule.velocity(view, noise, t)
@@ -103,17 +96,6 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
         return errors.mean(), numbers
 
     return objective
-
-
-def mixed_codes(model: Autoencoder, sources: Tensor, fraction: Tensor) -> tuple[Tensor, Tensor]:
-    """z_sem and z_mor of (B, 2, H, W): those of both slices, mixed at the fraction."""
-    count = len(sources)
-    slices = torch.cat([sources[:, :1], sources[:, 1:]]).contiguous(memory_format=torch.channels_last)
-    model.segmenter.eval()
-    with torch.no_grad():
-        morphology = model.segmenter.morphology(slices)
-    z_sem, z_mor = (lerp(code[:count], code[count:], fraction) for code in (model.encoder(slices), morphology))
-    return z_sem, z_mor
 
 
 def _codes(model: Autoencoder, views: Tensor, between: Tensor) -> tuple[Tensor, Tensor]:

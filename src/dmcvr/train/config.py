@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+from dmcvr.errors import InputError
+from dmcvr.model.presets import Preset, get_preset
+from dmcvr.model.weights import WeightsInfo, describe, find
 
 Kind = Literal["segmenter", "autoencoder", "labeller", "drawing"]
 
@@ -17,15 +23,18 @@ class TrainConfig:
     """ACDC-style folder (one folder a patient, or dmcvr phantom's output), or a file of dmcvr train pack."""
     out: Path
     """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
-    preset: str = "compact"
+    preset: str | None = None
+    """Default: compact; the labeller and the drawing have that of the weights they go on with."""
     max_minutes: float | None = None
-    """Wall-clock budget, over all resumed parts."""
-    max_steps: int = 100_000
+    """Wall-clock budget, over all resumed parts; the learning rate then falls by the clock, too."""
+    max_steps: int | None = None
+    """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: int | None = None
     """Slices a step; default: 24 for the segmenter and the labeller, 16 for the others."""
     learning_rate: float | None = None
     """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller, 2e-4 for the drawing."""
     seed: int = 0
+    """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = True
     split: Path | None = None
@@ -33,4 +42,84 @@ class TrainConfig:
     pairs: Path | None = None
     """File of registered neighbours (preset aligned), made there if missing; default: in --out."""
     resume: bool = False
-    """Go on from the checkpoint in --out."""
+    """Go on from the checkpoint in --out, with the same data and options (the budget may grow)."""
+
+    def check(self, kind: Kind, start: str | Path | None = None) -> tuple[Preset, WeightsInfo | None]:
+        """The preset, and the weights that this training starts from.
+
+        Raises `InputError` for what cannot be trained so, before any work is done.
+        """
+        self._check_numbers(kind)
+        self._check_files()
+        preset, info = self._check_start(kind, start)
+        if self.pairs is not None and not preset.denoiser.surroundings:
+            raise InputError(
+                f"Preset {preset.name} sees no neighbours, and --pairs are for those that do: leave it out, or give "
+                "--preset aligned."
+            )
+        if kind in ("segmenter", "labeller") and find_spec("monai") is None:
+            raise InputError("This training needs monai: pip install 'dmcvr[train]'.")
+        return preset, info
+
+    def _check_numbers(self, kind: Kind) -> None:
+        least: dict[str, float] = {"max_steps": 1, "batch": 2 if kind == "drawing" else 1, "seed": 0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise InputError(f"Expected --{name.replace('_', '-')} of {low:g} or more; got {value}.")
+        for name in ("max_minutes", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"Expected --{name.replace('_', '-')} above 0; got {value}.")
+
+    def _check_files(self) -> None:
+        if not self.data.exists():
+            raise InputError(f"There is no folder {self.data}: give the folder that holds the patients.")
+        if self.split is not None and not self.split.is_file():
+            raise InputError(f"There is no split file {self.split}: check the path, or leave --split out.")
+        if self.pairs is not None and not self.pairs.parent.is_dir():
+            raise InputError(f"There is no folder {self.pairs.parent} for --pairs: make it first.")
+        parent = next(folder for folder in (self.out, *self.out.absolute().parents) if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise InputError(f"Nothing can be written to {self.out} (see {parent}): give another folder with --out.")
+        earlier = (self.out / "checkpoint.pt").is_file()
+        if earlier and not self.resume:
+            raise InputError(f"{self.out} holds an earlier run: go on with --resume, or choose another folder.")
+        if self.resume and not earlier:
+            raise InputError(f"There is no checkpoint in {self.out} to resume from: run without --resume first.")
+
+    def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
+        preset = get_preset(self.preset or "compact")
+        if kind == "segmenter":
+            if start is not None:
+                raise InputError(f"A segmenter starts from nothing; got the weights {start}: leave them out.")
+            return preset, None
+        grows = kind == "autoencoder"
+        info = describe(find(start or ("compact" if grows else "aligned")))
+        if grows and not preset.denoiser.surroundings:
+            if info.preset.segmenter != preset.segmenter:
+                raise InputError(
+                    f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset."
+                )
+            return preset, info
+        if info.kind != "autoencoder":
+            raise InputError(
+                f"{info.path} holds a {info.kind}; expected an autoencoder: train it with dmcvr train autoencoder."
+            )
+        if grows:
+            same = replace(info.preset.denoiser, surroundings=True) == preset.denoiser
+            if not same or (info.preset.segmenter, info.preset.encoder) != (preset.segmenter, preset.encoder):
+                raise InputError(f"The autoencoder in {info.path} has not the sizes of preset {preset.name}.")
+            return preset, info
+        if self.preset is not None and preset.name != info.preset.name:
+            raise InputError(
+                f"{info.path} is of preset {info.preset.name}, and a {kind} keeps that; got --preset {self.preset}: "
+                "leave it out."
+            )
+        if not info.preset.denoiser.surroundings:
+            raise InputError(f"The weights in {info.path} see no surroundings: train those of preset aligned first.")
+        if kind == "labeller" and info.preset.labeller is None:
+            raise InputError(
+                f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first."
+            )
+        return info.preset, info

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -15,8 +18,8 @@ from torch import Tensor
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.region import Frame, IntensityScale, crop_images, crop_labels, label_centre
+from dmcvr.geometry.roi import ROI_MM
 from dmcvr.io.acdc import list_patients, read_acdc, read_patient
-from dmcvr.model.presets import ROI_MM
 
 #: Side (pixels) and pixel size of the stored canvas: room for a shifted, rotated view, and for views beside the
 #: heart.
@@ -48,6 +51,16 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that is in it."""
+        digest = hashlib.sha256()
+        for f in fields(self):
+            values: NDArray[Any] = getattr(self, f.name)
+            text = values.dtype.kind == "U"  # as wide as the longest name, or wider
+            digest.update(json.dumps(values.tolist()).encode() if text else np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
 
     def of(self, names: tuple[str, ...]) -> TrainingSet:
         """The slices of these patients."""
@@ -133,10 +146,28 @@ class Augmentation:
     elastic_mm: float = 0.0  # SD of a smooth deformation
 
 
+@overload
 def random_view(
     images: Tensor, labels: Tensor, generator: torch.Generator, how: Augmentation, size: int
-) -> tuple[Tensor, Tensor]:
-    """Views (B, C, size, size) of the ROI in [-1, 1], and labels (B, [L,] size, size), from canvases (B, C, S, S).
+) -> tuple[Tensor, Tensor]: ...
+
+
+@overload
+def random_view(
+    images: Tensor, labels: None, generator: torch.Generator, how: Augmentation, size: int
+) -> tuple[Tensor, None]: ...
+
+
+@overload
+def random_view(
+    images: Tensor, labels: Tensor | None, generator: torch.Generator, how: Augmentation, size: int
+) -> tuple[Tensor, Tensor | None]: ...
+
+
+def random_view(
+    images: Tensor, labels: Tensor | None, generator: torch.Generator, how: Augmentation, size: int
+) -> tuple[Tensor, Tensor | None]:
+    """Views (B, C, size, size) of the ROI in [-1, 1] from canvases (B, C, S, S), and of their labels (B, [L,] S, S).
 
     One affine and elastic resampling an item (bicubic images, nearest labels), then bias field, gamma, contrast,
     noise; the C slices of an item share all of it but the noise.
@@ -167,9 +198,11 @@ def random_view(
         bends = F.interpolate(bends, size=(size, size), mode="bicubic", align_corners=True)
         grid = grid + bends.movedim(1, -1) / (canvas * PIXEL_MM / 2)
     view = F.grid_sample(images.float(), grid, mode="bicubic", padding_mode="border", align_corners=False)
-    maps = labels if labels.ndim == 4 else labels[:, None]
-    mask = F.grid_sample(maps.float(), grid, mode="nearest", align_corners=False).long()
-    mask = mask if labels.ndim == 4 else mask[:, 0]
+    mask = None
+    if labels is not None:
+        maps = labels if labels.ndim == 4 else labels[:, None]
+        mask = F.grid_sample(maps.float(), grid, mode="nearest", align_corners=False).long()
+        mask = mask if labels.ndim == 4 else mask[:, 0]
 
     field = F.interpolate(uniform(-1, 1, 1, 3, 3), size=(size, size), mode="bicubic", align_corners=True)
     unit = ((view + 1) / 2).clamp(min=0) * (1 + how.bias * field)

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import move
-from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
+from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import SliceCodes
 from dmcvr.model.perceptual import feature_distances, features
-from dmcvr.train.autoencoder import ANY_SIDE, mixed_codes, surrounded_objective
-from dmcvr.train.data import TrainingSet, random_view
+from dmcvr.train.autoencoder import surrounded_objective
+from dmcvr.train.between import ANY_SIDE, Places, mixed_codes
+from dmcvr.train.data import TrainingSet
 from dmcvr.train.loop import Objective
-from dmcvr.train.pairs import PairSet, kept
+from dmcvr.train.pairs import PairSet
 
 
 def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
@@ -24,7 +25,7 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
     compared with the truth: squared error and `feature_distances`, each as a share of what the plain mean has.
     Only `model.denoiser` learns.
     """
-    images, labels = kept(data.images), kept(data.labels)
+    places = Places.of(data, pairs)
     count = batch // 2
     remembered = surrounded_objective(data, pairs, batch=batch - count, device=device)
 
@@ -33,20 +34,16 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
         model.segmenter.eval()
         loss, numbers = remembered(model, generator)
         preset, schedule = model.preset, model.schedule
-        sample = pairs.sample(count, generator)
-        canvases, masks = torch.from_numpy(sample.images(images)), torch.from_numpy(labels[sample.target])
-        views, _ = random_view(canvases, masks, generator, ANY_SIDE, preset.size)
+        between = places.sample(count, generator, ANY_SIDE, preset.size).to(device)
         noise = torch.randn(count, 1, preset.size, preset.size, generator=generator)
         share = torch.rand(count, 1, 1, 1, generator=generator)
         walked = int(torch.randint(preset.steps, (1,), generator=generator))
 
-        fraction, gap = torch.from_numpy(sample.fraction), torch.from_numpy(sample.gap_mm)
-        views, noise, share, fraction, gap = (x.to(device) for x in (views, noise, share, fraction, gap))
-        view = views[:, :1].contiguous(memory_format=torch.channels_last)
-        around = Surroundings(views[:, 1:2], views[:, 2:], fraction, gap, torch.ones_like(fraction))
+        noise, share = noise.to(device), share.to(device)
+        view, around = between.truth, between.around()
         times = schedule.grid(preset.steps, preset.start)[::-1]
         with torch.no_grad():
-            codes = mixed_codes(model, views[:, 1:], fraction)
+            codes = mixed_codes(model, between.neighbours, between.fraction)
             expected = model.mean(SliceCodes(noise, *codes), around).clamp(-1, 1)
             start = torch.lerp(around.middle, expected, share)
             x = schedule.add_noise(start, preset.temperature * noise, torch.full((count,), times[0]))

@@ -1,14 +1,19 @@
 """One training loop for every model: budgeted, logged, killed and resumed without a difference.
 
-A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would have seen.
+A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would have seen. A
+checkpoint carries what it was made from, and goes on with that alone.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from dmcvr.errors import InputError
+from dmcvr.train.inputs import differences
 
 #: Generator to the loss and the numbers to log.
 Objective = Callable[[nn.Module, torch.Generator], tuple[Tensor, dict[str, float]]]
@@ -41,6 +47,7 @@ class LoopConfig:
     clip: float = 1.0
     seed: int = 0
     log_every: int = 50
+    first_save_s: float = 10.0
     save_every_s: float = 120.0
     look_every_s: float = 600.0
     mixed_precision: bool = True
@@ -59,10 +66,21 @@ def moving_average(decay: float) -> Callable[..., None]:
 
 
 class Trainer:
-    """Trains `model` on `objective` and keeps `checkpoint.pt` and `log.jsonl` in a folder."""
+    """Trains `model` on `objective` and keeps `checkpoint.pt` and `log.jsonl` in a folder.
 
-    def __init__(self, model: nn.Module, objective: Objective, config: LoopConfig, out: Path) -> None:
-        self.config, self.objective, self.out = config, objective, out
+    `inputs` are what decides the result but for the budget (see `dmcvr.train.inputs`): a checkpoint of others is
+    refused.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        config: LoopConfig,
+        out: Path,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.config, self.objective, self.out, self.inputs = config, objective, out, dict(inputs or {})
         self.model = model.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = AveragedModel(self.model, multi_avg_fn=moving_average(config.ema), use_buffers=False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -71,20 +89,45 @@ class Trainer:
         )
         self.step = 0
         self.seconds = 0.0
+        self.held_out_step = -1  # of the last look at the held-out slices
+        self._sums: dict[str, tuple[float, int]] = {}  # (sum, steps) of each number since the last line of the log
+        self._console = Console(stderr=True)
 
     @property
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.pt"
 
+    @property
+    def log(self) -> Path:
+        return self.out / "log.jsonl"
+
     def resume(self) -> None:
-        """Go on where the checkpoint stopped; raises `InputError` where there is none."""
+        """Go on where the checkpoint stopped; raises `InputError` where there is none, or one made from other inputs.
+
+        What the log says of later steps is taken back: they are gone over again.
+        """
         if not self.checkpoint.is_file():
             raise InputError(f"There is no checkpoint in {self.out} to resume from: run without --resume first.")
-        state = torch.load(self.checkpoint, map_location=self.config.device, weights_only=True)
+        try:
+            state = torch.load(self.checkpoint, map_location=self.config.device, weights_only=True)
+            before = state["inputs"]
+        except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"{self.checkpoint} is not a checkpoint of this version: choose another --out and start anew."
+            ) from error
+        if changed := differences(before, self.inputs):
+            raise InputError(
+                f"The checkpoint in {self.out} was made with other {changed}: give the same again, or choose another "
+                "--out and start anew."
+            )
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self._sums = state["step"], state["seconds"], state["sums"]
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
+        rows = [row for row in map(_row, lines) if row is not None and row["step"] <= self.step]
+        self.log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        self.held_out_step = max((row["step"] for row in rows if row.get("held_out")), default=-1)
 
     def save(self) -> None:
         """Write the checkpoint whole: a kill leaves the old one or the new one."""
@@ -96,47 +139,57 @@ class Trainer:
                 "optimiser": self.optimiser.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,
-                "config": asdict(self.config),
+                "sums": self._sums,
+                "inputs": self.inputs,
             },
             partial,
         )
         partial.replace(self.checkpoint)
 
     def run(self, on_look: Callable[[Trainer], None] | None = None) -> nn.Module:
-        """Train to the end of the budget; returns the averaged model. An interrupt saves and returns, too."""
-        console = Console(stderr=True)
-        begun = saved = looked = time.monotonic()
-        before = self.seconds
-        sums: dict[str, float] = {}
-        count = 0
-        try:
-            while (progress := self._progress()) < 1:
-                numbers = self._one_step(progress)
+        """Train to the end of the budget; returns the averaged model.
+
+        An interrupt (Ctrl-C, SIGTERM) lets the step end, saves, and raises `KeyboardInterrupt` with a sentence that
+        says how to go on.
+        """
+        if self.step > 0 and self._progress() >= 1:
+            self._console.print(f"The budget is spent (step {self.step}): give more --max-steps or --max-minutes.")
+            return self.averaged()
+        begun = looked = time.monotonic()
+        before, due = self.seconds, begun + min(self.config.first_save_s, self.config.save_every_s)
+        with _noted_interrupts() as interrupted:
+            while (progress := self._progress()) < 1 and not interrupted.is_set():
+                for key, value in self._one_step(progress).items():
+                    total, steps = self._sums.get(key, (0.0, 0))
+                    self._sums[key] = total + value, steps + 1
                 self.step += 1
                 self.seconds = before + time.monotonic() - begun
-                count += 1
-                for key, value in numbers.items():
-                    sums[key] = sums.get(key, 0.0) + value
                 if self.step % self.config.log_every == 0:
-                    means = {key: value / count for key, value in sums.items()}
-                    self._log(console, means, progress)
-                    sums, count = {}, 0
-                if time.monotonic() - saved > self.config.save_every_s:
+                    self._write_log(progress)
+                if time.monotonic() >= due:
                     self.save()
-                    saved = time.monotonic()
-                if on_look and time.monotonic() - looked > self.config.look_every_s:
+                    due = time.monotonic() + self.config.save_every_s
+                if on_look and time.monotonic() - looked > self.config.look_every_s and self._progress() < 1:
                     on_look(self)
                     looked = time.monotonic()
-        except KeyboardInterrupt:
-            console.print(f"Interrupted at step {self.step}: saved, go on with --resume.")
-        self.save()
+            self.save()
+        if interrupted.is_set():
+            raise KeyboardInterrupt(
+                f"interrupted at step {self.step}: {self.checkpoint} is saved, no weights are written; go on with the "
+                "same command and --resume."
+            )
         return self.averaged()
 
     def record(self, numbers: dict[str, Any]) -> None:
         """One line of log.jsonl."""
         line = {"step": self.step, "seconds": round(self.seconds, 1), **numbers}
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+        with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+    def record_held_out(self, numbers: dict[str, float]) -> None:
+        """A line on slices that are not trained on."""
+        self.record({"held_out": True, **numbers})
+        self.held_out_step = self.step
 
     def averaged(self) -> nn.Module:
         """The exponential moving average of the weights, with the model's own running statistics."""
@@ -171,7 +224,42 @@ class Trainer:
         self.ema.update_parameters(self.model)
         return numbers | {"gradient_norm": float(norm)}
 
-    def _log(self, console: Console, numbers: dict[str, float], progress: float) -> None:
-        self.record(numbers)
-        text = "  ".join(f"{key} {value:.4f}" for key, value in numbers.items())
-        console.print(f"step {self.step}  {100 * progress:.0f} %  {self.seconds:.0f} s  {text}", highlight=False)
+    def _write_log(self, progress: float) -> None:
+        """The mean of each number since the last line, over the steps that have it."""
+        means = {key: total / steps for key, (total, steps) in self._sums.items()}
+        self._sums = {}
+        self.record(means)
+        text = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
+        self._console.print(f"step {self.step}  {100 * progress:.0f} %  {self.seconds:.0f} s  {text}", highlight=False)
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """A line of the log; None for one that a kill cut short."""
+    try:
+        row: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return row
+
+
+@contextmanager
+def _noted_interrupts() -> Iterator[threading.Event]:
+    """An interrupt is noted, not raised: half a step would be saved otherwise. A second one is raised.
+
+    Only a program's main thread is told of interrupts; in another, nothing changes.
+    """
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, _: object) -> None:
+        noted.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

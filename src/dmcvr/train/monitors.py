@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.fill.engine import BATCH, Engine
-from dmcvr.model.aligned import AlignedAutoencoder, Surroundings
+from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.presets import Preset
 from dmcvr.quality.metrics import dice, ssim
-from dmcvr.train.autoencoder import mixed_codes
+from dmcvr.train.between import Places, mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
-from dmcvr.train.pairs import PairSet, kept
+from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
 
 Monitor = Callable[[Trainer], None]
@@ -46,7 +46,7 @@ def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
             logits = model(torch.from_numpy(images)[:, None].to(trainer.config.device))
         found = logits.argmax(dim=1).cpu().numpy()
         scores = {f"dice_{c}": dice(found == c, labels == c) for c in (1, 2, 3)}
-        trainer.record({"held_out": True, **scores})
+        trainer.record_held_out(scores)
         save_tiles(trainer.out / "samples.png", [images, images], [labels, found])
 
     return monitor
@@ -63,7 +63,7 @@ def autoencoder_monitor(held_out: TrainingSet) -> Monitor:
         codes.x_T.normal_(generator=torch.Generator(codes.x_T.device).manual_seed(0))
         drawn = engine.decode(codes)
         score = float(np.mean([ssim((a + 1) / 2, (b + 1) / 2) for a, b in zip(images, back, strict=True)]))
-        trainer.record({"held_out": True, "round_trip_ssim": score})
+        trainer.record_held_out({"round_trip_ssim": score})
         save_tiles(trainer.out / "samples.png", [images, back, drawn])
 
     return monitor
@@ -74,33 +74,29 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
     The pictures are, by rows: the lower neighbour, warped; the truth; the upper neighbour; what is expected.
     """
-    chosen = pairs[np.flatnonzero(pairs.inside)]
-    canvases = torch.from_numpy(chosen.images(kept(held_out.images)))
-    fraction, gap_mm = torch.from_numpy(chosen.fraction), torch.from_numpy(chosen.gap_mm)
-    kinds = _by_gap(chosen)
+    places = Places.of(held_out, pairs).inside()
+    kinds = _by_gap(places.pairs)
 
     def monitor(trainer: Trainer) -> None:
         model, device = trainer.averaged(), trainer.config.device
         assert isinstance(model, AlignedAutoencoder)
-        no_labels = torch.zeros(len(chosen), *canvases.shape[2:])
         generator = torch.Generator().manual_seed(0)
-        views, _ = random_view(canvases, no_labels, generator, STILL, model.preset.size)
-        noise = torch.randn(views[:, :1].shape, generator=generator)
+        between = places.views(generator, STILL, model.preset.size)
+        noise = torch.randn(between.truth.shape, generator=generator)
         gains, drawn = [], []
-        for part in torch.arange(len(chosen)).split(BATCH):
-            view, f, gap = views[part].to(device), fraction[part].to(device), gap_mm[part].to(device)
-            around = Surroundings(view[:, 1:2], view[:, 2:], f, gap, torch.ones_like(f))
+        for which in torch.arange(len(places)).split(BATCH):
+            part = between[which].to(device)
+            around = part.around()
             with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
-                codes = mixed_codes(model, view[:, 1:], f)
-                expected = model.mean(SliceCodes(noise[part].to(device), *codes), around)
-            errors = [(guess - view[:, :1]).square().mean(dim=(1, 2, 3)) for guess in (around.middle, expected)]
+                codes = mixed_codes(model, part.neighbours, part.fraction)
+                expected = model.mean(SliceCodes(noise[which].to(device), *codes), around)
+            errors = [(guess - part.truth).square().mean(dim=(1, 2, 3)) for guess in (around.middle, expected)]
             drawn.append(expected[:, 0].float().cpu())
             gains.append(10 * torch.log10(errors[0] / errors[1]).cpu())
         gain_db = torch.cat(gains).numpy()
-        numbers = {f"mean_gain_db_{kind}": float(gain_db[which].mean()) for kind, which in kinds.items()}
-        trainer.record({"held_out": True} | numbers)
-        some = np.linspace(0, len(chosen) - 1, min(MONITORED, len(chosen))).astype(int)
-        rows = [*views.transpose(0, 1).numpy()[[1, 0, 2]], torch.cat(drawn).numpy()]
+        trainer.record_held_out({f"mean_gain_db_{kind}": float(gain_db[which].mean()) for kind, which in kinds.items()})
+        some = np.linspace(0, len(places) - 1, min(MONITORED, len(places))).astype(int)
+        rows = [*between.views.transpose(0, 1).numpy()[[1, 0, 2]], torch.cat(drawn).numpy()]
         save_tiles(trainer.out / "samples.png", [row[some] for row in rows])
 
     return monitor
@@ -111,33 +107,30 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
 
     Dice is per slice, in 2D. A training on Dice counts in what is doubtful: the areas show by how much.
     """
-    chosen = pairs[np.flatnonzero(pairs.inside)]
-    maps = torch.from_numpy(chosen.labels(kept(held_out.labels)))
-    canvases = torch.from_numpy(chosen.neighbours())
-    fraction, gap_mm = torch.from_numpy(chosen.fraction), torch.from_numpy(chosen.gap_mm)
-    kinds = _by_gap(chosen)
+    places = Places.of(held_out, pairs).inside()
+    kinds = _by_gap(places.pairs)
 
     def monitor(trainer: Trainer) -> None:
         model, device = trainer.averaged(), trainer.config.device
         assert isinstance(model, AlignedAutoencoder)
-        views, masks = random_view(canvases, maps, torch.Generator().manual_seed(0), STILL, model.preset.size)
+        between = places.views(torch.Generator().manual_seed(0), STILL, model.preset.size, labelled=True)
+        truth = between.labels[:, 0].numpy()
         numbers: dict[str, float] = {}
         for name in ("segmented", "given"):
             found = []
-            for part in torch.arange(len(chosen)).split(BATCH):
-                view, mask, f, gap = (x[part].to(device) for x in (views, masks, fraction, gap_mm))
-                around = Surroundings(view[:, :1], view[:, 1:], f, gap, torch.ones_like(f))
-                given = torch.full_like(f, name == "given", dtype=torch.bool)
+            for which in torch.arange(len(places)).split(BATCH):
+                part = between[which].to(device)
+                given = torch.full_like(part.fraction, name == "given", dtype=torch.bool)
                 with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
-                    found.append(label(model, around, mask[:, 1:], given).argmax(dim=1).cpu())
-            labels, truth = torch.cat(found).numpy(), masks[:, 0].numpy()
-            for kind, which in kinds.items():
+                    found.append(label(model, part, given).argmax(dim=1).cpu())
+            labels = torch.cat(found).numpy()
+            for kind, chosen in kinds.items():
                 for c, structure in LABEL_NAMES.items():
-                    scores = [dice(labels[n] == c, truth[n] == c) for n in np.flatnonzero(which)]
+                    scores = [dice(labels[n] == c, truth[n] == c) for n in np.flatnonzero(chosen)]
                     numbers[f"dice_{structure}_{kind}_{name}"] = round(float(np.nanmean(scores)), 4)
-                    areas = [int((part[which] == c).sum()) for part in (labels, truth)]
+                    areas = [int((part[chosen] == c).sum()) for part in (labels, truth)]
                     numbers[f"area_{structure}_{kind}_{name}"] = round(areas[0] / max(1, areas[1]), 4)
-        trainer.record({"held_out": True} | numbers)
+        trainer.record_held_out(numbers)
 
     return monitor
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dmcvr.labels.distances import shares
 from dmcvr.registration.itk import paths_by_grey
 from dmcvr.registration.paths import NARROW_MM
 from dmcvr.train.data import CANVAS, TrainingSet
+from dmcvr.train.inputs import REGISTRATION, code_version, differences
 
 #: Neighbours of a target are up to so many slices apart.
 MAX_APART = 3
@@ -45,6 +47,8 @@ class PairSet:
     labels_above  (R, S, S)     uint8, the upper one's
     fraction      (R,)          float32, 0 at the lower neighbour, 1 at the upper
     gap_mm        (R,)          float32
+    slices        text          the training set that they were made of (`TrainingSet.sha256`)
+    code          text          the version that registered them
     ============  ============  ==================================================================
 
     Some targets are an acquired neighbour itself (fraction 0 or 1): the network has to leave those alone.
@@ -57,12 +61,14 @@ class PairSet:
     labels_above: NDArray[np.uint8]
     fraction: NDArray[np.float32]
     gap_mm: NDArray[np.float32]
+    slices: str
+    code: str
 
     def __len__(self) -> int:
         return len(self.target)
 
     def __getitem__(self, which: NDArray[Any]) -> PairSet:
-        return PairSet(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+        return replace(self, **{name: array[which] for name, array in self._arrays().items()})
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -99,6 +105,8 @@ class PairSet:
             labels_above,
             np.concatenate([_plan(task).fraction for task in tasks]).astype(np.float32),
             np.concatenate([_plan(task).gap_mm for task in tasks]).astype(np.float32),
+            data.sha256,
+            registration_version(),
         )
 
     def sample(self, count: int, generator: torch.Generator) -> PairSet:
@@ -113,7 +121,8 @@ class PairSet:
         def either(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
             return np.where(turned.reshape(-1, *[1] * (a.ndim - 1)), b[n], a[n])
 
-        return PairSet(
+        return replace(
+            self,
             target=self.target[n],
             below=either(self.below, self.above),
             above=either(self.above, self.below),
@@ -138,16 +147,52 @@ class PairSet:
 
     def save(self, path: Path) -> None:
         partial = path.with_name(f".{path.name}.partial.npz")
-        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
+        np.savez(partial, **self._arrays() | {"slices": np.array(self.slices), "code": np.array(self.code)})  # type: ignore[arg-type]
         partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> PairSet:
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return cls(**{f.name: archive[f.name] for f in fields(cls)})
+                arrays = {name: archive[name] for name in _ARRAYS}
+                return cls(**arrays, slices=str(archive["slices"]), code=str(archive["code"]))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path} is not a set of registered slices: remove it, it is made again.") from error
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+
+#: The fields with an entry a pair.
+_ARRAYS = ("target", "below", "above", "labels_below", "labels_above", "fraction", "gap_mm")
+
+
+def registered(data: TrainingSet, path: Path) -> PairSet:
+    """The pairs of these slices, registered once and kept in the file, for other trainings too.
+
+    Raises `InputError` where the file holds others, or where no slice lies between two others.
+    """
+    if not path.is_file():
+        PairSet.of(data).save(path)
+    pairs = PairSet.load(path)
+    before = {"slices_sha256": pairs.slices, "code": pairs.code}
+    if changed := differences(before, {"slices_sha256": data.sha256, "code": registration_version()}):
+        raise InputError(
+            f"The pairs in {path} were registered with other {changed} than this training has: remove the file, and "
+            "they are made again."
+        )
+    if not pairs.inside.any():
+        names = ", ".join(dict.fromkeys(data.patients.tolist()))
+        raise InputError(
+            f"No slice of {names} lies between two others at most {MAX_GAP_MM:g} mm apart: there is nothing to learn "
+            "between slices. Choose exams with closer slices (--split)."
+        )
+    return pairs
+
+
+def registration_version() -> str:
+    """What decides how slices are registered, and with it the pairs."""
+    return f"{code_version(REGISTRATION)} SimpleITK {version('simpleitk')}"
 
 
 def kept(canvases: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,43 @@
+"""What work was made from, kept beside it: interrupted or kept work goes on only with the same. No torch here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).parent.parent
+
+#: What decides how slices are registered, and how a network is trained on them (reading files decides the data alone).
+REGISTRATION = (
+    "registration/*.py",
+    "geometry/plan.py",
+    "labels/distances.py",
+    "train/pairs.py",
+)
+TRAINING = (*REGISTRATION, "train/*.py", "model/*.py", "diffusion/*.py", "fill/mixing.py")
+
+
+def code_version(sources: tuple[str, ...]) -> str:
+    """The package's version and a hash of these of its source files."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in sources for path in _PACKAGE.glob(pattern)}):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{version('dmcvr')}-{digest.hexdigest()[:16]}"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs, in words: "learning rate (0.002 before, 0.001 now) and data"; empty where nothing does.
+
+    Values that tell a person nothing, hashes, are not shown.
+    """
+    words = []
+    for key in dict.fromkeys((*before, *now)):
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            name = key.removesuffix("_sha256").replace("_", " ")
+            shown = key != "code" and not key.endswith("_sha256")
+            words.append(f"{name} ({old} before, {new} now)" if shown else name)
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)

@@ -1,0 +1,172 @@
+"""The trainings that follow each other, as a table: what learns from what, how it is watched, and how long.
+
+Steps, batches and learning rates are those of the bundled weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dmcvr.model.aligned import AlignedAutoencoder
+from dmcvr.model.autoencoder import Autoencoder
+from dmcvr.model.checkpoint import load_autoencoder, load_segmenter
+from dmcvr.model.morphology import Segmenter
+from dmcvr.model.presets import Preset
+from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
+from dmcvr.train.config import Kind
+from dmcvr.train.data import TrainingSet
+from dmcvr.train.drawing import drawing_objective
+from dmcvr.train.labeller import labeller_objective
+from dmcvr.train.loop import Objective
+from dmcvr.train.monitors import Monitor, autoencoder_monitor, labeller_monitor, mean_monitor, segmenter_monitor
+from dmcvr.train.pairs import PairSet, registered
+from dmcvr.train.segmenter import segmenter_objective
+
+#: Share of the labeller's correction that is kept.
+LABELLER_TRUST = 0.2
+
+
+@dataclass(frozen=True)
+class Material:
+    """Slices to learn from or to look at, and where those between two others are kept once they are registered."""
+
+    slices: TrainingSet
+    preset: Preset
+    pairs_file: Path
+
+    @property
+    def pairs(self) -> PairSet:
+        return registered(self.slices, self.pairs_file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training.
+
+    =============  ============================================================================================
+    build          the preset and the weights it starts from to the model, of which the part that learns needs
+                   gradients
+    objective      what is learnt: training material, batch and device to the loss
+    monitor        what is looked at: held-out material to numbers and pictures
+    steps          as many as the bundled weights had
+    batch          slices a step
+    learning_rate  the highest
+    settle         what follows: the averaged model and the weights it started from; changes the model in place
+    =============  ============================================================================================
+    """
+
+    build: Callable[[Preset, Path | None], nn.Module]
+    objective: Callable[[Material, int, str], Objective]
+    monitor: Callable[[Material], Monitor]
+    steps: int
+    batch: int
+    learning_rate: float
+    settle: Callable[[nn.Module, Path | None], None] = lambda model, start: None
+
+
+def stage_name(kind: Kind, preset: Preset) -> str:
+    """The stage in `STAGES`: an autoencoder with surroundings is one of its own."""
+    return "aligned" if kind == "autoencoder" and preset.denoiser.surroundings else kind
+
+
+def _new_segmenter(preset: Preset, start: Path | None) -> nn.Module:
+    return Segmenter(preset.segmenter)
+
+
+def _new_autoencoder(preset: Preset, start: Path | None) -> nn.Module:
+    """On a trained segmenter, which stays as it is."""
+    model = Autoencoder(preset)
+    model.segmenter.load_state_dict(load_segmenter(_given(start))[0].state_dict())
+    model.segmenter.requires_grad_(False)
+    return model
+
+
+def _grown_autoencoder(preset: Preset, start: Path | None) -> nn.Module:
+    """From a trained one, whose codes stay as they are."""
+    model = AlignedAutoencoder(preset)
+    model.grow_from(load_autoencoder(_given(start))[0])
+    return _only(model, "denoiser")
+
+
+def _only(model: nn.Module, part: str) -> nn.Module:
+    model.requires_grad_(False)
+    model.get_submodule(part).requires_grad_(True)
+    return model
+
+
+def _given(start: Path | None) -> Path:
+    assert start is not None  # as `TrainConfig.check` gives it
+    return start
+
+
+@torch.no_grad()
+def _half_way(model: nn.Module, start: Path | None) -> None:
+    """Weights half way from where they started serve slices better that were not trained on (chosen on development
+    patients; Wortsman et al. 2022, robust fine-tuning)."""
+    assert isinstance(model, Autoencoder)
+    theirs = load_autoencoder(_given(start))[0].denoiser.parameters()
+    for own, before in zip(model.denoiser.parameters(), theirs, strict=True):
+        own.lerp_(before.to(own.device), 0.5)
+
+
+@torch.no_grad()
+def _trusted_a_little(model: nn.Module, start: Path | None) -> None:
+    """Dice hardly changes with the share of the correction that is kept (chosen on development patients), but a network
+    trained on Dice counts in what is doubtful, and walls grow thick."""
+    assert isinstance(model, AlignedAutoencoder)
+    assert model.labeller is not None
+    for weight in model.labeller.head.parameters():
+        weight.mul_(LABELLER_TRUST)
+
+
+STAGES = {
+    "segmenter": Stage(
+        build=_new_segmenter,
+        objective=lambda on, batch, device: segmenter_objective(
+            on.slices, batch=batch, size=on.preset.size, device=device
+        ),
+        monitor=lambda on: segmenter_monitor(on.preset, on.slices),
+        steps=3_266,
+        batch=24,
+        learning_rate=2e-3,
+    ),
+    "autoencoder": Stage(
+        build=_new_autoencoder,
+        objective=lambda on, batch, device: autoencoder_objective(on.slices, batch=batch, device=device),
+        monitor=lambda on: autoencoder_monitor(on.slices),
+        steps=3_090,
+        batch=16,
+        learning_rate=5e-4,
+    ),
+    "aligned": Stage(
+        build=_grown_autoencoder,
+        objective=lambda on, batch, device: surrounded_objective(on.slices, on.pairs, batch=batch, device=device),
+        monitor=lambda on: mean_monitor(on.slices, on.pairs),
+        steps=5_236,
+        batch=16,
+        learning_rate=5e-4,
+    ),
+    "labeller": Stage(
+        build=lambda preset, start: _only(load_autoencoder(_given(start))[0], "labeller"),
+        objective=lambda on, batch, device: labeller_objective(on.slices, on.pairs, batch=batch, device=device),
+        monitor=lambda on: labeller_monitor(on.slices, on.pairs),
+        steps=1_159,
+        batch=24,
+        learning_rate=1e-3,
+        settle=_trusted_a_little,
+    ),
+    "drawing": Stage(
+        build=lambda preset, start: _only(load_autoencoder(_given(start))[0], "denoiser"),
+        objective=lambda on, batch, device: drawing_objective(on.slices, on.pairs, batch=batch, device=device),
+        monitor=lambda on: mean_monitor(on.slices, on.pairs),
+        steps=748,
+        batch=16,
+        learning_rate=2e-4,
+        settle=_half_way,
+    ),
+}

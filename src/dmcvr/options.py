@@ -26,6 +26,9 @@ MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "c
 #: Between the slices: as sharp as those, or what is expected there.
 ImageKind = Literal["sharp", "mean"]
 
+#: In which gaps the labeller corrects the mixture of the neighbours' labels. Across narrow ones it knows no better.
+LabellerUse = Literal["wide", "all", "none"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dmcvr.clinical.cycle import find_cycle
+from dmcvr.clinical.cycle import beat_ms, find_cycle
 
 
 def beat(phases: int = 30, edv: float = 150.0, esv: float = 60.0, es_at: float = 0.36) -> NDArray[np.float64]:
@@ -52,3 +52,10 @@ def test_given_phases_stay() -> None:
 def test_implausible_curves_are_said(curve: NDArray[np.float64], sentence: str) -> None:
     warnings = find_cycle(curve).warnings
     assert any(sentence in warning for warning in warnings), warnings
+
+
+def test_a_beat_is_the_times_and_one_step_more() -> None:
+    assert beat_ms([0.0, 40.0, 80.0, 120.0]) == 160
+    assert beat_ms([10.0, 30.0, 70.0]) == 90
+    for times in (None, [0.0, 400.0], [0.0, 0.0, 0.0]):
+        assert beat_ms(times) is None

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from dmcvr.clinical.wall import wall_thickness
 from dmcvr.io.acdc import read_acdc
-from dmcvr.phantom import HeartShape, Phantom, make_phantom
+from dmcvr.phantom import HeartShape, Phantom
 
 #: Segments of each wall, all levels.
 SEPTAL, LATERAL, ANTERIOR, INFERIOR = (2, 3, 8, 9, 14), (5, 6, 11, 12, 16), (1, 7, 13), (4, 10, 15)
@@ -134,8 +134,8 @@ def exact_mm(shape: HeartShape) -> float:
     return float(sum(tree.query(middle)[0] for tree in trees).mean())
 
 
-def test_a_phantom_s_wall() -> None:
-    exam = make_phantom(2)
+def test_a_phantom_s_wall(phantom: Phantom) -> None:
+    exam = phantom
     found = wall_thickness(exam.truth_labels.data[0], exam.truth_labels.affine)
     assert found is not None
     middle = [found.segments_mm[n] for n in range(7, 13)]

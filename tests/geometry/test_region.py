@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.exams import make_stack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from test_stack import make
 
+from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.volume import slice_affines
 from dmcvr.geometry.region import (
@@ -16,8 +17,10 @@ from dmcvr.geometry.region import (
     IntensityScale,
     crop_images,
     crop_labels,
+    label_centre,
     output_grid,
     plane_axes,
+    stack_centre,
     uncrop,
     uncrop_labels,
 )
@@ -29,7 +32,7 @@ def smooth_stack(size: int = 48, affine: np.ndarray | None = None) -> SliceStack
     images = ndimage.gaussian_filter(rng.normal(size=(1, 4, size, size)), (0, 0, 2.5, 2.5)).astype(np.float32)
     if affine is None:
         affine = np.diag([1.5, 1.5, 8.0, 1.0])
-    return make(4, images=images, affines=slice_affines(affine, 4))
+    return make_stack(4, images=images, affines=slice_affines(affine, 4))
 
 
 def aligned_frame(stack: SliceStack, size: int) -> Frame:
@@ -96,7 +99,9 @@ def test_intensities_there_and_back() -> None:
 
 
 def test_scale_of_a_constant_does_not_divide_by_zero() -> None:
-    assert np.isfinite(IntensityScale.of(np.full((1, 1, 8, 8), 7, np.float32)).normalise(np.float32([7.0]))).all()
+    scale = IntensityScale.of(np.full((1, 1, 8, 8), 7, np.float32))
+    assert (scale.low, scale.high) == (7, 8)
+    np.testing.assert_array_equal(scale.normalise(np.float32([[[7.0, 7.5, 9.0]]])), [[[-1, 0, 1]]])
 
 
 def test_output_grid_covers_the_slabs_on_the_input_s_pixels() -> None:
@@ -116,3 +121,41 @@ def test_output_grid_is_isotropic(spacing_mm: float) -> None:
     stack = smooth_stack()
     affine, _ = output_grid(stack, aligned_frame(stack, 32), spacing_mm)
     np.testing.assert_allclose(np.linalg.norm(affine[:3, :3], axis=0), spacing_mm)
+
+
+def test_a_frame_s_grid_by_hand() -> None:
+    """Its middle is the centre, moved along the normal to the plane that is asked for."""
+    frame = Frame(np.array([10.0, 20.0, 99.0]), np.array([0, -1.0, 0]), np.array([1.0, 0, 0]), 5, 2.0)
+    affine = frame.affine_at(30.0, np.array([0, 0, 1.0]))
+    np.testing.assert_allclose(affine @ [2, 2, 0, 1], [10, 20, 30, 1])
+    np.testing.assert_allclose(affine @ [0, 0, 0, 1], [6, 24, 30, 1])
+    np.testing.assert_allclose(affine @ [4, 0, 0, 1], [6, 16, 30, 1])
+
+
+def test_beyond_the_picture_is_its_edge() -> None:
+    """A ramp, on a frame that looks five pixels over its first edge: the ramp, and before it the edge's value."""
+    ramp = np.broadcast_to(np.arange(48, dtype=np.float32)[:, None], (1, 4, 48, 48))
+    stack = make_stack(4, images=ramp)
+    i, j = (stack.affines[0, :3, axis] / 1.5 for axis in (0, 1))
+    frame = Frame((stack.affines[0] @ [10.5, 23.5, 0, 1])[:3], i, j, 32, 1.5)
+    wanted = np.maximum(np.arange(32) - 5, 0)
+    np.testing.assert_allclose(crop_images(stack, frame)[0, 0, :, 16], wanted, atol=1e-4)
+
+
+def test_eight_ways_to_lie_in_the_same_order_for_any_storage() -> None:
+    stack = make_stack(2)
+    swapped = stack.affines.copy()
+    swapped[:, :, [0, 1]] = swapped[:, :, [1, 0]] * [1, -1]
+    here, there = (plane_axes(make_stack(2, affines=affines)) for affines in (stack.affines, swapped))
+    assert len(here) == 8
+    np.testing.assert_array_equal(np.array(here), np.array(there))
+
+
+def test_centres_by_hand() -> None:
+    stack = make_stack(3)  # 32 pixels of 1.5 mm, at 0, 8 and 16 mm
+    np.testing.assert_allclose(stack_centre(stack), [15.5 * 1.5, 15.5 * 1.5, 8])
+    labels = np.zeros((1, 3, 32, 32), np.uint8)
+    labels[0, 1:, 4:7, 10] = 2
+    np.testing.assert_allclose(label_centre(stack, labels), [5 * 1.5, 15, 16])  # 1.5 slices up: rounded to the even one
+    with pytest.raises(InputError, match="hold no heart"):
+        label_centre(stack, 0 * labels)

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import dicoms
 import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from helpers import dicoms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+from helpers.balls import CENTRE, RADIUS_VOXELS, affine_of, sphere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -18,25 +17,6 @@ from numpy.typing import NDArray
 from dmcvr.errors import InputError
 from dmcvr.exam.volume import Volume
 from dmcvr.surface.mesh import FRAME_NOTE, STRUCTURES, structure_mesh, write_meshes
-
-RADIUS_VOXELS = 12
-CENTRE = np.array([15.0, 16.0, 17.0])
-
-
-def sphere(radius: float = RADIUS_VOXELS, shape: tuple[int, int, int] = (32, 34, 36)) -> NDArray[np.uint8]:
-    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
-    return (np.linalg.norm(grid - CENTRE, axis=-1) <= radius).astype(np.uint8)
-
-
-def affine_of(handedness: int, spacing_mm: float = 1.5) -> NDArray[np.float64]:
-    """Oblique: turned about z by 30 degrees, then about x by 40; the first axis flipped if left-handed."""
-    a, b = np.radians([30, 40])
-    about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-    affine = np.eye(4)
-    affine[:3, :3] = about_x @ about_z @ np.diag([handedness * spacing_mm, spacing_mm, spacing_mm])
-    affine[:3, 3] = [-40.0, 25.0, 110.0]
-    return affine
 
 
 @pytest.mark.parametrize("handedness", [1, -1])
@@ -150,58 +130,6 @@ def test_stl_says_its_frame_and_loads_back_in_place(tmp_path: Path) -> None:
     assert loaded.volume == pytest.approx(written.volume, rel=1e-5)
 
 
-def glb_json(path: Path) -> dict:
-    """The file's JSON, its chunks' lengths checked on the way."""
-    data = path.read_bytes()
-    magic, version, length = struct.unpack_from("<4sII", data)
-    assert (magic, version, length) == (b"glTF", 2, len(data))
-    size, kind = struct.unpack_from("<I4s", data, 12)
-    assert kind == b"JSON"
-    rest, kind = struct.unpack_from("<I4s", data, 20 + size)
-    assert kind == b"BIN\0"
-    assert 28 + size + rest == length
-    assert size % 4 == rest % 4 == 0
-    return json.loads(data[20 : 20 + size])
-
-
-def test_glb_is_one_heart_in_metres_that_stands_upright(tmp_path: Path) -> None:
-    affine = affine_of(-1)
-    (path,) = write_meshes(tmp_path, Volume(sphere()[None], affine), ("ED",), formats=("glb",))
-    assert path.name == "heart.glb"
-    assert "animations" not in glb_json(path)
-    scene = trimesh.load(path)
-    r, a, s = affine[:3, :3] @ CENTRE + affine[:3, 3]
-    np.testing.assert_allclose(scene.centroid, np.array([-r, s, a]) / 1000, atol=1e-4)  # left, superior, anterior
-    (heart,) = [node for node in glb_json(path)["nodes"] if node["name"] == "heart"]
-    np.testing.assert_allclose(heart["translation"], [r, a, s], atol=0.1)
-    assert max(next(iter(scene.geometry.values())).extents) == pytest.approx(2 * RADIUS_VOXELS * 1.5, abs=2)  # mm
-
-
-def test_glb_of_a_cine_shows_one_phase_at_a_time(tmp_path: Path) -> None:
-    labels = Volume(np.stack([sphere(12), sphere(10), 3 * sphere(9)]), np.eye(4))
-    (path,) = write_meshes(tmp_path, labels, ("0", "1", "2"), formats=("glb",), beat_s=0.9)
-    tree, data = glb_json(path), path.read_bytes()
-    start = len(data) - tree["buffers"][0]["byteLength"]
-
-    def values(accessor: int) -> np.ndarray:
-        about = tree["accessors"][accessor]
-        width = {"SCALAR": 1, "VEC3": 3}[about["type"]]
-        offset = start + tree["bufferViews"][about["bufferView"]]["byteOffset"]
-        return np.frombuffer(data, "<f4", about["count"] * width, offset).reshape(-1, width)
-
-    (beat,) = tree["animations"]
-    assert all(sampler["interpolation"] == "STEP" for sampler in beat["samplers"])
-    np.testing.assert_allclose(values(beat["samplers"][0]["input"])[:, 0], [0, 0.3, 0.6, 0.9], atol=1e-6)
-    shown = np.stack([values(sampler["output"])[:, 0] for sampler in beat["samplers"]])
-    np.testing.assert_array_equal(shown, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]])
-    targets = [tree["nodes"][channel["target"]["node"]]["name"] for channel in beat["channels"]]
-    assert targets == ["phase 0", "phase 1", "phase 2"]
-    assert {channel["target"]["path"] for channel in beat["channels"]} == {"scale"}
-    scene = trimesh.load(path)
-    assert len(scene.geometry) == 2 + 2 + 1
-    np.testing.assert_allclose(max(scene.extents), 0.0245, atol=0.001)  # hidden phases stretch nothing
-
-
 def test_an_unknown_format_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="choose among ply, stl, glb"):
+    with pytest.raises(InputError, match="choose one of ply, stl, glb, none"):
         write_meshes(tmp_path, Volume(sphere()[None], np.eye(4)), ("ED",), formats=("obj",))

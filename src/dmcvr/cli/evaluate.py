@@ -4,62 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from dmcvr.cli.terminal import shown_progress
 from dmcvr.errors import InputError
+from dmcvr.evaluate.settings import Settings
 from dmcvr.options import DEFAULT_WEIGHTS, DeviceName
-
-METHODS_HELP = (
-    "methods, separated by commas: dmcvr, nearest, linear, cubic, shape, registration; with options such as "
-    "shape:labels=manual or dmcvr:steps=10:x_T=lerp; default: the protocol's own"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
+class Evaluate(Settings):
     """Measure methods against held-out truth: the tables of the documentation."""
 
-    protocol: Positional[
-        Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation", "cine"]
-    ]
-    data: Path | None = None
-    """ACDC-style folder with manual labels; long-axis: M&Ms-2 patients, or none for synthetic exams; cine: 4D exams."""
-    output: Annotated[
-        Path | None, arg(aliases=["-o"], help="folder for rows, tables and pictures; goes on if interrupted")
-    ] = None
-    methods: Annotated[str | None, arg(metavar="A,B,C", help=METHODS_HELP)] = None
-    patients: Literal["validation", "development", "all"] = "validation"
-    """Of the split; all: those that were not trained on."""
-    split: Path | None = None
-    keep_every: Annotated[int, arg(metavar="N", help="held-out, ablation: one slice in N is kept")] = 2
-    exams: int = 6
-    """phantom, long-axis: how many synthetic hearts."""
-    steps: int | None = None
-    """DDIM steps each way; default: the preset's."""
-    device: DeviceName = "auto"
-    weights: str = DEFAULT_WEIGHTS
-
     def run(self) -> None:
-        from dmcvr.evaluate.run import evaluate
+        self.check()
+
+        from dmcvr.evaluate.run import run
 
         with shown_progress() as stages:
-            evaluation = evaluate(
-                self.protocol,
-                self.data,
-                methods=tuple(self.methods.split(",")) if self.methods else None,
-                output=self.output,
-                patients=self.patients,
-                split=self.split,
-                keep_every=self.keep_every,
-                exams=self.exams,
-                steps=self.steps,
-                device=self.device,
-                weights=self.weights,
-                stages=stages,
-            )
+            evaluation = run(self, stages=stages)
         print(evaluation.markdown(whole=False))
         if self.output is not None:
             print(f"\nAll tables, rows and pictures are in {self.output}")
@@ -76,7 +41,8 @@ class Benchmark:
     def run(self) -> None:
         import json
 
-        from dmcvr.evaluate.benchmark import benchmark, table
+        from dmcvr.evaluate.benchmark import benchmark
+        from dmcvr.evaluate.benchmark_table import table
 
         if self.output is not None and not self.output.absolute().parent.is_dir():
             raise InputError(f"There is no folder {self.output.absolute().parent} to write {self.output.name} into.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -15,8 +15,9 @@ from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.sharpen import sharpness
-from dmcvr.geometry.locate import Region, prepare
-from dmcvr.geometry.region import crop_labels
+from dmcvr.geometry.locate import Located, Region, prepare
+from dmcvr.geometry.region import Frame, IntensityScale, crop_images, crop_labels, label_centre, plane_axes
+from dmcvr.geometry.roi import ROI_MM
 from dmcvr.io.mnms2 import View
 from dmcvr.phantom import Phantom
 from dmcvr.quality.metrics import dice, hd95_mm, psnr_db, ssim
@@ -27,18 +28,19 @@ Row = dict[str, Any]
 #: Each slice has its own breath-hold: this much of an error nobody can predict.
 MAX_SHIFT_MM = 5.0
 
-#: Rows of a score after that translation begin with this.
-ALIGNED = "aligned_"
-
 
 @dataclass(frozen=True)
 class Case:
-    """One exam with its truth: manual labels in the stack, a phantom, or long-axis views."""
+    """One exam with its truth: manual labels in the stack, a phantom, or long-axis views.
+
+    `second` (P, N, I, J) are another annotator's labels of the same scan.
+    """
 
     name: str
     stack: SliceStack
     phantom: Phantom | None = None
     views: tuple[View, ...] = ()
+    second: NDArray[np.uint8] | None = None
 
     @property
     def about(self) -> Row:
@@ -54,16 +56,27 @@ class Case:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is compared, and how: the engine's segmenter finds every heart and labels every plain image."""
+    """What is compared, and how: the engine's segmenter finds every heart and labels every plain image.
+
+    `untouched`: no network takes part; the heart is where the manual labels of the slices are, turned as in the file.
+    """
 
     engine: Engine
     contenders: tuple[Contender, ...]
     keep_every: int = 2
     spacing_mm: float = 2.5
+    untouched: bool = False
 
     def prepare(self, stack: SliceStack) -> Region:
-        """Find, crop and scale the heart by the images alone."""
-        return prepare(stack.without_labels(), self.engine.segment, self.engine.model.preset.size)
+        """Find, crop and scale the heart, by the images alone; where no network may, by these slices' labels."""
+        size = self.engine.model.preset.size
+        if not self.untouched:
+            return prepare(stack.without_labels(), self.engine.segment, size)
+        assert stack.labels is not None
+        frame = Frame(label_centre(stack, stack.labels), *plane_axes(stack)[0], size, ROI_MM / size)
+        grey = crop_images(stack, frame)
+        scale = IntensityScale.of(grey)
+        return Region(scale.normalise(grey), scale, Located(frame, 1.0, True, None))
 
 
 @dataclass(frozen=True)
@@ -143,10 +156,19 @@ def levels(labels: NDArray[np.uint8]) -> list[str]:
     return result
 
 
-def label_scores(found: NDArray[np.uint8], truth: NDArray[np.uint8], spacing_mm: tuple[float, ...]) -> Row:
-    """Dice and HD95 (mm) of each structure."""
-    row: Row = {f"dice_{name}": dice(found == c, truth == c) for c, name in LABEL_NAMES.items()}
-    return row | {f"hd95_{name}_mm": hd95_mm(found == c, truth == c, spacing_mm) for c, name in LABEL_NAMES.items()}
+def label_scores(
+    found: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    spacing_mm: tuple[float, ...],
+    judged: Collection[int] = LABEL_NAMES,
+) -> Row:
+    """Dice and HD95 (mm) of each structure; nan for those that are not judged."""
+
+    def each(measure: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> list[tuple[str, float]]:
+        return [(name, measure(found == c, truth == c) if c in judged else np.nan) for c, name in LABEL_NAMES.items()]
+
+    distances = each(lambda a, b: hd95_mm(a, b, spacing_mm))
+    return {f"dice_{name}": value for name, value in each(dice)} | {f"hd95_{n}_mm": value for n, value in distances}
 
 
 def image_scores(image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> Row:

@@ -1,30 +1,30 @@
-"""Who takes part: methods by name, with options, e.g. `linear`, `dmcvr:steps=10`, `shape:labels=manual`.
-
-`as=NAME` names a contender in the tables: `dmcvr:weights=runs/a.safetensors:as=mine`.
-"""
+"""Who takes part: contenders made from their names (see `names`)."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 from dmcvr.errors import InputError
-from dmcvr.fill.catalogue import PLAIN, make_method
+from dmcvr.evaluate.names import NETWORKS, parse
+from dmcvr.fill.catalogue import make_method
 from dmcvr.fill.engine import Drawing, Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.checkpoint import load_autoencoder
-from dmcvr.options import BUNDLED, ImageKind, MethodName
+from dmcvr.options import BUNDLED, MethodName
 
 
 @dataclass(frozen=True)
 class Contender:
     """A method under its name in the tables.
 
-    `plain`: something a user has without us. `manual`: it is given the neighbours' manual labels; all others
-    see images alone. `calls`: network calls for each acquired slice and for each drawn one.
+    =======  ==========================================================================================
+    plain    something a user has without us
+    manual   it is given the neighbours' manual labels; all others see images alone
+    calls    network calls for each acquired slice and for each drawn one
+    weights  SHA-256 of its own weights file; None for plain methods and for models made in memory
+    =======  ==========================================================================================
     """
 
     name: str
@@ -32,67 +32,8 @@ class Contender:
     plain: bool
     manual: bool = False
     calls: tuple[int, int] = (0, 0)
+    weights: str | None = None
 
-
-@dataclass(frozen=True)
-class Option:
-    """What may follow a method's name: which methods take it, and the values it may have.
-
-    `values` is a list of words, or a function that reads a number.
-    """
-
-    of: tuple[MethodName, ...]
-    values: tuple[str, ...] | Callable[[str, str], Any]
-
-    def read(self, key: str, text: str) -> Any:
-        """The value; raises `InputError`."""
-        if callable(self.values):
-            return self.values(key, text)
-        if text not in self.values:
-            raise InputError(f"Expected {key}={'|'.join(self.values)}; got {text!r}.")
-        return text
-
-
-def _whole(key: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < (key != "corrections"):
-        raise InputError(f"Expected a whole number for {key}; got {text!r}.")
-    return int(text)
-
-
-def _share(key: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise InputError(f"Expected a number of 0 or more for {key}; got {text!r}.")
-    return number
-
-
-def _text(key: str, text: str) -> str:
-    return text
-
-
-ALL: tuple[MethodName, ...] = get_args(MethodName)
-NETWORKS: tuple[MethodName, ...] = ("dmcvr", "published")
-
-OPTIONS: dict[str, Option] = {
-    "labels": Option(ALL, ("segmenter", "manual")),
-    "as": Option(ALL, _text),
-    "weights": Option(NETWORKS, _text),
-    "steps": Option(NETWORKS, _whole),
-    "corrections": Option(NETWORKS, _whole),
-    "batch": Option(NETWORKS, _whole),
-    "x_T": Option(NETWORKS, ("slerp", "lerp", "fresh")),
-    "guides": Option(NETWORKS, ("lerp", "slerp")),
-    "image": Option(("dmcvr",), get_args(ImageKind)),
-    "temperature": Option(("dmcvr",), _share),
-    "start": Option(("dmcvr",), _whole),
-    "labeller": Option(("dmcvr",), ("on", "off")),
-    "align": Option(("dmcvr", "registration"), ("labels", "grey")),
-    "detail": Option(("dmcvr", "registration"), _share),
-    "carry": Option(("registration",), ("segment", "warp")),
-}
 
 #: Options of the drawing, as `Drawing.of` takes them.
 _DRAWING = ("steps", "corrections", "image", "temperature", "start", "detail")
@@ -106,8 +47,8 @@ class Contenders:
         self._models: dict[str, Engine] = {}
         self._methods: dict[tuple[str, tuple[tuple[str, Any], ...]], Method] = {}
         self.all = tuple(self._contender(name) for name in names)
-        if len({contender.name for contender in self.all}) != len(names) or not names:
-            raise InputError(f"Expected different methods, separated by commas; got {', '.join(names) or 'none'}.")
+        if len({contender.name for contender in self.all}) != len(names):
+            raise InputError(f"Expected different methods, separated by commas; got {', '.join(names)}.")
 
     def _contender(self, text: str) -> Contender:
         name, options = parse(text)
@@ -117,14 +58,14 @@ class Contenders:
         if key not in self._methods:  # the same method with and without manual labels is one
             self._methods[key] = self._method(name, options)
         method = self._methods[key]
-        return Contender(shown, method, name in PLAIN, manual, getattr(method, "calls", (0, 0)))
+        engine: Engine | None = getattr(method, "engine", None)
+        weights = engine.info.sha256 if engine and engine.info else None
+        return Contender(shown, method, name not in NETWORKS, manual, getattr(method, "calls", (0, 0)), weights)
 
     def _method(self, name: MethodName, options: dict[str, Any]) -> Method:
-        if name in PLAIN:
+        if name not in NETWORKS:
             return make_method(name, self._engine, **options)
-        own = {key: options[key] for key in ("align",) if key in options}
-        if "labeller" in options:
-            own["labeller"] = options["labeller"] == "on"
+        own = {key: options[key] for key in ("align", "labeller") if key in options}
         return make_method(name, self._engine_of(name, options), **own)
 
     def _engine_of(self, name: MethodName, options: dict[str, Any]) -> Engine:
@@ -157,20 +98,3 @@ class Contenders:
 
 def _fields(drawing: Drawing) -> dict[str, Any]:
     return {key: getattr(drawing, key) for key in _DRAWING}
-
-
-def parse(text: str) -> tuple[MethodName, dict[str, Any]]:
-    """A contender's method and its options; raises `InputError` for what there is not."""
-    given, *parts = text.strip().split(":")
-    if given not in ALL:
-        raise InputError(f"Unknown method {given!r}: choose among {', '.join(ALL)}.")
-    name: MethodName = given
-    options: dict[str, Any] = {}
-    for part in parts:
-        key, _, value = part.partition("=")
-        option = OPTIONS.get(key)
-        if option is None or name not in option.of or not value:
-            known = ", ".join(key for key, option in OPTIONS.items() if name in option.of)
-            raise InputError(f"Unknown option {part!r} in {text!r}: {name} takes {known}.")
-        options[key] = option.read(key, value)
-    return name, options

@@ -3,7 +3,7 @@
 With `--data`, a folder of M&Ms-2 patients (or one of them): the world geometry in the files places the views.
 Without, synthetic exams (10 mm apart), whose 2- and 4-chamber planes are cut from the exact truth. Image agreement
 is Pearson's correlation of grey values inside the part of the view that the stack covers (a view has its own
-brightness and contrast); Dice and HD95 of each structure where the view has labels and 1 cm2 of it. `aligned_`
+brightness and contrast); Dice and HD95 of each structure where the view has labels and 1 cm2 of it. `shifted_`
 columns: after the best in-plane translation of at most 5 mm, found on the images. A row is one view of one phase.
 """
 
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.evaluate.case import ALIGNED, Bench, Case, Findings, Picture, Row, label_scores, moves, shifted
+from dmcvr.evaluate.case import Bench, Case, Findings, Picture, Row, label_scores, moves, shifted
 from dmcvr.evaluate.dense import DenseHeart, dense_hearts
+from dmcvr.evaluate.metric import SHIFTED
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.io.mnms2 import View
 from dmcvr.phantom import Phantom
@@ -99,20 +100,19 @@ def _scores(cut: Cut, view: View) -> Row:
     pixel_mm = float(np.linalg.norm(view.affine[:3, 0])), float(np.linalg.norm(view.affine[:3, 1]))
     move = _best_move(image, covered, view.image, pixel_mm)
     row: Row = {}
-    for prefix, shift in (("", (0, 0)), (ALIGNED, move)):
+    for prefix, shift in (("", (0, 0)), (SHIFTED, move)):
         there = shifted(covered, shift)
         scores: Row = {"correlation": correlation(shifted(image, shift)[there], view.image[there])}
         if view.labels is not None:
             truth = np.where(there, view.labels, 0).astype(np.uint8)
-            scores |= _judged(label_scores(shifted(labels, shift), truth, pixel_mm), truth, pixel_mm)
+            scores |= label_scores(shifted(labels, shift), truth, pixel_mm, judged=_judged(truth, pixel_mm))
         row |= {prefix + key: value for key, value in scores.items()}
     return row
 
 
-def _judged(scores: Row, truth: NDArray[np.uint8], pixel_mm: tuple[float, float]) -> Row:
-    """The scores without those of structures that the plane only grazes, such as the RV in a 2-chamber view."""
-    grazed = [n for c, n in LABEL_NAMES.items() if (truth == c).sum() * pixel_mm[0] * pixel_mm[1] < MIN_AREA_MM2]
-    return {key: float("nan") if any(name in key for name in grazed) else value for key, value in scores.items()}
+def _judged(truth: NDArray[np.uint8], pixel_mm: tuple[float, float]) -> list[int]:
+    """The structures but for those that the plane only grazes, such as the RV in a 2-chamber view."""
+    return [c for c in LABEL_NAMES if (truth == c).sum() * pixel_mm[0] * pixel_mm[1] >= MIN_AREA_MM2]
 
 
 def _best_move(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ from dmcvr.report.page import render
 #: The pictures that an evaluation's folder may hold, and what they are called.
 PICTURES = {"plot.png": "Patient by patient", "worst.png": "Where the first method scored worst"}
 
-_NUMBER = re.compile(r"^\**[-+]?[\d.]+( ?\[.*\]| to .*)?\**$|^-$|^nan$")
-
 
 def write_evaluation(folder: Path, definition: str, tables: list[Table], run: dict[str, Any]) -> None:
     """Write report.html beside the pictures in `folder`; patients' names pass through escaping like all else."""
@@ -23,22 +20,11 @@ def write_evaluation(folder: Path, definition: str, tables: list[Table], run: di
         for name, title in PICTURES.items()
         if (folder / name).is_file()
     ]
-    shown = [
-        {
-            "title": table.title,
-            "heads": table.heads,
-            "lines": table.lines,
-            "numeric": [
-                all(_NUMBER.match(line[column]) for line in table.lines) for column, _ in enumerate(table.heads)
-            ],
-        }
-        for table in tables
-    ]
     page = render(
         "evaluation.html.j2",
         scripts=[],
         definition=[" ".join(part.split()) for part in definition.split("\n\n")],
-        tables=shown,
+        tables=tables,
         pictures=pictures,
         run=run,
     )

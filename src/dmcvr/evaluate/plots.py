@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from dmcvr.evaluate.case import Picture, Row
-from dmcvr.evaluate.clinical import agreement
-from dmcvr.evaluate.statistics import per_patient
-from dmcvr.evaluate.tables import heading
+from dmcvr.evaluate.agreement import agreement
+from dmcvr.evaluate.case import Picture
+from dmcvr.evaluate.metric import METRICS
 from dmcvr.labels.colours import COLOURS, MARK, css
 
 if TYPE_CHECKING:
@@ -20,61 +21,54 @@ if TYPE_CHECKING:
 WORST = 12
 
 #: Panels side by side: as many as a page's width lets be read.
-COLUMNS = 4
+COLUMNS = 6
 
 #: What is drawn where a protocol has it.
 PAIRED = (
-    "psnr_db",
-    "ssim",
-    "sharpness",
-    "feature_distance",
-    "dice_lv_cavity",
-    "dice_lv_myocardium",
-    "dice_rv_cavity",
-    "correlation",
-    "flicker_ratio",
+    *("psnr_db", "ssim", "haarpsi", "gmsd", "vif", "ms_ssim", "sharpness", "spectrum_fine", "spectrum_middle"),
+    *("dice_lv_cavity", "dice_lv_myocardium", "dice_rv_cavity", "correlation", "flicker_ratio"),
 )
 
 
-def paired_plot(path: Path, rows: list[Row]) -> None:
-    """Every patient's mean of each score, one line a patient across the methods."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    tasks = list(dict.fromkeys(str(row.get("task", "")) for row in rows))
-    metrics = [metric for metric in PAIRED if metric in rows[0]]
+def paired_plot(path: Path, rows: pd.DataFrame) -> None:
+    """Every patient's mean of each score: methods from top to bottom, one line a patient, a mark at their mean."""
+    rows = rows.assign(task=rows.get("task", ""))
+    methods, tasks = rows["method"].unique(), rows["task"].unique()
+    metrics = [METRICS[key] for key in PAIRED if key in rows]
     lines = -(-len(metrics) // COLUMNS)
-    figure = _figure(3.6 * min(COLUMNS, len(metrics)), 3.0 * lines * len(tasks))
+    columns = min(COLUMNS, len(metrics))
+    figure = _figure(3 + 2.4 * columns, (0.9 + 0.2 * len(methods)) * lines * len(tasks))
     blocks = figure.subfigures(len(tasks), 1, squeeze=False)[:, 0]
     for block, task in zip(blocks, tasks, strict=True):
-        of_task = [row for row in rows if str(row.get("task", "")) == task]
-        panels = block.subplots(lines, min(COLUMNS, len(metrics)), squeeze=False).ravel()
+        panels = block.subplots(lines, columns, squeeze=False, sharey=True).ravel()
         for panel in panels[len(metrics) :]:
             panel.set_axis_off()
         for axis, metric in zip(panels, metrics, strict=False):
-            values = [per_patient([row for row in of_task if row["method"] == m], metric) for m in methods]
-            for patient in values[0]:
-                axis.plot([v.get(patient, np.nan) for v in values], "o-", color="0.6", ms=3, lw=0.6)
-            axis.plot([np.mean(list(v.values())) if v else np.nan for v in values], "_", color=css(MARK), ms=16, mew=3)
-            axis.set_xticks(range(len(methods)), [_short(m) for m in methods], rotation=30, ha="right", fontsize=7)
-            axis.set_title(f"{task} {heading(metric)}".strip(), fontsize=8)
-            axis.tick_params(axis="y", labelsize=7)
+            members = rows[rows["task"] == task]
+            values = members.pivot_table(metric.key, "method", "patient", dropna=False).reindex(methods)
+            axis.plot(values, range(len(methods)), "o-", color="0.6", ms=3, lw=0.6)
+            axis.plot(values.mean(axis=1), range(len(methods)), "|", color=css(MARK), ms=12, mew=3)
+            axis.set_yticks(range(len(methods)), methods, fontsize=7)
+            axis.set_title(f"{task} {metric.heading}".strip(), fontsize=8)
+            axis.tick_params(axis="x", labelsize=7)
+        panels[0].set_ylim(len(methods) - 0.5, -0.5)
     _save(figure, path)
 
 
-def bland_altman(path: Path, rows: list[Row]) -> None:
+def bland_altman(path: Path, rows: pd.DataFrame) -> None:
     """Difference against the mean of both, with bias and limits: a panel for each measure and method."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    measures = list(dict.fromkeys(row["task"] for row in rows))
+    methods, measures = rows["method"].unique(), rows["task"].unique()
     figure = _figure(3 * len(measures), 2.6 * len(methods))
     for line, method in zip(figure.subplots(len(methods), len(measures), squeeze=False), methods, strict=True):
         for axis, measure in zip(line, measures, strict=True):
-            members = [row for row in rows if row["method"] == method and row["task"] == measure]
-            value, manual = (np.array([row[k] for row in members], dtype=float) for k in ("value", "manual"))
+            members = rows[(rows["method"] == method) & (rows["task"] == measure)]
+            value, manual = members["value"].to_numpy(), members["manual"].to_numpy()
             found = agreement(value, manual)
             axis.plot((value + manual) / 2, value - manual, "o", color=css(MARK), ms=3)
             axis.axhline(found["bias"], color="0.2", lw=1)
             for limit in ("loa_low", "loa_high"):
                 axis.axhline(found[limit], color="0.2", lw=0.8, ls="--")
-            axis.set_title(f"{method}: {heading(measure)}", fontsize=8)
+            axis.set_title(f"{_wrapped(method)}: {METRICS[measure].heading}", fontsize=8)
             axis.tick_params(labelsize=7)
     figure.supxlabel("mean of method and manual", fontsize=8)
     figure.supylabel("method - manual", fontsize=8)
@@ -96,14 +90,14 @@ def contact_sheet(path: Path, pictures: list[Picture]) -> None:
                 mask = (picture.labels[k] == value).T
                 if mask.any():
                     axis.contour(mask, [0.5], colors=[np.array(colour) / 255], linewidths=0.8)
-            axis.set_title(_short(picture.names[k]), fontsize=7)
+            axis.set_title(_wrapped(picture.names[k]), fontsize=7)
         text = line[0].text(0, -0.02, picture.title, transform=line[0].transAxes, fontsize=7, va="top")
         text.set_in_layout(False)
     _save(figure, path)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 28 else name[:27] + "…"
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name.replace(":", ": "), 28)
 
 
 def _figure(width: float, height: float) -> Figure:

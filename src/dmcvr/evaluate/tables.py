@@ -1,211 +1,237 @@
-"""From rows to Markdown: means, differences with intervals, agreement."""
+"""From rows to tables: means, differences with intervals, agreement; their numbers, and how they are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
-from dmcvr.evaluate.case import ALIGNED, Row
-from dmcvr.evaluate.clinical import agreement
-from dmcvr.evaluate.contenders import Contender
+from dmcvr.evaluate.agreement import agreement
+from dmcvr.evaluate.metric import METRICS, SHIFTED, Metric
 from dmcvr.evaluate.statistics import best_of, paired_difference, per_patient
 
-#: Columns that say what a row is about; the others are numbers.
-KEYS = ("patient", "group", "phase", "task", "slice", "level", "method")
-
-#: How a heading is shortened; applied in this order.
-SHORT = (
-    ("_lv_cavity", " LV"),
-    ("_lv_myocardium", " myo"),
-    ("_rv_cavity", " RV"),
-    (ALIGNED, ""),
-    ("_percent", " %"),
-    ("_mm", " mm"),
-    ("_db", " dB"),
-    ("_ml", " mL"),
-    ("_g", " g"),
-    ("_", " "),
-)
+if TYPE_CHECKING:
+    from dmcvr.evaluate.contenders import Contender
 
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table, with the same numbers unrounded for the summary; `further` ones are in the report alone."""
+    """A titled table of unrounded numbers; `further` ones are in the report alone.
 
-    title: str
-    heads: list[str]
-    lines: list[list[str]]
-    numbers: list[dict[str, Any]]
-    further: bool = False
-
-    def markdown(self) -> str:
-        rows = [self.heads, ["---"] * len(self.heads), *self.lines]
-        return f"**{self.title}**\n\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-Tabulate = Callable[[list[Row], tuple[Contender, ...]], list[Table]]
-
-
-#: Columns that are no scores.
-COSTS = ("calls_acquired", "calls_drawn", "seconds_a_slice", "shift_mm")
-
-
-def comparison(*breakdowns: str, bars: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Tabulate:
-    """Means and differences over all rows, then means by each of the breakdown's keys.
-
-    `bars` are methods that ours is also compared with by name, each in the scores that begin as listed.
+    ===========  =====================================================================================
+    means        the columns that say what a line is about, the number of patients, and a mean each metric
+    differences  a line for each metric: both means, their difference and its interval
+    agreement    a line for each clinical measure: bias, limits of agreement and so on
+    ===========  =====================================================================================
     """
 
-    def tabulate(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:
-        metrics = [key for key in _columns(rows) if not key.startswith(ALIGNED)]
-        aligned = [key for key in _columns(rows) if key.startswith(ALIGNED)]
-        tables = [means("Means over patients", rows, metrics)]
-        scores = [key for key in metrics if key not in COSTS]
-        versus = differences("Against the best plain method", rows, scores, contenders)
-        tables += [versus] if versus.lines else []
-        for bar, starts in bars:
-            versus = differences(f"Against {bar}", rows, [s for s in scores if s.startswith(starts)], contenders, bar)
-            tables += [versus] if versus.lines else []
+    title: str
+    kind: Literal["means", "differences", "agreement"]
+    numbers: pd.DataFrame
+    further: bool = False
+
+    @property
+    def text(self) -> pd.DataFrame:
+        """As people read it: headings and rounded numbers."""
+        return _SHOWN[self.kind](self.numbers).astype(str)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns of the text are numbers."""
+        words = ("task", "level", "phase", "group", "method", "score", "measure", "which")
+        return [column not in words for column in self.text.columns]
+
+    def markdown(self) -> str:
+        return f"**{self.title}**\n\n{markdown(self.text)}"
+
+    def record(self) -> dict[str, Any]:
+        """For JSON, which has null for a number that there is not."""
+        rows = [
+            {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}
+            for row in self.numbers.to_dict("records")
+        ]
+        return {"title": self.title, "kind": self.kind, "rows": rows}
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Table:
+        """The table of a record."""
+        return cls(record["title"], record["kind"], pd.DataFrame(record["rows"]))
+
+
+def markdown(text: pd.DataFrame) -> str:
+    """A frame of strings as a Markdown table."""
+    lines = [list(text.columns), ["---"] * len(text.columns), *text.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+Tabulate = Callable[[pd.DataFrame, "tuple[Contender, ...]"], list[Table]]
+
+#: A method that others are compared with by name, and the metrics in which they are.
+Bar = tuple[str, tuple[Metric, ...]]
+
+
+def comparison(*breakdowns: str, bars: tuple[Bar, ...] = ()) -> Tabulate:
+    """Means and differences over all rows, then means by each of the breakdown's keys."""
+
+    def tabulate(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
+        every = metrics_of(rows)
+        plain = [metric for metric in every if not metric.key.startswith(SHIFTED)]
+        shifted = [metric for metric in every if metric.key.startswith(SHIFTED)]
+        tables = [means("Means over patients", rows, plain)]
+        tables.append(differences("Against the best plain method", rows, plain, contenders))
+        for bar, metrics in bars:
+            tables.append(differences(f"Against {bar}", rows, metrics, contenders, bar))
         further = []
-        if aligned:
-            further.append(means("After the best in-plane translation of at most 5 mm", rows, aligned))
-            versus = differences("Against the best plain method, after translation", rows, aligned, contenders)
-            further += [versus] if versus.lines else []
-        for key in breakdowns:
-            if len({row[key] for row in rows if key in row}) > 1:
-                further.append(means(f"By {key}", rows, metrics, key))
-        return tables + [replace(table, further=True) for table in further]
+        if shifted:
+            further.append(means("After the best in-plane translation of at most 5 mm", rows, shifted))
+            title = "Against the best plain method, after translation"
+            further.append(differences(title, rows, shifted, contenders))
+        further += [means(f"By {key}", rows, plain, key) for key in breakdowns if rows[key].nunique() > 1]
+        tables += [replace(table, further=True) for table in further]
+        return [table for table in tables if len(table.numbers)]
 
     return tabulate
 
 
-def means(title: str, rows: list[Row], metrics: list[str], key: str | None = None) -> Table:
+def means(title: str, rows: pd.DataFrame, metrics: Iterable[Metric], key: str | None = None) -> Table:
     """A line for each task, value of `key` and method: the mean over patients of each patient's mean."""
-    lines, numbers = [], []
-    keys = [k for k in ("task", key, "method") if k is not None and any(k in row for row in rows)]
-    for group in _in_order([tuple(str(row[k]) for k in keys) for row in rows]):
-        members = [row for row in rows if tuple(str(row[k]) for k in keys) == group]
-        values = {metric: per_patient(members, metric) for metric in metrics}
-        found = {metric: float(np.mean(list(v.values()))) for metric, v in values.items() if v}
-        patients = len({row["patient"] for row in members})
-        lines.append([*group, str(patients), *(_cell(m, found.get(m)) for m in metrics)])
-        numbers.append({**dict(zip(keys, group, strict=True)), "patients": patients, **found})
-    return Table(title, [*keys, "patients", *(heading(m) for m in metrics)], lines, numbers)
+    keys = [k for k in ("task", key, "method") if k is not None and k in rows]
+    lines = []
+    for group, members in _groups(rows, keys):
+        found = {metric.key: float(per_patient(members, metric).mean()) for metric in metrics}
+        lines.append({**dict(zip(keys, group, strict=True)), "patients": members["patient"].nunique(), **found})
+    return Table(title, "means", pd.DataFrame(lines))
 
 
 def differences(
-    title: str, rows: list[Row], metrics: list[str], contenders: tuple[Contender, ...], bar: str | None = None
+    title: str,
+    rows: pd.DataFrame,
+    metrics: Iterable[Metric],
+    contenders: tuple[Contender, ...],
+    bar: str | None = None,
 ) -> Table:
     """A line for each task, metric and contender that is not plain: its difference from the best plain one.
 
-    Best is the best mean of that metric in that task, among those that are given the same labels. With a `bar`, the
-    difference is from that one, whatever it is given.
+    Best is the best mean of that metric in that task. With a `bar`, the difference is from that one, and where all are
+    plain, it is that of every other. Compared are only methods that are given the same labels.
     """
-    tasks = list(dict.fromkeys(str(row.get("task", "")) for row in rows))
-    lines, numbers = [], []
-    for task in tasks:
-        of_task = [row for row in rows if str(row.get("task", "")) == task]
-        by_method = {c.name: [row for row in of_task if row["method"] == c.name] for c in contenders}
+    compared = [c for c in contenders if not c.plain]
+    if bar is not None and not compared:
+        compared = [c for c in contenders if c.name != bar]
+    lines = []
+    for (task,), of_task in _groups(rows, ["task"]) if "task" in rows else [(("",), rows)]:
         for metric in metrics:
-            for contender in (c for c in contenders if not c.plain):
+            if metric.better is None or metric.key not in rows:
+                continue
+            values = {c.name: per_patient(of_task[of_task["method"] == c.name], metric) for c in contenders}
+            for contender in (c for c in compared if len(values[c.name])):
                 rivals = {
-                    c.name: per_patient(by_method[c.name], metric)
+                    c.name: values[c.name]
                     for c in contenders
-                    if (c.plain and c.manual == contender.manual if bar is None else c.name == bar)
+                    if c.manual == contender.manual and (c.plain if bar is None else c.name == bar)
                 }
                 best = best_of(rivals, metric)
-                own = per_patient(by_method[contender.name], metric)
-                if best is None or not own:
+                if best is None:
                     continue
-                gap = paired_difference(own, rivals[best], best)
-                middle, low, high = (_number(metric, value, True) for value in (gap.mean, gap.low, gap.high))
-                text = f"{middle} [{low}, {high}]" if gap.patients > 1 else middle
-                text = f"**{text}**" if gap.excludes_zero else text
-                mean = (_number(metric, float(np.mean(list(v.values())))) for v in (own, rivals[best]))
-                line = [contender.name, heading(metric), *mean, best, text, str(gap.patients)]
-                lines.append([task, *line] if tasks != [""] else line)
-                numbers.append({"task": task, "method": contender.name, "metric": metric, **asdict(gap)})
-    heads = [
-        "method",
-        "score",
-        "mean",
-        "best plain" if bar is None else "its",
-        "which",
-        "difference [95 % interval]",
-        "patients",
-    ]
-    return Table(title, heads if tasks == [""] else ["task", *heads], lines, numbers)
+                own, its = values[contender.name], rivals[best]
+                gap = asdict(paired_difference(own, its))
+                gap = {"difference" if key == "mean" else key: value for key, value in gap.items()}
+                line = {"method": contender.name, "metric": metric.key, "mean": float(own.mean())}
+                line |= {"its": float(its.mean()), "which": best, **gap}
+                lines.append({"task": task, **line} if task else line)
+    return Table(title, "differences", pd.DataFrame(lines))
 
 
-def segmentation_tables(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:
-    """Whole stacks by phase and by disease group, then level by level."""
+def segmentation_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
+    """Whole stacks by phase and by disease group, then level by level; and two annotators of one scan, if there are."""
     del contenders
-    metrics, whole = _columns(rows), [row for row in rows if row["level"] == "all"]
-    tables = [means("Whole stacks, mean of the phases", whole, metrics), means("By phase", whole, metrics, "phase")]
-    if len({row["group"] for row in rows}) > 1:
-        tables.append(means("By disease group", whole, metrics, "group"))
-    by_level = means("By level", [row for row in rows if row["level"] != "all"], metrics, "level")
-    return [*tables, replace(by_level, further=True)]
+    metrics = metrics_of(rows)
+    ours = rows[rows["method"] == "segmenter"]
+    whole, of_level = (ours[(ours["level"] == "all") == is_whole] for is_whole in (True, False))
+    tables = []
+    if len(ours):
+        tables = [means("Whole stacks, mean of the phases", whole, metrics), means("By phase", whole, metrics, "phase")]
+        tables += [means("By disease group", whole, metrics, "group")] if ours["group"].nunique() > 1 else []
+        tables += [replace(means("By level", of_level, metrics, "level"), further=True)]
+    if len(ours) < len(rows):
+        every = rows[rows["level"] == "all"]
+        tables.append(means("Beside two annotators of one scan", every, metrics, "phase"))
+    return tables
 
 
-def clinical_tables(rows: list[Row], contenders: tuple[Contender, ...]) -> list[Table]:
+def clinical_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
     """Agreement of each measure, over all patients and by disease group."""
     del contenders
     tables = [_agreement_table("Agreement with the manual labels", rows, [])]
-    if len({row["group"] for row in rows}) > 1:
+    if rows["group"].nunique() > 1:
         tables.append(_agreement_table("By disease group", rows, ["group"]))
     return tables
 
 
-def _agreement_table(title: str, rows: list[Row], extra: list[str]) -> Table:
+def _agreement_table(title: str, rows: pd.DataFrame, extra: list[str]) -> Table:
     keys = ["task", *extra, "method"]
-    lines, numbers = [], []
-    for group in _in_order([tuple(str(row[k]) for k in keys) for row in rows]):
-        members = [row for row in rows if tuple(str(row[k]) for k in keys) == group]
-        value, manual = (np.array([row[k] for row in members], dtype=float) for k in ("value", "manual"))
-        found = agreement(value, manual)
-        limits = f"{found['loa_low']:+.1f} to {found['loa_high']:+.1f}"
-        lines.append(
-            [
-                heading(group[0]),
-                *group[1:],
-                str(int(found["patients"])),
-                f"{found['bias']:+.2f}",
-                f"{found['sd']:.2f}",
-                limits,
-                f"{found['mean_abs']:.2f}",
-                f"{found['icc']:.3f}",
-            ]
-        )
-        numbers.append({**dict(zip(keys, group, strict=True)), **found})
-    heads = ["measure", *extra, "method", "patients", "bias", "SD", "limits of agreement", "mean abs", "ICC"]
-    return Table(title, heads, lines, numbers)
+    lines = [
+        {**dict(zip(keys, group, strict=True)), **agreement(members["value"].to_numpy(), members["manual"].to_numpy())}
+        for group, members in _groups(rows, keys)
+    ]
+    return Table(title, "agreement", pd.DataFrame(lines))
 
 
-def heading(metric: str) -> str:
-    """A column's name as people read it: `hd95_lv_cavity_mm` is `hd95 LV mm`."""
-    for long, short in SHORT:
-        metric = metric.replace(long, short)
-    return metric
+def metrics_of(rows: pd.DataFrame) -> list[Metric]:
+    """The metrics among the columns of rows."""
+    return [METRICS[key] for key in rows.columns if key in METRICS]
 
 
-def _columns(rows: list[Row]) -> list[str]:
-    return [key for key in rows[0] if key not in KEYS]
+def _groups(rows: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """The rows by their values of the keys; each key's values in the order in which they first come."""
+    ordered = rows.assign(**{k: pd.Categorical(rows[k], categories=rows[k].unique(), ordered=True) for k in keys})
+    found = ordered.groupby(keys, observed=True)
+    return [(tuple(values), rows.loc[members.index]) for values, members in found]
 
 
-def _in_order(groups: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The distinct groups; each of their keys in the order in which its values first come."""
-    ranks = [{value: n for n, value in enumerate(dict.fromkeys(values))} for values in zip(*groups, strict=True)]
-    return sorted(set(groups), key=lambda group: [rank[value] for rank, value in zip(ranks, group, strict=True)])
+def _shown_means(numbers: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            METRICS[key].heading if key in METRICS else key: [METRICS[key].text(value) for value in column]
+            if key in METRICS
+            else column
+            for key, column in numbers.items()
+        }
+    )
 
 
-def _cell(metric: str, value: float | None) -> str:
-    return "-" if value is None else _number(metric, value)
+def _shown_differences(numbers: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for row in numbers.to_dict("records"):
+        metric = METRICS[row["metric"]]
+        middle, low, high = (metric.text(row[key], signed=True) for key in ("difference", "low", "high"))
+        text = f"{middle} [{low}, {high}]" if row["patients"] > 1 else middle
+        text = f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
+        line = {"task": row["task"]} if "task" in row else {}
+        line |= {"method": row["method"], "score": metric.heading}
+        line |= {"mean": metric.text(row["mean"]), "its": metric.text(row["its"]), "which": row["which"]}
+        lines.append({**line, "difference [95 % interval]": text, "patients": row["patients"]})
+    return pd.DataFrame(lines)
 
 
-def _number(metric: str, value: float, signed: bool = False) -> str:
-    digits = 2 if any(part in metric for part in ("_db", "_mm", "_ml", "_g", "percent", "calls")) else 3
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+def _shown_agreement(numbers: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "measure": [METRICS[key].heading for key in numbers["task"]],
+            **{key: numbers[key] for key in ("group", "method") if key in numbers},
+            "patients": numbers["patients"],
+            "bias": numbers["bias"].map("{:+.2f}".format),
+            "SD": numbers["sd"].map("{:.2f}".format),
+            "limits of agreement": [
+                f"{low:+.1f} to {high:+.1f}" for low, high in zip(numbers["loa_low"], numbers["loa_high"], strict=True)
+            ],
+            "mean abs": numbers["mean_abs"].map("{:.2f}".format),
+            "ICC": numbers["icc"].map("{:.3f}".format),
+        }
+    )
+
+
+_SHOWN = {"means": _shown_means, "differences": _shown_differences, "agreement": _shown_agreement}

@@ -25,8 +25,9 @@ from dmcvr.geometry.plan import Plan, blend
 from dmcvr.labels.distances import probabilities
 from dmcvr.model.aligned import Surroundings
 from dmcvr.model.autoencoder import SliceCodes
+from dmcvr.options import LabellerUse
 from dmcvr.registration.itk import paths_by_grey
-from dmcvr.registration.paths import Paths, paths_by_labels
+from dmcvr.registration.paths import NARROW_MM, Paths, paths_by_labels
 from dmcvr.stages import Stages
 
 #: Distance (mm) from an acquired slice over which what was measured there (its noise, and detail that the networks do
@@ -62,13 +63,16 @@ class Aligned:
 
     ========  =============================================================================================
     align     neighbours are aligned by grey values and "labels", or by "grey" values alone
-    labeller  labels between slices are corrected by the network; without, they are the warped neighbours' mixture
+    labeller  labels between slices are the warped neighbours' mixture, which the network corrects in "wide" gaps, in
+              "all" or in "none"
     ========  =============================================================================================
 
     Raises `InputError` for weights that see no surroundings.
     """
 
-    def __init__(self, engine: Engine, *, align: Literal["labels", "grey"] = "labels", labeller: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, *, align: Literal["labels", "grey"] = "labels", labeller: LabellerUse = "wide"
+    ) -> None:
         model = engine.aligned
         if model is None:
             raise InputError(
@@ -120,9 +124,10 @@ class Aligned:
             sides = (drawn.around.below, drawn.around.above)
             below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in sides)
         around, shares = drawn.around, [torch.from_numpy(part).to(self.engine.device) for part in (below, above)]
+        corrected = around.gap_mm >= {"wide": NARROW_MM, "all": 0.0, "none": torch.inf}[self.labeller]
         with self.engine.batches(len(around)) as (parts, _):
             found = [
-                self.model.label(around[part], shares[0][part], shares[1][part], corrected=self.labeller).softmax(dim=1)
+                self.model.label(around[part], shares[0][part], shares[1][part], corrected[part]).softmax(dim=1)
                 for part in parts
             ]
         return np.asarray(torch.cat(found).cpu().numpy())

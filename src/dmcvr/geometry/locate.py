@@ -17,9 +17,9 @@ from dmcvr.geometry.region import (
     plane_axes,
     stack_centre,
 )
+from dmcvr.geometry.roi import ROI_MM
 from dmcvr.labels.components import largest_component
 from dmcvr.labels.segment import Segment
-from dmcvr.model.presets import ROI_MM
 
 #: The field of view is looked at up to this side.
 MAX_VIEW_MM = 480.0

@@ -1,6 +1,6 @@
 """From a stack to normalised square slices around the heart, and the exact way back.
 
-The networks see a region of interest (ROI) of `presets.ROI_MM` squared: the same world square for every slice
+The networks see a region of interest (ROI) of `roi.ROI_MM` squared: the same world square for every slice
 and phase, oriented as short-axis views are shown (RV on the left, anterior wall up). Nothing depends on how the
 file stores its axes: the ROI's axes are found from the picture (`locate.py`).
 """

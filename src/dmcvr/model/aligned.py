@@ -136,22 +136,24 @@ class AlignedAutoencoder(Autoencoder):
         velocity = self.predict(codes.x_T, t, codes.z_sem, codes.z_mor, around).float()
         return self.schedule.image_of_velocity(codes.x_T, velocity, t)
 
-    def label(self, around: Surroundings, below: Tensor, above: Tensor, *, corrected: bool = True) -> Tensor:
+    def label(self, around: Surroundings, below: Tensor, above: Tensor, corrected: Tensor | None = None) -> Tensor:
         """Logits (B, 4, H, W) of the slices in these surroundings, from what is seen and labelled around them.
 
         `below` and `above` (B, 4, H, W) are the neighbours' class probabilities, warped to the slice's place. The
-        network adds to the log of their mixture, the plain guess; without `corrected`, that guess is all. (It does not
-        look at the slice as drawn: that is made of the same surroundings, and where the denoiser has learnt its
-        training slices by heart, too good there.)
+        network adds to the log of their mixture, the plain guess: to all, or to those that are `corrected` (B,). (It
+        does not look at the slice as drawn: that is made of the same surroundings, and where the denoiser has learnt
+        its training slices by heart, too good there.)
         """
         f = around.fraction.view(-1, 1, 1, 1)
         guess = torch.log(((1 - f) * below + f * above).float().clamp(min=LEAST_SHARE))
-        if not corrected or self.labeller is None:
+        if self.labeller is None or (corrected is not None and not corrected.any()):
             return guess
         place = torch.stack([around.fraction, around.gap_mm / 10], dim=1)[..., None, None]
         place = place.expand(-1, -1, *below.shape[2:])
         seen = torch.cat([around.middle, around.below, around.above, below[:, 1:], above[:, 1:], place], dim=1)
         logits: Tensor = self.labeller(seen).float()
+        if corrected is not None:
+            logits = logits * corrected.view(-1, 1, 1, 1)
         return logits + guess
 
     @torch.no_grad()

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dmcvr.errors import InputError
-
-#: Side of the square around the heart that the networks see. The largest heart in ACDC spans 152 mm.
-ROI_MM = 192.0
+from dmcvr.geometry.roi import ROI_MM
 
 
 @dataclass(frozen=True, kw_only=True)

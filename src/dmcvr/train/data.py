@@ -18,8 +18,8 @@ from torch import Tensor
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.region import Frame, IntensityScale, crop_images, crop_labels, label_centre
+from dmcvr.geometry.roi import ROI_MM
 from dmcvr.io.acdc import list_patients, read_acdc, read_patient
-from dmcvr.model.presets import ROI_MM
 
 #: Side (pixels) and pixel size of the stored canvas: room for a shifted, rotated view, and for views beside the
 #: heart.

@@ -9,8 +9,8 @@ import numpy as np
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.region import IntensityScale, crop_images, crop_labels
+from dmcvr.geometry.roi import ROI_MM
 from dmcvr.io.acdc import list_patients, read_acdc
-from dmcvr.model.presets import ROI_MM
 from dmcvr.quality.training_range import TrainingRange, exam_features
 from dmcvr.train.data import PIXEL_MM, heart_frame
 

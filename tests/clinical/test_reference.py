@@ -1,0 +1,30 @@
+"""Published normal values beside a patient's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from dmcvr.clinical.reference import NORMAL_VALUES, RANGE_SD, compare
+
+
+def test_normal_values_are_those_of_the_sex() -> None:
+    rows = compare({"ef_percent": 60.0, "mass_g_per_m2": 52.5}, "F")
+    assert [(row["name"], row["sex"]) for row in rows] == [("LV ejection fraction", "F"), ("LV mass index", "F")]
+    fraction, mass = rows
+    assert (fraction["value"], fraction["low"], fraction["high"], fraction["z"]) == (60.0, 51.2, 70.8, -0.2)
+    assert (mass["value"], mass["unit"], mass["z"]) == (52.5, "g/m2", 1.5)
+    assert all("10.1186/s12968-017-0327-9" in row["source"] for row in rows)
+
+
+def test_without_a_sex_both_without_a_value_none() -> None:
+    assert [row["sex"] for row in compare({"ef_percent": 60.0, "mass_g_per_m2": None}, None)] == ["F", "M"]
+    assert compare({}, "M") == []
+
+
+@pytest.mark.parametrize("normal", NORMAL_VALUES, ids=lambda n: f"{n.name} {n.sex}")
+def test_ranges_are_mean_and_sd(normal: object) -> None:
+    assert isinstance(normal, type(NORMAL_VALUES[0]))
+    (row,) = compare({normal.key: normal.mean + normal.sd}, normal.sex)
+    assert row["z"] == 1
+    assert (row["low"] + row["high"]) / 2 == pytest.approx(normal.mean, abs=0.05)
+    assert row["high"] - row["low"] == pytest.approx(2 * RANGE_SD * normal.sd, abs=0.11)

@@ -1,0 +1,66 @@
+"""The heart is found, and any flip, order or turn of the input gives the same one in the world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.exams import WAYS, stored
+
+from dmcvr.exam.stack import SliceStack
+from dmcvr.fill.engine import Engine
+from dmcvr.geometry.locate import locate_heart, prepare
+from dmcvr.geometry.region import label_centre
+from dmcvr.io.read import read_exam
+from dmcvr.phantom import Phantom
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_storage_does_not_matter(short: SliceStack, engine: Engine, way: dict[str, Any]) -> None:
+    here = locate_heart(short, engine.segment, 128)
+    there = locate_heart(stored(short, **way), engine.segment, 128)
+    np.testing.assert_allclose(there.frame.u, here.frame.u, atol=1e-6)
+    np.testing.assert_allclose(there.frame.v, here.frame.v, atol=1e-6)
+    np.testing.assert_allclose(there.frame.centre, here.frame.centre, atol=0.05)
+
+
+def test_the_heart_is_found_as_it_lies(phantom: Phantom, short: SliceStack, engine: Engine) -> None:
+    """Within two of the network's 1.5 mm pixels of the true labels' centroid; the phantom's frame is a patient's."""
+    located = locate_heart(short, engine.segment, 128)
+    assert phantom.stack.labels is not None
+    labels = phantom.stack.labels[:1, :9]
+    away = located.frame.centre - label_centre(short, labels)
+    away -= away @ short.normal * short.normal
+    assert np.linalg.norm(away) < 3
+    assert located.found
+    assert located.confidence == pytest.approx(0.96, abs=0.03)
+    assert located.mirrored is False
+    given = locate_heart(short, engine.segment, 128, labels)
+    np.testing.assert_array_equal(given.frame.centre, label_centre(short, labels))
+
+
+def test_one_frame_and_one_scale_for_all_phases(phantom: Phantom, engine: Engine) -> None:
+    stack = phantom.stack.select_slices([2, 3, 4])
+    region = prepare(stack, engine.segment, 128)
+    assert region.images.shape == (2, 3, 128, 128)
+    assert (region.images.min(), region.images.max()) == (-1, 1)
+    unclipped = np.abs(region.images) < 1
+    assert unclipped.mean() == pytest.approx(0.99, abs=0.002)  # the 0.5th to the 99.5th percentile
+    assert region.located.frame.pixel_mm == 1.5
+
+
+def test_a_mirrored_file_is_called_so(data: Path, engine: Engine) -> None:
+    exam = read_exam(data / "acdc" / "patient001" / "patient001_frame01.nii.gz")
+    located = locate_heart(exam, engine.segment, 128)
+    np.testing.assert_allclose(located.frame.u, [-1, 0, 0], atol=1e-6)  # as ACDC stores it: RV on the left
+    np.testing.assert_allclose(located.frame.v, [0, -1, 0], atol=1e-6)
+    assert located.mirrored is True
+
+
+def test_no_heart_is_said(engine: Engine, short: SliceStack) -> None:
+    noise = np.random.default_rng(0).random(short.images.shape, dtype=np.float32)
+    located = locate_heart(replace(short, images=noise), engine.segment, 128)
+    assert (located.found, located.confidence, located.mirrored) == (False, 0.0, None)

@@ -1,0 +1,56 @@
+"""Output folders appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from dmcvr.errors import InputError
+from dmcvr.io.folder import check_output_folder, whole_folder
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError), whole_folder(out) as partial:
+        (partial / "half").write_text("x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with whole_folder(out) as partial:
+        (partial / "run.json").write_text("1")
+    with whole_folder(out) as partial:
+        (partial / "run.json").write_text("2")
+    assert (out / "run.json").read_text() == "2"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_folder_of_someone_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match="not empty"), whole_folder(tmp_path):
+        pytest.fail("must not get here")
+    with pytest.raises(InputError, match="is a file"), whole_folder(tmp_path / "thesis.tex"):
+        pytest.fail("must not get here")
+    with pytest.raises(InputError, match="cannot be written"), whole_folder(tmp_path / "thesis.tex" / "out"):
+        pytest.fail("must not get here")
+
+
+def test_an_earlier_run_stays_when_the_next_fails(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text("1")
+    with pytest.raises(InputError, match="cannot be written to .*No space left"), whole_folder(out) as partial:
+        (partial / "run.json").write_text("2")
+        raise OSError(28, "No space left on device")
+    assert (out / "run.json").read_text() == "1"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_too_little_room_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**30, 2**30 - 10 * 2**20, 10 * 2**20))
+    check_output_folder(tmp_path / "out", room_mib=10)
+    with pytest.raises(InputError, match="need about 11 MiB, and .* has 10 left: make room"):
+        check_output_folder(tmp_path / "out", room_mib=11)
+    assert list(tmp_path.iterdir()) == []

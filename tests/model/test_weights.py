@@ -1,0 +1,50 @@
+"""A weights file describes itself."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.models import TRAINING, awake
+
+from dmcvr.errors import InputError
+from dmcvr.model.checkpoint import save_weights
+from dmcvr.model.presets import ALIGNED, COMPACT, TINY
+from dmcvr.model.weights import FOLDER, bundled, describe, find, is_bundled
+from dmcvr.options import BUNDLED
+
+
+def test_bundled_weights_describe_themselves() -> None:
+    found = {info.path.stem: info for info in bundled()}
+    assert set(BUNDLED.values()) <= set(found)
+    for preset in (ALIGNED, COMPACT):
+        assert replace(found[preset.name].preset, about=preset.about) == preset
+    for info in found.values():
+        assert info.kind == "autoencoder"
+        assert is_bundled(info)
+        assert {"data", "patients", "steps", "minutes"} <= set(info.training)
+        assert info.path.stat().st_size < 60 * 2**20  # they go into the wheel
+
+
+def test_a_name_or_a_path(tmp_path: Path) -> None:
+    assert find("aligned") == FOLDER / "aligned.safetensors"
+    path = tmp_path / "mine.safetensors"
+    assert find(path) == path
+    save_weights(awake(), path, preset=TINY, training=TRAINING | {"autoencoder": {"steps": 5}})
+    info = describe(path)
+    assert not is_bundled(info)
+    assert not is_bundled(None)
+    assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [stage["steps"] for stage in info.stages] == [5, 1]
+
+
+def test_damaged_weights_are_sentences(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(InputError, match="There are no weights at"):
+        describe(path)
+    for content in (b"\x10\x00\x00\x00\x00\x00\x00\x00not json at all!", b"", b"\x02" + b"\0" * 7 + b"{}"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is not a dmcvr weights file"):
+            describe(path)

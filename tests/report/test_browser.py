@@ -1,0 +1,177 @@
+"""The report in a real browser (Debian's Chromium, headless): from disk, without a request, drawn and usable."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from dmcvr.fill.engine import Engine
+from dmcvr.phantom import Phantom
+from dmcvr.reconstruction import Reconstruction, reconstruct
+from dmcvr.report.page import VIEWER, write_report
+
+#: WebGL in software, and nothing that talks to the network by itself.
+FLAGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCRIPT = "<script>alert(1)</script>"
+SLOW_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    program = os.environ.get("DMCVR_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in DMCVR_CHROMIUM")
+    if not (VIEWER / "niivue.js").is_file():
+        pytest.skip("the 3D viewer was not fetched when the package was installed: install npm, then scripts/setup")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'dmcvr[dev]'")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
+    """The page from disk; fails on a console error, an exception, a dialog or a request for anything but itself."""
+    context = browser.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
+    page = context.new_page()
+    page.set_default_timeout(SLOW_MS)
+    troubles: list[str] = []
+    page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda r: troubles.append(r.url) if not r.url.startswith(("data:", "blob:")) else None)
+    page.goto(path.as_uri())
+    yield page
+    # Software WebGL says that reading its own pixels stalls it; nothing else may be said.
+    assert [t for t in troubles if t != path.as_uri() and "GPU stall due to ReadPixels" not in t] == []
+    context.close()
+
+
+def ready(page: Any) -> None:
+    page.wait_for_selector("html[data-viewer]", state="attached")
+    assert page.get_attribute("html", "data-viewer") == "ready"
+
+
+def seen(page: Any, selector: str) -> np.ndarray:
+    """(H, W, 3) what the element shows."""
+    return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")).astype(float)
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> float:
+    return float(np.abs(before - after).mean())
+
+
+@pytest.fixture(scope="module")
+def made(heart: Reconstruction, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic exam's folder: ED and ES."""
+    return heart.save(tmp_path_factory.mktemp("report") / "out")
+
+
+def test_a_synthetic_exam(chromium: Any, made: Path) -> None:
+    with opened(chromium, made / "report.html") as page:
+        ready(page)
+        for canvas in ("#solid", "#acquired", "#dense"):
+            assert seen(page, canvas).std() > 10, canvas
+
+        before = seen(page, "#solid")
+        page.locator("#show-3").uncheck()
+        without = seen(page, "#solid")
+        assert changed(before, without) > 1
+        page.locator("#solid").press("ArrowLeft")
+        assert changed(without, seen(page, "#solid")) > 0.5
+
+        status, cut, acquired = page.inner_text("#status"), seen(page, "#dense"), seen(page, "#acquired")
+        assert "at acquired slice" in status
+        page.locator("#dense").press("PageUp")
+        page.locator("#dense").press("PageUp")
+        assert "between acquired slices" in page.inner_text("#status")
+        assert changed(cut, seen(page, "#dense")) > 0.3
+        assert changed(acquired, seen(page, "#acquired")) > 0.05  # its crosshair follows
+        page.locator("#dense").click(position={"x": 60, "y": 60})
+        assert "outside the labels" in page.inner_text("#status")
+
+        labelled = seen(page, "#dense")
+        page.locator("#show-labels").uncheck()
+        plain = seen(page, "#dense")
+        assert changed(labelled, plain) > 1
+        page.locator("#show-between").check()
+        assert changed(plain, seen(page, "#dense")) > 1
+
+        page.locator("input[value=wipe]").check()
+        half = seen(page, "#cuts")
+        page.locator("#wipe").fill("95")
+        assert changed(half, seen(page, "#cuts")) > 1
+
+        phase = page.inner_text("#phase-name")
+        page.locator("#play").click()
+        page.wait_for_selector(f"#phase-name:not(:text-is('{phase}'))")
+        page.locator("#play").click()
+
+
+def test_a_real_exam_on_a_phone_in_the_dark(chromium: Any, data: Path, engine: Engine, tmp_path: Path) -> None:
+    exam = data / "acdc" / "patient001"
+    folder = reconstruct(exam, phase="ED", method="linear", spacing_mm=2.0, engine=engine).save(tmp_path / "out")
+    assert (folder / "report.html").stat().st_size < 25_000_000
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
+    with opened(chromium, folder / "report.html", **phone) as page:
+        ready(page)
+        assert seen(page, "#cuts").std() > 10
+        assert page.locator("input[value=wipe]").is_checked()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert sum(page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")) < 120
+
+
+def test_a_script_in_a_header_stays_text(chromium: Any, phantom: Phantom, engine: Engine, tmp_path: Path) -> None:
+    stack = phantom.stack.without_labels().select_phases([0])
+    heart = reconstruct(
+        replace(stack, warnings=(SCRIPT,), phases=(SCRIPT,)), method="linear", spacing_mm=3, engine=engine
+    )
+    text = tmp_path / "report.html"
+    write_report(heart, text)
+    with opened(chromium, text) as page:
+        ready(page)
+        assert SCRIPT in page.inner_text("main")
+
+
+def test_names_in_a_file_do_not_reach_the_page(phantom: Phantom, engine: Engine, tmp_path: Path) -> None:
+    stack = phantom.stack
+    image = nib.Nifti1Image(np.moveaxis(stack.images[0], 0, 2), np.diag([1.5, 1.5, 10, 1]))
+    for field in ("descrip", "db_name", "intent_name", "aux_file"):
+        image.header[field] = b"<b>DOE^JOHN"
+    nib.save(image, tmp_path / "DOE_JOHN.nii.gz")
+    folder = reconstruct(tmp_path / "DOE_JOHN.nii.gz", method="linear", spacing_mm=3, engine=engine).save(
+        tmp_path / "out"
+    )
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "DOE_JOHN" not in text
+    assert "DOE^JOHN" not in text
+
+
+def test_a_browser_without_webgl_keeps_the_pictures(chromium: Any, made: Path) -> None:
+    with opened(chromium, made / "report.html") as page:
+        page.context.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+        page.reload()
+        page.wait_for_selector("html[data-viewer=failed]", state="attached")
+        assert "could not start" in page.inner_text("#viewer-failed")
+        assert page.locator("section[aria-labelledby=stills] img").count() == 3

@@ -1,0 +1,94 @@
+"""What a reconstruction can be told, and what excludes what: no torch, no files but the one that is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmcvr.errors import InputError
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"method": "magic"}, "Unknown method 'magic': choose one of dmcvr, published, registration, shape, linear"),
+        ({"image": "blurry"}, "Unknown image 'blurry': choose one of sharp, mean"),
+        ({"device": "tpu"}, "Unknown device 'tpu': choose one of auto, cpu, cuda"),
+        ({"label_map": "x"}, "Unknown label map 'x'"),
+        ({"layout": "bids"}, "Unknown layout 'bids'"),
+        ({"image": "mean", "method": "linear"}, "The method linear draws no mean: use --image sharp"),
+        ({"image": "mean", "method": "published"}, "The method published draws no mean"),
+        ({"steps": 0}, "Expected --steps of 1 or more; got 0"),
+        ({"spacing_mm": 0.01}, "Expected a spacing of 0.4 to 10 mm; got 0.01"),
+        ({"spacing_mm": float("nan")}, "Expected a spacing"),
+        ({"labels_in": Path("nowhere.nii.gz")}, r"no file nowhere.nii.gz with labels \(--labels-in\)"),
+        ({"ed": "3", "es": "3"}, "cannot both be phase 3: change --ed or --es"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Options(**given).check()
+
+
+def test_the_defaults_and_the_limits_themselves_can_be() -> None:
+    Options().check()
+    Options(image="mean").check()
+    for spacing in (0.4, 10.0):
+        Options(spacing_mm=spacing, ed="3", es="4", steps=1).check()
+
+
+def test_options_are_a_value_without_a_seed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Options().steps = 2  # type: ignore[misc]
+    with pytest.raises(TypeError, match="seed"):
+        Options(seed=0)  # type: ignore[call-arg]
+
+
+def test_each_method_has_its_own_weights() -> None:
+    assert [Options(method=m).weights_name for m in ("dmcvr", "published", "linear")] == [
+        "aligned",
+        "compact",
+        "aligned",
+    ]
+    assert Options(method="published", weights="mine.safetensors").weights_name == "mine.safetensors"
+
+
+def test_the_record_has_no_path() -> None:
+    record = Options(labels_in=Path("DOE_JOHN.nii"), weights="DOE/w.safetensors", phase="ED").record()
+    assert record["phase"] == "ED"
+    assert "DOE" not in str(record)
+    assert not {"labels_in", "weights"} & set(record)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("ply,stl", ("ply", "stl")),
+        (("glb", "ply", "glb"), ("glb", "ply")),
+        ("none", ()),
+        (["none"], ()),
+        ("", ()),
+        ((), ()),
+    ],
+)
+def test_formats(given: str | list[str], found: tuple[str, ...]) -> None:
+    assert chosen_formats("mesh", given, MESH_FORMATS) == found
+
+
+def test_formats_that_are_not_written() -> None:
+    with pytest.raises(InputError, match="Unknown mesh format 'obj': choose one of ply, stl, glb, none"):
+        chosen_formats("mesh", "ply,obj", MESH_FORMATS)
+    with pytest.raises(InputError, match="Expected label formats, or none alone; got nrrd, none"):
+        chosen_formats("label", "nrrd,none", LABEL_FORMATS)
+
+
+def test_options_import_no_torch() -> None:
+    code = "import sys, dmcvr.options; assert not {'torch', 'numpy', 'nibabel'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

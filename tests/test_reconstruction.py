@@ -1,0 +1,286 @@
+"""The main job, end to end, on phantoms and a real exam."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import trimesh
+from helpers.exams import WAYS, stored
+from helpers.models import untrained
+
+import dmcvr
+from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
+from dmcvr.fill.engine import Engine
+from dmcvr.geometry.locate import prepare
+from dmcvr.options import Options
+from dmcvr.phantom import Phantom
+from dmcvr.quality.metrics import dice
+from dmcvr.reconstruction import Grid, Reconstruction, load
+from dmcvr.stages import Stages
+
+
+@pytest.fixture(scope="module")
+def few(phantom: Phantom) -> SliceStack:
+    """Two phases, four slices, no labels."""
+    return phantom.stack.without_labels().select_slices([2, 3, 4, 5])
+
+
+@pytest.fixture(scope="module")
+def ours(few: SliceStack) -> Reconstruction:
+    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def seven(phantom: Phantom) -> SliceStack:
+    """Seven labelled slices, so that one dense plane of 1.5 mm lies just on the middle one."""
+    return phantom.stack.select_phases([0]).select_slices(list(range(1, 8)))
+
+
+def test_the_grid_is_isotropic_in_the_input_s_world(ours: Reconstruction, few: SliceStack) -> None:
+    assert ours.image.spacing_mm == pytest.approx((4.0, 4.0, 4.0))
+    assert ours.image.data.shape == ours.labels.data.shape == (2, 48, 48, 10)  # 192 mm across, 40 mm of slabs
+    np.testing.assert_allclose(ours.image.affine[:3, 2] / 4, few.normal, atol=1e-9)
+    np.testing.assert_array_equal(ours.image.affine, ours.labels.affine)
+    middle = ours.image.affine @ [0, 0, 4.5, 1]
+    assert middle[:3] @ few.normal == pytest.approx(few.positions_mm.mean())
+    assert (ours.image.data.dtype, ours.labels.data.dtype) == (np.float32, np.uint8)
+    assert ours.acquired is few
+
+
+def test_same_run_same_voxels(ours: Reconstruction, few: SliceStack) -> None:
+    again = dmcvr.reconstruct(few, Options(steps=2, device="cpu"), spacing_mm=4.0)
+    np.testing.assert_array_equal(again.image.data, ours.image.data)
+    np.testing.assert_array_equal(again.labels.data, ours.labels.data)
+    timed = {"seconds"}
+    assert {k: v for k, v in again.run.items() if k not in timed} == {
+        k: v for k, v in ours.run.items() if k not in timed
+    }
+
+
+def middle_plane(heart: Reconstruction, stack: SliceStack) -> tuple[int, np.ndarray]:
+    """The dense plane on the middle slice, and the slice's pixels (a, b) that are its voxels'."""
+    heights = heart.image.affine[:3, 3] @ stack.normal + np.arange(heart.image.data.shape[3]) * 1.5
+    n = len(stack.positions_mm) // 2
+    k = int(np.abs(heights - stack.positions_mm[n]).argmin())
+    assert heights[k] == pytest.approx(stack.positions_mm[n], abs=1e-6)
+    corner = np.rint((np.linalg.inv(stack.affines[n]) @ heart.image.affine @ [0, 0, k, 1])[:2]).astype(int)
+    a, b = (slice(c, c + size) for c, size in zip(corner, heart.image.data.shape[1:3], strict=True))
+    return k, np.array([n, a, b], dtype=object)
+
+
+def test_acquired_slices_stay_what_they_were(seven: SliceStack, engine: Engine) -> None:
+    """On the input's own pixels: cropped, filled and put back, a slice has its own grey values and given labels."""
+    heart = dmcvr.reconstruct(seven, method="shape", spacing_mm=1.5, engine=engine)
+    assert heart.run["labels"] == "given"
+    k, (n, a, b) = middle_plane(heart, seven)
+    mine, theirs = heart.image.data[0, 8:-8, 8:-8, k], seven.images[0, n][a, b][8:-8, 8:-8]
+    clipped = np.clip(theirs, mine.min(), mine.max())
+    assert np.abs(mine - clipped).mean() < 0.005 * np.ptp(theirs)
+    assert seven.labels is not None
+    for label in (1, 2, 3):
+        assert dice(heart.labels.data[0, :, :, k] == label, seven.labels[0, n][a, b] == label) > 0.97
+
+
+def test_the_world_turns_and_the_heart_with_it(short: SliceStack, engine: Engine) -> None:
+    """Flipped, shuffled storage: the same labels at the same world points, but for the grid's half a voxel."""
+    here = dmcvr.reconstruct(short, method="shape", spacing_mm=3.0, engine=engine).labels
+    there = dmcvr.reconstruct(stored(short, **WAYS[2]), method="shape", spacing_mm=3.0, engine=engine).labels
+    for label in (1, 2, 3):
+        volumes = [np.count_nonzero(v.data == label) for v in (here, there)]
+        assert volumes[1] == pytest.approx(volumes[0], rel=0.01)
+        centres = [(v.affine @ np.append(np.argwhere(v.data[0] == label).mean(axis=0), 1))[:3] for v in (here, there)]
+        np.testing.assert_allclose(centres[1], centres[0], atol=0.75)  # a quarter of a voxel
+
+
+def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
+    run = ours.run
+    assert (run["method"], run["image"], run["labels"], run["preset"]) == ("dmcvr", "sharp", "segmented", "aligned")
+    assert (run["phases"], run["steps"], run["device"], run["spacing_mm"]) == (["ED", "ES"], 2, "cpu", 4.0)
+    assert run["output"]["affine_ras_mm"] == ours.image.affine.tolist()
+    assert run["input"]["slices"] == 4
+    assert len(run["weights_sha256"]) == 64
+    assert [flag["name"] for flag in run["flags"]] == [
+        "Coverage",
+        "Slice alignment",
+        "Segmenter confidence",
+        "3D against slices: volume",
+        "3D against slices: outline",
+        "Shape between slices",
+        "Like the training data",
+    ]
+    stages = {"load", "locate", "segment", "align", "encode", "invert", "decode", "resample", "measure"}
+    assert set(run["seconds"]) == stages
+    assert set(run["acquired_slices_residual"]) == {"ED", "ES"}
+    assert json.loads(json.dumps(run, allow_nan=False)) == run
+
+
+def test_files(ours: Reconstruction, tmp_path: Path) -> None:
+    out = ours.save(tmp_path / "out")
+    image, labels = nib.load(out / "image.nii.gz"), nib.load(out / "labels.nii.gz")
+    np.testing.assert_array_equal(np.moveaxis(np.asanyarray(image.dataobj), 3, 0), ours.image.data)
+    np.testing.assert_array_equal(np.moveaxis(np.asanyarray(labels.dataobj), 3, 0), ours.labels.data)
+    np.testing.assert_allclose(image.affine, ours.image.affine, atol=1e-4)
+    assert json.loads((out / "run.json").read_text()) == ours.run
+    assert json.loads((out / "measures.json").read_text()) == ours.measures
+    names = ("lv_cavity", "lv_myocardium", "lv_epicardium", "rv_cavity")
+    for phase in ("ED", "ES"):
+        assert {path.stem for path in (out / "meshes" / phase).iterdir()} == set(names)
+        assert all(trimesh.load(out / "meshes" / phase / f"{name}.ply").is_watertight for name in names)
+    assert nib.load(out / "acquired.nii.gz").header.get_zooms()[2] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("nothing", ["none", ["none"], ()])
+def test_neither_labels_nor_meshes(ours: Reconstruction, tmp_path: Path, nothing: str | list[str]) -> None:
+    out = ours.save(tmp_path / "out", label_formats=nothing, mesh_formats=nothing)
+    records = {"measures.json", "measures.csv", "run.json", "report.html"}
+    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+
+
+def test_formats_are_checked_before_anything_is_written(ours: Reconstruction, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Unknown label format 'mha': choose one of nifti, nrrd, none"):
+        ours.save(tmp_path / "out", label_formats=("mha",))
+    with pytest.raises(InputError, match="Unknown mesh format 'obj'"):
+        ours.save(tmp_path / "out", mesh_formats=("obj",))
+    assert list(tmp_path.iterdir()) == []
+    ours.save(tmp_path / "out", label_formats=("nrrd",), mesh_formats=("stl", "glb"))
+    names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {"ED.seg.nrrd", "lv_cavity.stl", "heart.glb"} <= names
+    assert not {"labels.nii.gz", "lv_cavity.ply"} & names
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"method": "magic"}, "Unknown method 'magic'"),
+        ({"image": "mean", "method": "linear"}, "draws no mean"),
+        ({"image": "mean", "weights": "compact"}, "preset compact draw no mean"),
+        ({"steps": 101}, "start at time 101 to 999; got 100"),
+        ({"phase": "XY"}, "Phase 'XY' is not in this exam"),
+        ({"ed": "12"}, "Phase '12' is not in this exam"),
+        ({"weights": "nowhere"}, "There are no weights at nowhere"),
+    ],
+)
+def test_bad_arguments_are_sentences(few: SliceStack, given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        dmcvr.reconstruct(few, **given)
+
+
+@pytest.mark.parametrize("given", [{"image": "mean"}, {"steps": 2}, {"device": "cpu"}, {"weights": "compact"}])
+def test_an_engine_is_not_overruled(few: SliceStack, engine: Engine, given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(InputError, match=f"The engine has its own {name}: leave out {name}="):
+        dmcvr.reconstruct(few, engine=engine, **given)
+
+
+@pytest.mark.parametrize("name", ["seed", "spacing", "out"])
+def test_an_unknown_keyword_is_a_type_error(few: SliceStack, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        dmcvr.reconstruct(few, **{name: 1})
+
+
+def test_an_engine_brings_how_it_draws(few: SliceStack) -> None:
+    engine = Engine.of(untrained(), steps=1)
+    heart = dmcvr.reconstruct(few, method="published", spacing_mm=8.0, engine=engine)
+    run = heart.run
+    assert (run["preset"], run["steps"], run["aligned"], run["weights_sha256"]) == ("tiny", 1, False, None)
+    levels = {flag["name"]: flag["level"] for flag in run["flags"]}
+    assert levels["Like the training data"] == "unknown"
+
+
+def test_the_published_way_draws_with_its_own_weights(few: SliceStack) -> None:
+    heart = dmcvr.reconstruct(
+        few.select_phases([0]).select_slices([0, 1]), method="published", steps=1, spacing_mm=10.0, device="cpu"
+    )
+    assert (heart.run["method"], heart.run["preset"], heart.run["aligned"]) == ("published", "compact", False)
+    assert "align" not in heart.run["seconds"]
+
+
+def test_the_expected_slice_is_the_smoother_one(few: SliceStack) -> None:
+    one = few.select_phases([0])
+    sharp, mean = (
+        dmcvr.reconstruct(one, image=image, steps=2, spacing_mm=4.0, device="cpu") for image in ("sharp", "mean")
+    )
+    assert (sharp.run["image"], mean.run["image"]) == ("sharp", "mean")
+    roughness = [float(np.abs(np.diff(heart.image.data[0], axis=0)).mean()) for heart in (sharp, mean)]
+    assert roughness[1] < roughness[0]
+
+
+def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine) -> None:
+    stages = Stages()
+    heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=stages)
+    assert list(stages.seconds) == ["load", "locate", "segment", "fill", "resample", "measure"]
+    assert heart.run["image"] is None  # nothing was drawn
+
+
+def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Phantom, tmp_path: Path) -> None:
+    stack = phantom.stack
+    assert load(stack, Options(phase="ES")).phases == load(stack, Options(phase="1")).phases == ("ES",)
+    assert stack.labels is not None
+    acdc = np.array([0, 3, 2, 1], np.uint8)[stack.labels[0]]
+    affine = stack.affines[0].copy()
+    affine[:3, 2] = stack.affines[1, :3, 3] - stack.affines[0, :3, 3]
+    nib.save(nib.Nifti1Image(np.moveaxis(acdc, 0, 2), affine), tmp_path / "gt.nii.gz")
+    options = Options(phase="ED", labels_in=tmp_path / "gt.nii.gz", label_map="acdc")
+    found = load(stack.without_labels(), options).labels
+    np.testing.assert_array_equal(found, stack.labels[:1])
+
+
+def test_voxels_are_as_large_as_the_pixels_unless_told(few: SliceStack, engine: Engine) -> None:
+    region = prepare(few, engine.segment, 128)
+    assert Grid.of(few, region, None).spacing_mm == pytest.approx(1.5)
+    small = replace(few, affines=few.affines * np.array([0.1, 0.1, 1, 1]))
+    assert Grid.of(small, replace(region), None).spacing_mm == 0.4  # no finer than this
+    grid = Grid.of(few, region, 2.5)
+    assert grid.shape[2] == 16  # 40 mm of slabs
+    assert grid.plan.positions_mm[0] == few.positions_mm[0]
+    assert grid.empty(3, np.uint8).data.shape == (3, *grid.shape)
+
+
+def test_unequal_spacing_is_reconstructed_and_said(short: SliceStack, engine: Engine) -> None:
+    heart, whole = (
+        dmcvr.reconstruct(stack, method="shape", spacing_mm=3.0, engine=engine)
+        for stack in (short.select_slices([0, 1, 2, 3, 5, 6, 7, 8]), short)
+    )
+    assert any("unequally spaced (10.0 to 20.0 mm)" in warning for warning in heart.run["warnings"])
+    volumes = [h.measures["dense_volume"]["phases"]["ED"]["lv_cavity_ml"] for h in (heart, whole)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.03)
+
+
+def test_a_real_exam(data: Path, engine: Engine) -> None:
+    """patient007, no training patient: what we find against its manual labels, on the same grid."""
+    folder = data / "acdc" / "patient007"
+    heart = dmcvr.reconstruct(folder, phase="ED", spacing_mm=4.0, engine=engine)
+    assert heart.run["phases"] == ["ED"]
+    assert heart.run["heart"]["confidence"] == pytest.approx(0.98, abs=0.02)
+    manual = dmcvr.reconstruct(
+        folder / "patient007_frame01.nii.gz",
+        method="shape",
+        spacing_mm=4.0,
+        labels_in=folder / "patient007_frame01_gt.nii.gz",
+        label_map="acdc",
+        engine=engine,
+    )
+    ours, theirs = (h.measures["dense_volume"]["phases"]["ED"]["lv_cavity_ml"] for h in (heart, manual))
+    assert ours == pytest.approx(theirs, rel=0.12)
+
+
+def test_a_real_cine(data: Path, engine: Engine) -> None:
+    """All 12 phases of patient090 (a training patient): ED and ES at most two phases from the dataset's own."""
+    exam = data / "acdc" / "patient090" / "patient090_4d.nii.gz"
+    heart = dmcvr.reconstruct(exam, method="nearest", spacing_mm=4.0, engine=engine)
+    numbers = heart.measures
+    curve = numbers["volume_time"]
+    assert curve["phases"] == list(heart.run["phases"]) == [str(n) for n in range(12)]
+    assert abs((int(numbers["ed_phase"]) - 3 + 6) % 12 - 6) <= 2  # Info.cfg counts from 1: ED 4, ES 11
+    assert abs(int(numbers["es_phase"]) - 10) <= 1
+    assert max(curve["lv_cavity_ml"]) < 1.05 * numbers["dense_volume"]["lv"]["edv_ml"]
+    assert numbers["ed_es_warnings"] == []
+    assert numbers["wall_thickness"]["phase"] == numbers["ed_phase"]
+    assert "the picture shows upper" in numbers["wall_thickness"]["orientation"]

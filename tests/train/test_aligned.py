@@ -1,0 +1,167 @@
+"""Training of what sees both neighbours: pairs, the objective, the labeller, drawings, and the stages in a row."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.models import untrained_aligned
+
+from dmcvr.errors import InputError
+from dmcvr.model.aligned import AlignedAutoencoder
+from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.options import DEFAULT_WEIGHTS
+from dmcvr.phantom import Scan, make_phantom
+from dmcvr.train.autoencoder import surrounded_objective
+from dmcvr.train.config import Kind, TrainConfig
+from dmcvr.train.data import TrainingSet, slices_of
+from dmcvr.train.drawing import drawing_objective
+from dmcvr.train.labeller import labeller_objective
+from dmcvr.train.loop import Objective
+from dmcvr.train.pairs import KEPT_PX, PairSet, from_bytes, to_bytes
+from dmcvr.train.run import train
+from dmcvr.train.split import Split
+
+
+@pytest.fixture(scope="module")
+def slices() -> TrainingSet:
+    return slices_of("p", make_phantom(0, Scan(spacing_mm=8)).stack.select_phases([0]).select_slices([2, 3, 4, 5]))
+
+
+@pytest.fixture(scope="module")
+def pairs(slices: TrainingSet) -> PairSet:
+    return PairSet.of(slices)
+
+
+def test_pairs_by_hand(pairs: PairSet, slices: TrainingSet) -> None:
+    """Four slices: three pairs of neighbours with one of the two as target, two of every other, one across three."""
+    assert pairs.target.tolist() == [1, 1, 3, 1, 2, 1, 2]
+    np.testing.assert_allclose(pairs.fraction, [1, 0, 1, 0.5, 0.5, 1 / 3, 2 / 3], atol=1e-6)
+    np.testing.assert_allclose(pairs.gap_mm, [8, 8, 8, 16, 16, 24, 24], atol=1e-4)
+    low = (slices.images.shape[1] - KEPT_PX) // 2
+    own = slices.images[:, low : low + KEPT_PX, low : low + KEPT_PX].astype(np.float32)
+    np.testing.assert_allclose(from_bytes(pairs.below[1]), own[1], atol=0.02)
+    np.testing.assert_allclose(from_bytes(pairs.above[2]), own[3], atol=0.02)
+    np.testing.assert_array_equal(pairs.labels_below[1], slices.labels[1, low : low + KEPT_PX, low : low + KEPT_PX])
+    # Warped to its place, the mean of both neighbours is nearer to the truth than the plain mean.
+    middle = (from_bytes(pairs.below[3]) + from_bytes(pairs.above[3])) / 2
+    assert np.square(middle - own[1]).mean() < np.square((own[0] + own[2]) / 2 - own[1]).mean()
+
+
+def test_pairs_there_and_back(pairs: PairSet, tmp_path: Path) -> None:
+    pairs.save(tmp_path / "pairs.npz")
+    np.testing.assert_array_equal(PairSet.load(tmp_path / "pairs.npz").below, pairs.below)
+    (tmp_path / "bad.npz").write_bytes(b"x")
+    with pytest.raises(InputError, match="made again"):
+        PairSet.load(tmp_path / "bad.npz")
+    grey = np.linspace(-1.5, 3, 100).astype(np.float32)
+    np.testing.assert_allclose(from_bytes(to_bytes(grey)), grey, atol=0.01)
+
+
+def test_a_sample_is_turned_as_a_whole(pairs: PairSet) -> None:
+    drawn = pairs.sample(400, torch.Generator().manual_seed(0))
+    assert (
+        0.12 < 1 - drawn.inside.mean() < 0.22
+    )  # 1 : 5 at a neighbour, though three of seven pairs are (none is narrow)
+    for n in range(20):
+        for fraction, below, above in (
+            (drawn.fraction[n], drawn.below[n], drawn.labels_above[n]),
+            (1 - drawn.fraction[n], drawn.above[n], drawn.labels_below[n]),
+        ):
+            same = (pairs.target == drawn.target[n]) & np.isclose(pairs.fraction, fraction)
+            if any(
+                (pairs.below[k] == below).all() and (pairs.labels_above[k] == above).all() for k in np.flatnonzero(same)
+            ):
+                break
+        else:
+            pytest.fail("a sample that is none of the pairs")
+
+
+def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
+    model = untrained_aligned()
+    objective = surrounded_objective(slices, pairs, batch=32, device="cpu")
+    loss, numbers = objective(model, torch.Generator().manual_seed(1))
+    assert numbers["mean_over_plain"] == pytest.approx(1, abs=0.02)  # untrained, the mean is the plain guess
+    loss.backward()
+    assert all(p.grad is not None for p in model.denoiser.parameters() if p.requires_grad)
+    again, _ = objective(model, torch.Generator().manual_seed(1))
+    assert again.item() == loss.item()
+
+
+def trained(
+    model: AlignedAutoencoder, part: torch.nn.Module, objective: Objective, rate: float
+) -> list[dict[str, float]]:
+    """The numbers of a few steps on one batch, of which this part learns."""
+    optimiser = torch.optim.Adam(part.parameters(), rate)
+    found = []
+    for _ in range(12):
+        loss, numbers = objective(model, torch.Generator().manual_seed(0))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        found.append(numbers)
+    return found
+
+
+def test_the_labeller_alone_learns(slices: TrainingSet, pairs: PairSet) -> None:
+    model = untrained_aligned()
+    model.requires_grad_(False)
+    assert model.labeller is not None
+    model.labeller.requires_grad_(True)
+    objective = labeller_objective(slices, pairs, batch=8, device="cpu")
+    found = trained(model, model.labeller, objective, 1e-2)
+    assert found[-1]["loss"] < 0.9 * found[0]["loss"]
+    assert all(p.grad is None for p in model.denoiser.parameters())
+
+
+def test_drawing_learns_what_slices_look_like(slices: TrainingSet, pairs: PairSet) -> None:
+    """Only the denoiser learns, from drawings at every step, and they come nearer to the truth in features."""
+    model = untrained_aligned()
+    model.requires_grad_(False)
+    model.denoiser.requires_grad_(True)
+    objective = drawing_objective(slices, pairs, batch=8, device="cpu")
+    found = trained(model, model.denoiser, objective, 2e-3)
+    assert found[-1]["distance_over_plain"] < 0.9 * found[0]["distance_over_plain"]
+    assert found[-1]["error_over_plain"] < found[0]["error_over_plain"]
+    assert all(p.grad is None for p in (*model.segmenter.parameters(), *model.encoder.parameters()))
+
+
+def test_labeller_then_drawing(slices: TrainingSet, pairs: PairSet, tmp_path: Path) -> None:
+    """Each stage changes its own network alone and keeps the record of those before; a drawing goes half the way."""
+    other = replace(slices, patients=np.full_like(slices.patients, "q"))
+    both = {f.name: np.concatenate([getattr(slices, f.name), getattr(other, f.name)]) for f in fields(TrainingSet)}
+    TrainingSet(**both).save(tmp_path / "two.npz")
+    Split(("p",), ("q",), ()).write(tmp_path / "split.json")
+    pairs.save(tmp_path / "pairs.npz")
+
+    def stage(kind: Kind, start: Path | None = None) -> Path:
+        out = tmp_path / kind
+        out.mkdir()
+        pairs.save(out / "held_out_pairs.npz")
+        config = TrainConfig(
+            data=tmp_path / "two.npz",
+            out=out,
+            split=tmp_path / "split.json",
+            pairs=tmp_path / "pairs.npz",
+            max_steps=2,
+            batch=4,
+            device="cpu",
+        )
+        return train(kind, config, start=start)
+
+    labeller = stage("labeller")
+    drawing = stage("drawing", labeller)
+    first, second, third = (load_autoencoder(path)[0].state_dict() for path in (DEFAULT_WEIGHTS, labeller, drawing))
+    assert {key.partition(".")[0] for key in first if (first[key] != second[key]).any()} == {"labeller"}
+    assert {key.partition(".")[0] for key in second if (second[key] != third[key]).any()} == {"denoiser"}
+    averaged = torch.load(tmp_path / "drawing" / "checkpoint.pt", weights_only=True)["ema"]
+    for key in (key for key in third if key.startswith("denoiser.up") and key.endswith("weight")):
+        half_way = (second[key] + averaged["module." + key]) / 2
+        torch.testing.assert_close(third[key], half_way, rtol=1e-3, atol=1e-4)  # kept as float16
+    before, info = load_autoencoder(DEFAULT_WEIGHTS)[1], load_autoencoder(drawing)[1]
+    assert info.preset == before.preset
+    assert info.stages[:-2] == before.stages
+    assert [stage["steps"] for stage in info.stages[-2:]] == [2, 2]

@@ -32,7 +32,7 @@ def test_a_name_or_a_path(tmp_path: Path) -> None:
     assert find("aligned") == FOLDER / "aligned.safetensors"
     path = tmp_path / "mine.safetensors"
     assert find(path) == path
-    save_weights(awake(), path, preset=TINY, training=TRAINING | {"autoencoder": {"steps": 5}})
+    save_weights(awake(), path, preset=TINY, training=TRAINING, before=[{"steps": 5}])
     info = describe(path)
     assert not is_bundled(info)
     assert not is_bundled(None)

@@ -1,8 +1,7 @@
-"""Training of what sees both neighbours: pairs, the objective, the labeller, drawings, and the stages in a row."""
+"""Training of what sees both neighbours: pairs, the objective, the labeller, drawings."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +11,13 @@ from helpers.models import untrained_aligned
 
 from dmcvr.errors import InputError
 from dmcvr.model.aligned import AlignedAutoencoder
-from dmcvr.model.checkpoint import load_autoencoder
-from dmcvr.options import DEFAULT_WEIGHTS
 from dmcvr.phantom import Scan, make_phantom
 from dmcvr.train.autoencoder import surrounded_objective
-from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.data import TrainingSet, slices_of
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import KEPT_PX, PairSet, from_bytes, to_bytes
-from dmcvr.train.run import train
-from dmcvr.train.split import Split
 
 
 @pytest.fixture(scope="module")
@@ -127,41 +121,3 @@ def test_drawing_learns_what_slices_look_like(slices: TrainingSet, pairs: PairSe
     assert found[-1]["distance_over_plain"] < 0.9 * found[0]["distance_over_plain"]
     assert found[-1]["error_over_plain"] < found[0]["error_over_plain"]
     assert all(p.grad is None for p in (*model.segmenter.parameters(), *model.encoder.parameters()))
-
-
-def test_labeller_then_drawing(slices: TrainingSet, pairs: PairSet, tmp_path: Path) -> None:
-    """Each stage changes its own network alone and keeps the record of those before; a drawing goes half the way."""
-    other = replace(slices, patients=np.full_like(slices.patients, "q"))
-    both = {f.name: np.concatenate([getattr(slices, f.name), getattr(other, f.name)]) for f in fields(TrainingSet)}
-    TrainingSet(**both).save(tmp_path / "two.npz")
-    Split(("p",), ("q",), ()).write(tmp_path / "split.json")
-    pairs.save(tmp_path / "pairs.npz")
-
-    def stage(kind: Kind, start: Path | None = None) -> Path:
-        out = tmp_path / kind
-        out.mkdir()
-        pairs.save(out / "held_out_pairs.npz")
-        config = TrainConfig(
-            data=tmp_path / "two.npz",
-            out=out,
-            split=tmp_path / "split.json",
-            pairs=tmp_path / "pairs.npz",
-            max_steps=2,
-            batch=4,
-            device="cpu",
-        )
-        return train(kind, config, start=start)
-
-    labeller = stage("labeller")
-    drawing = stage("drawing", labeller)
-    first, second, third = (load_autoencoder(path)[0].state_dict() for path in (DEFAULT_WEIGHTS, labeller, drawing))
-    assert {key.partition(".")[0] for key in first if (first[key] != second[key]).any()} == {"labeller"}
-    assert {key.partition(".")[0] for key in second if (second[key] != third[key]).any()} == {"denoiser"}
-    averaged = torch.load(tmp_path / "drawing" / "checkpoint.pt", weights_only=True)["ema"]
-    for key in (key for key in third if key.startswith("denoiser.up") and key.endswith("weight")):
-        half_way = (second[key] + averaged["module." + key]) / 2
-        torch.testing.assert_close(third[key], half_way, rtol=1e-3, atol=1e-4)  # kept as float16
-    before, info = load_autoencoder(DEFAULT_WEIGHTS)[1], load_autoencoder(drawing)[1]
-    assert info.preset == before.preset
-    assert info.stages[:-2] == before.stages
-    assert [stage["steps"] for stage in info.stages[-2:]] == [2, 2]

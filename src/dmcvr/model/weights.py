@@ -57,18 +57,9 @@ def describe(path: Path) -> WeightsInfo:
     try:
         with safe_open(path, framework="numpy") as file:
             record = json.loads((file.metadata() or {})["dmcvr"])
-        return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), _stages(record))
+        return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), tuple(record["stages"]))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a dmcvr weights file ({type(error).__name__}).") from error
-
-
-def _stages(record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    if "stages" in record:
-        return tuple(record["stages"])
-    stages = [record["training"]]
-    while before := stages[0].get("autoencoder"):
-        stages.insert(0, before)
-    return tuple(stages)
 
 
 def bundled() -> list[WeightsInfo]:

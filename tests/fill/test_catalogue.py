@@ -38,8 +38,8 @@ def test_each_name_makes_its_own(plain: Engine, aligned: Engine) -> None:
 
 
 def test_options_reach_the_method(aligned: Engine) -> None:
-    method = make_method("dmcvr", aligned, align="grey", labeller=False)
+    method = make_method("dmcvr", aligned, align="grey", labeller="none")
     assert isinstance(method, Aligned)
-    assert (method.align, method.labeller) == ("grey", False)
+    assert (method.align, method.labeller) == ("grey", "none")
     with pytest.raises(TypeError, match="align"):
         make_method("linear", aligned, align="grey")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from dmcvr.io.mnms2 import read_mnms2
 from dmcvr.io.read import read_exam
 from dmcvr.phantom import make_phantom
 from dmcvr.train.split import BUNDLED_SPLIT, Split
+from dmcvr.train.twins import find_twins
 
 #: A case is read when its turn comes.
 Load = Callable[[], Case]
@@ -76,7 +77,7 @@ def _patients(settings: Settings, data: Path, split: Split) -> Cases:
     pairs: list[tuple[str, str]] = []
     chosen, left_out = _without_twins({name: found[name] for name in chosen}, {name: found[name] for name in trained})
     if settings.protocol == "segmentation":
-        pairs = sorted(_twins(found.values()).items())
+        pairs = sorted(_twins(list(found.values())).items())
     if not chosen:
         why = "; ".join(f"{name} is {reason}" for name, reason in left_out.items()) or (
             "give a split with --split, or take all that were not trained on (--patients unseen)"
@@ -98,16 +99,16 @@ def _without_twins(chosen: dict[str, Path], trained: dict[str, Path]) -> tuple[l
     return [name for name in chosen if name not in left_out], left_out
 
 
-def _twins(folders: Iterable[Path]) -> dict[str, str]:
-    """Patients who share a picture with an earlier one, by that one's name: one scan under two names."""
-    owners: dict[str, str] = {}
-    twins: dict[str, str] = {}
-    for folder in folders:
-        for image in read_acdc(folder).images:
-            owner = owners.setdefault(hashlib.sha256(image.tobytes()).hexdigest(), folder.name)
-            if owner != folder.name:
-                twins.setdefault(folder.name, owner)
-    return twins
+def _twins(folders: Sequence[Path]) -> dict[str, str]:
+    """Patients who are one scan with an earlier one, by that one's name."""
+    order = {folder.name: n for n, folder in enumerate(folders)}
+    groups = find_twins({folder.name: partial(_images, folder) for folder in folders})
+    ordered = (sorted(group, key=lambda name: order[name]) for group in groups)
+    return {other: first for first, *others in ordered for other in others}
+
+
+def _images(folder: Path) -> NDArray[np.float32]:
+    return read_acdc(folder).images
 
 
 def _refuse_trained(path: Path, split: Split) -> None:

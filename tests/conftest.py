@@ -1,4 +1,7 @@
-"""Shared exams and models. Real data is read from DMCVR_DATA, else from ../shared/data; its tests skip without it."""
+"""Shared exams and models. Real data is read from DMCVR_DATA, else from ../shared/data; its tests skip without it.
+
+Nothing of the package is imported before `pytest --shapes` has had its say.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,47 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
-from dmcvr.exam.stack import SliceStack
-from dmcvr.fill.engine import Engine
-from dmcvr.phantom import Phantom, make_phantom
+if TYPE_CHECKING:
+    from dmcvr.exam.stack import SliceStack
+    from dmcvr.fill.engine import Engine
+    from dmcvr.phantom import Phantom
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("DMCVR_DATA", ROOT.parent / "shared" / "data"))
 
+#: Rooms whose signatures say shapes.
+SHAPED = (
+    "exam",
+    "labels",
+    "geometry",
+    "io",
+    "registration",
+    "diffusion",
+    "model",
+    "fill",
+    "clinical",
+    "surface",
+    "quality",
+)
+
 torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """The repository."""
-    return ROOT
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shapes", action="store_true", help="check arrays against the shapes in signatures (jaxtyping)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("shapes"):
+        import helpers.shapes  # noqa: F401  the hook knows it by its name alone
+
+        install_import_hook([f"dmcvr.{room}" for room in SHAPED], "helpers.shapes.checked")
 
 
 #: A test that uses this fixture has this marker.
@@ -36,6 +62,8 @@ NEEDS = {"data": "data", "chromium": "browser"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests say by their fixtures what they need."""
     for item in items:
+        if item.config.getoption("shapes") and item.get_closest_marker("misuse"):
+            item.add_marker(pytest.mark.skip(reason="the shapes are checked before the package can refuse them"))
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in NEEDS:
                 item.add_marker(NEEDS[fixture])
@@ -50,6 +78,8 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def phantom() -> Phantom:
+    from dmcvr.phantom import make_phantom
+
     return make_phantom(1)
 
 
@@ -62,4 +92,6 @@ def short(phantom: Phantom) -> SliceStack:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The bundled model, with few steps."""
+    from dmcvr.fill.engine import Engine
+
     return Engine.load(device="cpu", steps=3)

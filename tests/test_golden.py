@@ -1,7 +1,7 @@
 """A few numbers of what comes out, pinned: a change of the output that nobody meant is noticed here.
 
 One phase of the synthetic exam that `dmcvr demo` reconstructs, on coarse voxels. Half a millilitre is more than
-bfloat16 and float32 differ by (0.1 mL), and less than any change of method makes.
+bfloat16 and float32 differ by (a quarter), and less than any change of method makes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dmcvr.options import MethodName
 #: Volumes of LV cavity, LV myocardium and RV cavity in mL, and mean and standard deviation of the image (the synthetic
 #: exam's blood is about 1).
 GOLDEN: dict[MethodName, tuple[float, float, float, float, float]] = {
-    "dmcvr": (217.9, 146.6, 204.4, 0.3937, 0.3432),
+    "dmcvr": (208.4, 145.5, 204.8, 0.3937, 0.3432),
     "published": (232.6, 147.0, 229.3, 0.3805, 0.4057),
     "registration": (210.9, 146.5, 205.4, 0.3935, 0.3476),
     "shape": (192.8, 139.0, 183.0, 0.3938, 0.3424),

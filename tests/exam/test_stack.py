@@ -55,11 +55,15 @@ def bad_affine(kind: str) -> np.ndarray:
     [
         ({"images": np.zeros((1, 5, 32, 32), np.float32)}, "empty: every voxel has the value 0"),
         ({"images": np.full((1, 5, 32, 32), np.nan, np.float32)}, "not finite"),
-        ({"images": np.ones((5, 32, 32), np.float32)}, r"Expected images as \(phases, slices, i, j\)"),
+        pytest.param(
+            {"images": np.ones((5, 32, 32), np.float32)},
+            r"Expected images as \(phases, slices, i, j\)",
+            marks=pytest.mark.misuse,
+        ),
         ({"affines": bad_affine("tilted")}, "not parallel"),
         ({"affines": bad_affine("twice")}, "same place"),
         ({"affines": bad_affine("flat")}, "geometry is broken"),
-        ({"labels": np.zeros((1, 5, 32, 31), np.uint8)}, "do not fit"),
+        pytest.param({"labels": np.zeros((1, 5, 32, 31), np.uint8)}, "do not fit", marks=pytest.mark.misuse),
         ({"phases": ("ED", "ES")}, "a name for each of 1 phases; got 2"),
     ],
 )

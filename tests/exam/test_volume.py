@@ -25,6 +25,7 @@ def test_slices_follow_the_third_axis() -> None:
     np.testing.assert_array_equal(affines[:, :3, 3], [[10, 20, 30], [10.5, 20, 33], [11, 20, 36]])
 
 
+@pytest.mark.misuse
 def test_a_volume_has_phases_first() -> None:
     with pytest.raises(InputError, match=r"Expected a volume as \(phases, i, j, k\); got shape \(2, 3, 4\)"):
         Volume(np.zeros((2, 3, 4)), np.eye(4))

@@ -111,6 +111,10 @@ def test_without_its_labeller_it_mixes(slices: np.ndarray) -> None:
     corrected, mixed = (Aligned(engine, labeller=use)(acquired, plan).scores for use in ("all", "none"))
     np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-5)
     assert np.abs(corrected - mixed).max() > 0.1
+    np.testing.assert_array_equal(Aligned(engine)(acquired, plan).scores, mixed)  # 10 mm are narrow
+    wide = Plan.between(2 * POSITIONS, np.array([8.0]))
+    by_default, all_of_it = (Aligned(engine, **use)(acquired, wide).scores for use in ({}, {"labeller": "all"}))
+    np.testing.assert_array_equal(by_default, all_of_it)
 
 
 def test_the_ends_of_given_labels_are_exact(engine: Engine) -> None:

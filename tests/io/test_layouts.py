@@ -140,6 +140,10 @@ def test_what_is_no_exam_is_said(tmp_path: Path) -> None:
     for name in LAYOUTS:
         with pytest.raises(InputError):
             read_exam(tmp_path, layout=name)  # type: ignore[arg-type]
+
+
+@pytest.mark.misuse
+def test_an_unknown_layout_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Unknown layout"):
         read_exam(tmp_path, layout="bids")  # type: ignore[arg-type]
 

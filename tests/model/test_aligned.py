@@ -82,10 +82,21 @@ def test_labels_start_as_the_neighbours_mixture() -> None:
     below[:, 1], above[:, 2] = 1, 1
     with torch.no_grad():
         found = model.label(known, below, above)
-        plain = model.label(known, below, above, corrected=False)
+        plain = model.label(known, below, above, torch.tensor([False, False]))
     shares = torch.tensor([[LEAST_SHARE, 0.75, 0.25, LEAST_SHARE], [LEAST_SHARE, 0.5, 0.5, LEAST_SHARE]])
     torch.testing.assert_close(plain, shares.log()[..., None, None].expand_as(plain))
     torch.testing.assert_close(found, plain)
+
+
+def test_only_what_is_asked_for_is_corrected() -> None:
+    model, known, even = untrained_aligned(), around(), torch.full((2, 4, 128, 128), 0.25)
+    assert model.labeller is not None
+    with torch.no_grad():
+        model.labeller.head.bias += 3.0
+        found = model.label(known, even, even, torch.tensor([False, True]))
+    guess = torch.full((4, 128, 128), 0.25).log()
+    torch.testing.assert_close(found[0], guess)
+    torch.testing.assert_close(found[1], guess + 3)
 
 
 def test_drawing_ends_on_the_neighbours_mean_where_there_is_no_noise() -> None:

@@ -15,7 +15,7 @@ from dmcvr.model.presets import PAPER, TINY
 def test_paper_preset_has_the_published_size() -> None:
     with torch.device("meta"):
         denoiser = Denoiser(PAPER.denoiser, code_dimension=512, morphology_dimension=512)
-        x, t = torch.empty(2, 1, 256, 256), torch.zeros(2)
+        x, t = torch.empty(2, 1, 256, 256), torch.zeros(2, dtype=torch.long)
         out = denoiser(x, t, torch.empty(2, 512), torch.empty(2, 512, 16, 16))
     assert sum(p.numel() for p in denoiser.parameters()) == pytest.approx(144e6, rel=0.01)
     assert out.shape == x.shape

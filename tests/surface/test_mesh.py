@@ -42,7 +42,8 @@ def test_unsmoothed_surface_runs_half_way_between_voxels_and_closes_at_the_borde
     assert mesh is not None
     np.testing.assert_allclose(mesh.bounds, [[-7.0, -0.5, -1.5], [1.0, 2.5, 4.5]])
     assert mesh.is_watertight
-    assert mesh.volume > 0
+    # In voxels: the block, less a prism of 1/8 along each edge between centres, less 5/48 at each of eight corners.
+    assert mesh.volume == pytest.approx((4 * 3 * 2 - 4 * (3 + 2 + 1) / 8 - 8 * 5 / 48) * 6)
 
 
 def test_smoothing_makes_the_surface_smoother() -> None:

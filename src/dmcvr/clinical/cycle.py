@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64
 from scipy import ndimage
 
 #: A cine has at least so many phases; with fewer there is no curve to look at.
@@ -31,7 +31,7 @@ class Cycle:
     warnings: tuple[str, ...] = ()
 
 
-def find_cycle(lv_cavity_ml: NDArray[np.float64], *, ed: int | None = None, es: int | None = None) -> Cycle:
+def find_cycle(lv_cavity_ml: Float64[np.ndarray, " P"], *, ed: int | None = None, es: int | None = None) -> Cycle:
     """ED and ES as the largest and the smallest LV cavity over a lightly smoothed curve; a given one stays.
 
     `lv_cavity_ml` (P,) holds the phases of one heartbeat in order; the last is followed by the first. The
@@ -51,7 +51,7 @@ def beat_ms(times_ms: Sequence[float] | None) -> float | None:
     return (times_ms[-1] - times_ms[0]) * len(times_ms) / (len(times_ms) - 1)
 
 
-def _doubts(values: NDArray[np.float64], smooth: NDArray[np.float64], ed: int, es: int) -> list[str]:
+def _doubts(values: Float64[np.ndarray, " P"], smooth: Float64[np.ndarray, " P"], ed: int, es: int) -> list[str]:
     """Sentences, for people."""
     doubts = []
     if values.min() <= 0:
@@ -68,7 +68,7 @@ def _doubts(values: NDArray[np.float64], smooth: NDArray[np.float64], ed: int, e
     return doubts
 
 
-def _dips(smooth: NDArray[np.float64]) -> int:
+def _dips(smooth: Float64[np.ndarray, " P"]) -> int:
     """How often the periodic curve falls and rises again by `SECOND_DIP` of its range."""
     least = SECOND_DIP * float(np.ptp(smooth))
     if least <= 0:

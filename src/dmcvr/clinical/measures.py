@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64, UInt8
 
 from dmcvr.clinical.cycle import MIN_PHASES, Cycle, find_cycle
 from dmcvr.clinical.reference import compare
@@ -67,7 +67,7 @@ def dense_volumes(labels: Volume) -> tuple[PhaseVolumes, ...]:
 
 
 def slice_summation(
-    stack_labels: NDArray[np.uint8], positions_mm: NDArray[np.float64], pixel_mm: tuple[float, float]
+    stack_labels: UInt8[np.ndarray, "P N I J"], positions_mm: Float64[np.ndarray, " _"], pixel_mm: tuple[float, float]
 ) -> tuple[PhaseVolumes, ...]:
     """Volumes of each phase as the clinic sums them: the area of each acquired slice times its slab.
 
@@ -168,7 +168,9 @@ def measures(
     }
 
 
-def measure_wall(labels: Volume, phase: int, name: str, anterior: NDArray[np.float64], oriented: str) -> dict[str, Any]:
+def measure_wall(
+    labels: Volume, phase: int, name: str, anterior: Float64[np.ndarray, " 3"], oriented: str
+) -> dict[str, Any]:
     """Wall thickness of one phase of dense labels, ready for JSON, in mm, rounded to 0.01.
 
     "phase" (its `name`), "segments_mm" (AHA segments "1" to "17"; None where a segment cannot be seen), "mean_mm",

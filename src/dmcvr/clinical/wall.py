@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Real, UInt8
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
@@ -74,14 +75,14 @@ class _Wall:
     =========  =========  =====================================================================================
     """
 
-    labels: NDArray[np.uint8]
+    labels: UInt8[np.ndarray, "I J K"]
     affine: Array
     origin: Array
     axis: Array
     length_mm: float
     ends: bool
 
-    def world(self, voxels: NDArray[np.float64 | np.intp]) -> Array:
+    def world(self, voxels: Real[np.ndarray, "M 3"]) -> Array:
         """(M, 3) voxel indices to mm."""
         return np.asarray(voxels @ self.affine[:3, :3].T + self.affine[:3, 3])
 
@@ -91,7 +92,9 @@ class _Wall:
 
 
 def wall_thickness(
-    labels: NDArray[np.uint8], affine: NDArray[np.float64], anterior: NDArray[np.float64] | None = None
+    labels: UInt8[np.ndarray, "I J K"],
+    affine: Float64[np.ndarray, "4 4"],
+    anterior: Float64[np.ndarray, " 3"] | None = None,
 ) -> WallThickness | None:
     """Measure one phase; None where no slice has a whole ring of myocardium.
 

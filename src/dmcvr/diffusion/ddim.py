@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from dmcvr.diffusion.schedule import Schedule
@@ -23,13 +24,13 @@ def _nothing() -> None:
 @torch.no_grad()
 def ddim_sample(
     predict_noise: PredictNoise,
-    x: Tensor,
+    x: Float[Tensor, " B *D"],
     schedule: Schedule,
     steps: int,
     progress: Progress = _nothing,
     *,
     last: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, " B *D"]:
     """From x_T, or the state at time `last`, to the image."""
     times = schedule.grid(steps, last)
     for low, high in zip(reversed(times[:-1]), reversed(times[1:]), strict=True):
@@ -41,14 +42,14 @@ def ddim_sample(
 @torch.no_grad()
 def ddim_invert(
     predict_noise: PredictNoise,
-    x: Tensor,
+    x: Float[Tensor, " B *D"],
     schedule: Schedule,
     steps: int,
     *,
     corrections: int = 3,
     progress: Progress = _nothing,
     last: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, " B *D"]:
     """From the image to its x_T, or its state at time `last`: the exact inverse of `ddim_sample`, step by step.
 
     A sampling step is x_low = f(x_high, eps(x_high)); its inverse is the fixed point of
@@ -65,7 +66,9 @@ def ddim_invert(
     return x
 
 
-def move(x: Tensor, noise: Tensor, schedule: Schedule, start: int, stop: int) -> Tensor:
+def move(
+    x: Float[Tensor, " B *D"], noise: Float[Tensor, " B *D"], schedule: Schedule, start: int, stop: int
+) -> Float[Tensor, " B *D"]:
     """Carry a state from one time to another along a fixed noise estimate."""
     clean = (x - schedule.sigma[start] * noise) / schedule.alpha[start]
     return schedule.alpha[stop] * clean + schedule.sigma[stop] * noise

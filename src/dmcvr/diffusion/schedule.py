@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -16,8 +17,8 @@ class Schedule:
     `alpha` and `sigma` are (T,), float32.
     """
 
-    alpha: Tensor
-    sigma: Tensor
+    alpha: Float[Tensor, " T"]
+    sigma: Float[Tensor, " T"]
 
     @classmethod
     def linear(cls, steps: int = 1000, beta: tuple[float, float] = (1e-4, 0.02)) -> Schedule:
@@ -45,23 +46,33 @@ class Schedule:
             times[i] = min(times[i], times[i + 1] - 1)
         return times
 
-    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    def add_noise(
+        self, x0: Float[Tensor, " B *D"], noise: Float[Tensor, " B *D"], t: Int[Tensor, " B"]
+    ) -> Float[Tensor, " B *D"]:
         """x_t of images (B, 1, H, W) at times (B,)."""
         return self._at(self.alpha, t, x0) * x0 + self._at(self.sigma, t, x0) * noise
 
-    def velocity(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    def velocity(
+        self, x0: Float[Tensor, " B *D"], noise: Float[Tensor, " B *D"], t: Int[Tensor, " B"]
+    ) -> Float[Tensor, " B *D"]:
         """v = alpha eps - sigma x_0 (Salimans & Ho 2022)."""
         return self._at(self.alpha, t, x0) * noise - self._at(self.sigma, t, x0) * x0
 
-    def noise_of_velocity(self, x: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+    def noise_of_velocity(
+        self, x: Float[Tensor, " B *D"], velocity: Float[Tensor, " B *D"], t: Int[Tensor, " B"]
+    ) -> Float[Tensor, " B *D"]:
         """eps = sigma x_t + alpha v."""
         return self._at(self.sigma, t, x) * x + self._at(self.alpha, t, x) * velocity
 
-    def image_of_velocity(self, x: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+    def image_of_velocity(
+        self, x: Float[Tensor, " B *D"], velocity: Float[Tensor, " B *D"], t: Int[Tensor, " B"]
+    ) -> Float[Tensor, " B *D"]:
         """x_0 = alpha x_t - sigma v."""
         return self._at(self.alpha, t, x) * x - self._at(self.sigma, t, x) * velocity
 
-    def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    def at(
+        self, t: Int[Tensor, " B"], like: Float[Tensor, " B *D"]
+    ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
         """alpha_t and sigma_t of times (B,), shaped to multiply images like these."""
         return self._at(self.alpha, t, like), self._at(self.sigma, t, like)
 

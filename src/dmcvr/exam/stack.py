@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jaxtyping import Float32, Float64, UInt8
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
@@ -50,11 +51,11 @@ class SliceStack:
     slices, slices that are not parallel or share a place, and images that are empty or not finite.
     """
 
-    images: NDArray[np.float32]
-    affines: NDArray[np.float64]
+    images: Float32[np.ndarray, "P N I J"]
+    affines: Float64[np.ndarray, "N 4 4"]
     thickness_mm: float
     phases: tuple[str, ...]
-    labels: NDArray[np.uint8] | None = None
+    labels: UInt8[np.ndarray, "P N I J"] | None = None
     patient: Patient = field(default_factory=Patient)
     times_ms: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
@@ -76,12 +77,12 @@ class SliceStack:
             object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.uint8)[:, order])
 
     @property
-    def normal(self) -> NDArray[np.float64]:
+    def normal(self) -> Float64[np.ndarray, " 3"]:
         """(3,) unit vector along which the slices are sorted; its largest component is positive."""
         return stack_normal(self.affines)
 
     @property
-    def positions_mm(self) -> NDArray[np.float64]:
+    def positions_mm(self) -> Float64[np.ndarray, " N"]:
         """(N,) ascending positions of the slice centres along `normal`, in mm."""
         centre = np.array([(self.images.shape[2] - 1) / 2, (self.images.shape[3] - 1) / 2, 0, 1])
         return np.asarray((self.affines @ centre)[:, :3] @ self.normal)
@@ -136,7 +137,7 @@ class SliceStack:
         )
 
 
-def stack_normal(affines: NDArray[np.float64]) -> NDArray[np.float64]:
+def stack_normal(affines: Float64[np.ndarray, "N 4 4"]) -> Float64[np.ndarray, " 3"]:
     """(3,) unit normal of parallel slices; its sign depends on the world alone, not on the storage order."""
     normal = np.cross(affines[0, :3, 0], affines[0, :3, 1])
     normal = normal / np.linalg.norm(normal)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64, Shaped
 
 from dmcvr.errors import InputError
 
@@ -21,8 +20,8 @@ class Volume:
     ============  ================  ==========================================
     """
 
-    data: NDArray[Any]
-    affine: NDArray[np.float64]
+    data: Shaped[np.ndarray, "P I J K"]
+    affine: Float64[np.ndarray, "4 4"]
 
     def __post_init__(self) -> None:
         if self.data.ndim != 4:
@@ -41,7 +40,7 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
 
-def slice_affines(affine: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def slice_affines(affine: Float64[np.ndarray, "4 4"], count: int) -> Float64[np.ndarray, "K 4 4"]:
     """(K, 4, 4) pixel (i, j, 0, 1) to world for each slice k of a regular grid."""
     affines = np.repeat(affine[None], count, axis=0)
     affines[:, :3, 3] += np.arange(count)[:, None] * affine[:3, 2]

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -51,9 +52,9 @@ class Drawn:
     ========  =========  =====================================================================
     """
 
-    images: NDArray[np.float32]
-    where: NDArray[np.intp]
-    rendered: NDArray[np.float32]
+    images: Float32[np.ndarray, "K S S"]
+    where: Int[np.ndarray, " _"]
+    rendered: Float32[np.ndarray, "N S S"]
     between: Paths
     around: Surroundings
 
@@ -116,7 +117,7 @@ class Aligned:
         rendered = drawn[where[: len(images)]]
         return Drawn(keep_acquired(drawn, images - rendered, between), where, rendered, between, around)
 
-    def label(self, acquired: Acquired, drawn: Drawn) -> NDArray[np.float32]:
+    def label(self, acquired: Acquired, drawn: Drawn) -> Float32[np.ndarray, "K 4 S S"]:
         """(K, 4, S, S) class probabilities of what was drawn, from the neighbours' labels: given ones, or found."""
         if acquired.labels_given:
             below, above = drawn.between.warp(probabilities(acquired.labels), order=1)
@@ -194,7 +195,9 @@ class Aligned:
         return float(schedule.alpha[start]), float(schedule.sigma[start])
 
 
-def keep_acquired(drawn: NDArray[np.float32], missing: NDArray[np.float32], between: Paths) -> NDArray[np.float32]:
+def keep_acquired(
+    drawn: Float32[np.ndarray, "K S S"], missing: Float32[np.ndarray, "N S S"], between: Paths
+) -> Float32[np.ndarray, "K S S"]:
     """Slices (K, S, S) with what they lack of the acquired ones (N, S, S): all of it there, nothing `FADE_MM` away.
 
     It is warped along the deformation, and what was measured fades into what was drawn without a jump.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dmcvr.fill.mixing import Mixing
@@ -114,20 +114,20 @@ class Engine:
         """The model, where it sees surroundings."""
         return self.model if isinstance(self.model, AlignedAutoencoder) else None
 
-    def segment(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def segment(self, images: Float32[np.ndarray, "B H W"]) -> Float32[np.ndarray, "B 4 H W"]:
         """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""
         x = self.tensor(images)
         with self.batches(len(x)) as (parts, _):
             found = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in parts]
         return np.asarray(torch.cat(found).cpu().numpy())
 
-    def features(self, images: NDArray[np.floating[Any]]) -> list[Tensor]:
+    def features(self, images: Float[np.ndarray, "B H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         """What `dmcvr.model.perceptual.feature_distances` compares of (B, H, W) slices in [-1, 1]."""
         with self.batches(len(images)):
             return [part.cpu() for part in features(self.model.segmenter, self.tensor(images))]
 
     def encode(
-        self, images: NDArray[np.float32], *, last: int | None = None, stages: Stages | None = None
+        self, images: Float32[np.ndarray, "N S S"], *, last: int | None = None, stages: Stages | None = None
     ) -> SliceCodes:
         """(N, S, S) slices in [-1, 1] to their codes, by DDIM inversion (with `last`: to that time)."""
         x, steps = self.tensor(images), self.drawing.steps
@@ -138,18 +138,18 @@ class Engine:
             ]
         return SliceCodes(*(torch.cat([getattr(p, f) for p in found]) for f in ("x_T", "z_sem", "z_mor")))
 
-    def decode(self, codes: SliceCodes, *, stages: Stages | None = None) -> NDArray[np.float32]:
+    def decode(self, codes: SliceCodes, *, stages: Stages | None = None) -> Float32[np.ndarray, "B S S"]:
         """Codes to (B, S, S) slices in [-1, 1], by conditional DDIM."""
         steps = self.drawing.steps
         with self.batches(len(codes), "decode", steps, stages) as (parts, advance):
             return self.array([self.model.decode(codes[part], steps, progress=advance) for part in parts])
 
-    def tensor(self, images: NDArray[np.floating[Any]]) -> Tensor:
+    def tensor(self, images: Float[np.ndarray, "B H W"]) -> Float[Tensor, "B 1 H W"]:
         """(B, H, W) slices to a tensor (B, 1, H, W) on the device."""
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None].to(self.device)
         return x.contiguous(memory_format=torch.channels_last)
 
-    def array(self, parts: list[Tensor]) -> NDArray[np.float32]:
+    def array(self, parts: list[Float[Tensor, "_ 1 H W"]]) -> Float32[np.ndarray, "B H W"]:
         """Batches (b, 1, H, W) to slices (B, H, W), clipped to [-1, 1]."""
         return np.asarray(torch.cat(parts)[:, 0].clamp(-1, 1).cpu().numpy())
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, UInt8
 
 from dmcvr.geometry.plan import Plan
 from dmcvr.labels.components import keep_one_heart
@@ -25,12 +25,12 @@ class Acquired:
     ============  =========  ========================================================
     """
 
-    images: NDArray[np.float32]
-    labels: NDArray[np.uint8]
+    images: Float32[np.ndarray, "N S S"]
+    labels: UInt8[np.ndarray, "N S S"]
     labels_given: bool = False
 
     @classmethod
-    def segmented(cls, images: NDArray[np.float32], segment: Segment) -> Acquired:
+    def segmented(cls, images: Float32[np.ndarray, "N S S"], segment: Segment) -> Acquired:
         """With the segmenter's labels, one heart of them."""
         return cls(images, keep_one_heart(segment(images).argmax(axis=1).astype(np.uint8)))
 
@@ -46,11 +46,12 @@ class Dense:
     ==========  ============  ===================================================================
     """
 
-    images: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    round_trip: NDArray[np.float32]
+    images: Float32[np.ndarray, "M S S"]
+    scores: Float32[np.ndarray, "M 4 S S"]
+    round_trip: Float32[np.ndarray, "N S S"]
 
 
+@runtime_checkable
 class Method(Protocol):
     """Fills a plan's positions from the acquired slices; `stages` is told what is done and how long it takes."""
 

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dmcvr.geometry.plan import Plan
 
 
-def lerp(a: Tensor, b: Tensor, fraction: Tensor) -> Tensor:
+def lerp(a: Float[Tensor, " B *D"], b: Float[Tensor, " B *D"], fraction: Float[Tensor, " B"]) -> Float[Tensor, " B *D"]:
     """(1 - f) a + f b for each of B items; `fraction` (B,)."""
     f = fraction.view(-1, *[1] * (a.ndim - 1))
     return a + f * (b - a)
 
 
-def slerp(a: Tensor, b: Tensor, fraction: Tensor) -> Tensor:
+def slerp(
+    a: Float[Tensor, " B *D"], b: Float[Tensor, " B *D"], fraction: Float[Tensor, " B"]
+) -> Float[Tensor, " B *D"]:
     """Spherical interpolation of each of B items (Shoemake 1985): the direction turns, the norm moves linearly.
 
     Two Gaussian codes have nearly equal norms and are nearly orthogonal: lerp would shrink their mixture by
@@ -51,7 +54,9 @@ class Mixing:
     guides: Literal["lerp", "slerp"] = "lerp"
     seed: int = 0
 
-    def noise(self, below: Tensor, above: Tensor, fraction: Tensor) -> Tensor:
+    def noise(
+        self, below: Float[Tensor, " B *D"], above: Float[Tensor, " B *D"], fraction: Float[Tensor, " B"]
+    ) -> Float[Tensor, " B *D"]:
         """x_T of B places from those of their neighbours."""
         mixed = (lerp if self.stochastic == "lerp" else slerp)(below, above, fraction)
         if self.stochastic == "fresh":
@@ -60,12 +65,14 @@ class Mixing:
             mixed = torch.where(inside, drawn, mixed)
         return mixed
 
-    def guide(self, below: Tensor, above: Tensor, fraction: Tensor) -> Tensor:
+    def guide(
+        self, below: Float[Tensor, " B *D"], above: Float[Tensor, " B *D"], fraction: Float[Tensor, " B"]
+    ) -> Float[Tensor, " B *D"]:
         """z_sem, or z_mor, of B places from those of their neighbours."""
         return (lerp if self.guides == "lerp" else slerp)(below, above, fraction)
 
 
-def on_device(plan: Plan, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def on_device(plan: Plan, device: torch.device) -> tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"]]:
     """A plan's `lower`, `upper` and `fraction` as tensors (M,)."""
     lower, upper = (torch.from_numpy(index).to(device) for index in (plan.lower, plan.upper))
     return lower, upper, torch.from_numpy(plan.fraction).to(device, torch.float32)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import bisect
@@ -19,12 +18,14 @@ MOST = 4.0
 TOLERANCE = 0.008
 
 
-def sharpness(image: NDArray[np.floating[Any]]) -> float:
+def sharpness(image: Float[np.ndarray, "H W"]) -> float:
     """Mean gradient magnitude of a 2D image, per pixel."""
     return float(np.hypot(*np.gradient(image)).mean())
 
 
-def restore_sharpness(images: NDArray[np.float32], wanted: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def restore_sharpness(
+    images: Float32[np.ndarray, "M S S"], wanted: Float[np.ndarray, " M"]
+) -> Float32[np.ndarray, "M S S"]:
     """Slices (M, S, S) in [-1, 1] with their detail amplified until their `sharpness` is the wanted (M,).
 
     x + k (x - G * x) with the least k in [0, `MOST`] that does; a slice that is sharp enough stays as it is. Of all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, UInt8
 
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.orient import find_orientation
@@ -39,7 +39,7 @@ class Region:
     ========  ============  ===================================================
     """
 
-    images: NDArray[np.float32]
+    images: Float32[np.ndarray, "P N S S"]
     scale: IntensityScale
     located: Located
 
@@ -58,7 +58,9 @@ class Located:
     mirrored: bool | None
 
 
-def locate_heart(stack: SliceStack, segment: Segment, size: int, labels: NDArray[np.uint8] | None = None) -> Located:
+def locate_heart(
+    stack: SliceStack, segment: Segment, size: int, labels: UInt8[np.ndarray, "P N I J"] | None = None
+) -> Located:
     """The ROI of an exam, `size` pixels wide, from its first phase.
 
     The result does not depend on how the file stores its axes. `labels` (P, N, I, J), if given, decide the

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, Int
 
 from dmcvr.labels.components import largest_component
 from dmcvr.labels.segment import Segment
 
-Axes = tuple[NDArray[np.float64], NDArray[np.float64]]
+Axes = tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]
 
 #: Slices from the middle of the stack that are looked at in every orientation.
 ORIENTING_SLICES = 4
@@ -40,14 +40,14 @@ class Orientation:
     ==============  ============  ===========================================================================
     """
 
-    u: NDArray[np.float64]
-    v: NDArray[np.float64]
+    u: Float64[np.ndarray, " 3"]
+    v: Float64[np.ndarray, " 3"]
     mirrored: bool | None
-    probabilities: NDArray[np.float32]
+    probabilities: Float32[np.ndarray, "N 4 S S"]
 
 
 def find_orientation(
-    views: NDArray[np.float32], axes: list[Axes], normal: NDArray[np.float64], segment: Segment
+    views: Float32[np.ndarray, "N S S"], axes: list[Axes], normal: Float64[np.ndarray, " 3"], segment: Segment
 ) -> Orientation:
     """Choose among eight pairs of axes; `views` (N, S, S) are drawn on the first, sorted along `normal`.
 
@@ -82,12 +82,12 @@ def find_orientation(
     return Orientation(u, v, mirrored, probabilities)
 
 
-def from_scanner(normal: NDArray[np.float64]) -> bool:
+def from_scanner(normal: Float64[np.ndarray, " 3"]) -> bool:
     """Whether a stack's frame comes from a scanner: a short-axis plane is oblique, a placeholder is not."""
     return bool(np.abs(normal).max() < 0.999)
 
 
-def turn(views: NDArray[np.float32], drawn: Axes, wanted: Axes) -> NDArray[np.float32]:
+def turn(views: Float32[np.ndarray, "N S S"], drawn: Axes, wanted: Axes) -> Float32[np.ndarray, "N S S"]:
     """(N, S, S) views drawn on one pair of axes, as they look on another pair along the same lines."""
     if abs(drawn[0] @ wanted[0]) < 0.5:
         views, drawn = views.swapaxes(1, 2), (drawn[1], drawn[0])
@@ -97,13 +97,13 @@ def turn(views: NDArray[np.float32], drawn: Axes, wanted: Axes) -> NDArray[np.fl
     return np.ascontiguousarray(views)
 
 
-def _evidence(probabilities: NDArray[np.float32]) -> float:
+def _evidence(probabilities: Float32[np.ndarray, "N 4 S S"]) -> float:
     """How much heart the network sees: the geometric mean of the three structures' confident areas."""
     confident = np.where(probabilities[:, 1:] > 0.5, probabilities[:, 1:], 0).sum(axis=(0, 2, 3))
     return float(np.prod(confident + 1.0) ** (1 / 3))
 
 
-def _right_to_left_ventricle(labels: NDArray[np.intp], axes: Axes) -> NDArray[np.float64] | None:
+def _right_to_left_ventricle(labels: Int[np.ndarray, "N S S"], axes: Axes) -> Float64[np.ndarray, " 3"] | None:
     """(3,) unit vector from the RV's to the LV's centroid, over the slices that show both."""
     ways = []
     for slice_ in labels:
@@ -117,7 +117,7 @@ def _right_to_left_ventricle(labels: NDArray[np.intp], axes: Axes) -> NDArray[np
     return np.asarray(way / max(float(np.linalg.norm(way)), 1e-9))
 
 
-def _to_base(labels: NDArray[np.intp], normal: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def _to_base(labels: Int[np.ndarray, "N S S"], normal: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"] | None:
     """(3,) unit vector to the base: the end where the heart is larger; None where both are alike."""
     areas = (labels > 0).sum(axis=(1, 2))
     areas = areas[areas > 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, Int
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Plan:
     ===========  ====  ===========================================================
     """
 
-    acquired_mm: NDArray[np.float64]
-    lower: NDArray[np.intp]
-    upper: NDArray[np.intp]
-    fraction: NDArray[np.float64]
+    acquired_mm: Float64[np.ndarray, " N"]
+    lower: Int[np.ndarray, " M"]
+    upper: Int[np.ndarray, " M"]
+    fraction: Float64[np.ndarray, " M"]
 
     @classmethod
-    def between(cls, acquired_mm: NDArray[np.float64], wanted_mm: NDArray[np.float64]) -> Plan:
+    def between(cls, acquired_mm: Float64[np.ndarray, " N"], wanted_mm: Float64[np.ndarray, " M"]) -> Plan:
         """Positions along the stack's normal, in mm; `acquired_mm` ascending, at least two."""
         lower = np.clip(np.searchsorted(acquired_mm, wanted_mm, side="right") - 1, 0, len(acquired_mm) - 2)
         gap = acquired_mm[lower + 1] - acquired_mm[lower]
@@ -34,16 +34,16 @@ class Plan:
         return cls(np.asarray(acquired_mm, dtype=np.float64), lower, lower + 1, fraction)
 
     @property
-    def gap_mm(self) -> NDArray[np.float64]:
+    def gap_mm(self) -> Float64[np.ndarray, " M"]:
         """(M,) distance between the two neighbours."""
         return self.acquired_mm[self.upper] - self.acquired_mm[self.lower]
 
     @property
-    def positions_mm(self) -> NDArray[np.float64]:
+    def positions_mm(self) -> Float64[np.ndarray, " M"]:
         """(M,) the positions, those outside the stack moved to its ends."""
         return self.acquired_mm[self.lower] + self.fraction * self.gap_mm
 
-    def with_acquired(self) -> tuple[Plan, NDArray[np.intp]]:
+    def with_acquired(self) -> tuple[Plan, Int[np.ndarray, " _"]]:
         """A plan of all distinct positions, the acquired ones too; and where they, then this plan's, are in it."""
         wanted = np.concatenate([self.acquired_mm, self.positions_mm])
         distinct, where = np.unique(np.round(wanted, 6), return_inverse=True)
@@ -53,12 +53,14 @@ class Plan:
         return len(self.fraction)
 
 
-def blend(values: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+def blend(values: Float32[np.ndarray, " N *D"], plan: Plan) -> Float32[np.ndarray, " M *D"]:
     """Linear interpolation of (N, ...) along the stack: (M, ...)."""
     return mixed(values[plan.lower], values[plan.upper], plan)
 
 
-def mixed(below: NDArray[np.float32], above: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+def mixed(
+    below: Float32[np.ndarray, " M *D"], above: Float32[np.ndarray, " M *D"], plan: Plan
+) -> Float32[np.ndarray, " M *D"]:
     """Two arrays (M, ...) at the plan's fractions: their weighted mean."""
     f = plan.fraction.reshape(-1, *[1] * (below.ndim - 1)).astype(np.float32)
     return (1 - f) * below + f * above

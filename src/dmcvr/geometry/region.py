@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32, Float64, UInt8
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -31,13 +32,13 @@ class Frame:
     ======  ====  =================================================================================
     """
 
-    centre: NDArray[np.float64]
-    u: NDArray[np.float64]
-    v: NDArray[np.float64]
+    centre: Float64[np.ndarray, " 3"]
+    u: Float64[np.ndarray, " 3"]
+    v: Float64[np.ndarray, " 3"]
     size: int
     pixel_mm: float
 
-    def affine_at(self, position_mm: float, normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    def affine_at(self, position_mm: float, normal: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "4 4"]:
         """(4, 4) grid (a, b, 0, 1) to world, in the plane at this position along the stack's normal."""
         affine = np.eye(4)
         affine[:3, 0] = self.u * self.pixel_mm
@@ -57,26 +58,26 @@ class IntensityScale:
     high: float
 
     @classmethod
-    def of(cls, images: NDArray[np.float32]) -> IntensityScale:
+    def of(cls, images: Float32[np.ndarray, ...]) -> IntensityScale:
         low, high = (float(v) for v in np.percentile(images, PERCENTILES))
         if high <= low:
             low, high = float(images.min()), float(images.max())
         return cls(low, high if high > low else low + 1.0)
 
-    def normalise(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def normalise(self, images: Float32[np.ndarray, " *D"]) -> Float32[np.ndarray, " *D"]:
         unit = (images - self.low) / (self.high - self.low) * 2 - 1
         return np.clip(unit, -1, 1).astype(np.float32)
 
-    def restore(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def restore(self, images: Float32[np.ndarray, " *D"]) -> Float32[np.ndarray, " *D"]:
         return ((images + 1) / 2 * (self.high - self.low) + self.low).astype(np.float32)
 
 
-def crop_images(stack: SliceStack, frame: Frame) -> NDArray[np.float32]:
+def crop_images(stack: SliceStack, frame: Frame) -> Float32[np.ndarray, "P N S S"]:
     """(P, N, S, S) grey values of every slice on the frame's grid (cubic spline, edge value outside)."""
     return _crop(stack, stack.images, frame, order=3, mode="nearest")
 
 
-def crop_labels(stack: SliceStack, labels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+def crop_labels(stack: SliceStack, labels: UInt8[np.ndarray, "P N I J"], frame: Frame) -> UInt8[np.ndarray, "P N S S"]:
     """(P, N, S, S) labels on the frame's grid: each structure resampled linearly, the largest share wins."""
     shares = np.stack([_crop(stack, (labels == c).astype(np.float32), frame, order=1) for c in range(1, 4)])
     shares = np.concatenate([1 - shares.sum(axis=0, keepdims=True), shares])
@@ -84,8 +85,8 @@ def crop_labels(stack: SliceStack, labels: NDArray[np.uint8], frame: Frame) -> N
 
 
 def _crop(
-    stack: SliceStack, images: NDArray[np.float32], frame: Frame, *, order: int, mode: str = "constant"
-) -> NDArray[np.float32]:
+    stack: SliceStack, images: Float32[np.ndarray, "P N I J"], frame: Frame, *, order: int, mode: str = "constant"
+) -> Float32[np.ndarray, "P N S S"]:
     shape = (frame.size, frame.size)
     out = np.empty((*images.shape[:2], *shape), dtype=np.float32)
     for n, position in enumerate(stack.positions_mm):
@@ -98,7 +99,9 @@ def _crop(
     return out
 
 
-def output_grid(stack: SliceStack, frame: Frame, spacing_mm: float) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+def output_grid(
+    stack: SliceStack, frame: Frame, spacing_mm: float
+) -> tuple[Float64[np.ndarray, "4 4"], tuple[int, int, int]]:
     """Affine (4, 4) and shape (I, J, K) of the dense grid.
 
     Its axes are the stack's own. It covers the frame's square in plane and, along the stack, the slabs that
@@ -126,14 +129,14 @@ def output_grid(stack: SliceStack, frame: Frame, spacing_mm: float) -> tuple[NDA
 
 
 def uncrop(
-    slices: NDArray[np.float32],
+    slices: Float32[np.ndarray, "K S S"],
     frame: Frame,
-    affines: NDArray[np.float64],
+    affines: Float64[np.ndarray, "K 4 4"],
     shape: tuple[int, int],
-    normal: NDArray[np.float64],
+    normal: Float64[np.ndarray, " 3"],
     *,
     order: int = 3,
-) -> NDArray[np.float32]:
+) -> Float32[np.ndarray, "K I J"]:
     """(K, S, S) slices on the frame's grid to (K, I, J) pixels of the slices at these affines (K, 4, 4).
 
     Cubic splines; outside the frame, its edge value.
@@ -149,18 +152,18 @@ def uncrop(
 
 
 def uncrop_labels(
-    scores: NDArray[np.float32],
+    scores: Float32[np.ndarray, "K 4 S S"],
     frame: Frame,
-    affines: NDArray[np.float64],
+    affines: Float64[np.ndarray, "K 4 4"],
     shape: tuple[int, int],
-    normal: NDArray[np.float64],
-) -> NDArray[np.uint8]:
+    normal: Float64[np.ndarray, " 3"],
+) -> UInt8[np.ndarray, "K I J"]:
     """(K, 4, S, S) class scores on the frame's grid to (K, I, J) labels: linear resampling, then the largest."""
     resampled = [uncrop(scores[:, c], frame, affines, shape, normal, order=1) for c in range(4)]
     return np.asarray(np.argmax(np.stack(resampled), axis=0), dtype=np.uint8)
 
 
-def plane_axes(stack: SliceStack) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def plane_axes(stack: SliceStack) -> list[tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]]:
     """The eight ways to lay u and v along the stack's in-plane axes, in an order that the world decides."""
     i, j = (stack.affines[0, :3, axis] / stack.pixel_mm[axis] for axis in (0, 1))
     signed = [i, -i, j, -j]
@@ -168,13 +171,13 @@ def plane_axes(stack: SliceStack) -> list[tuple[NDArray[np.float64], NDArray[np.
     return sorted(pairs, key=lambda pair: tuple(np.round(np.concatenate(pair), 4)))
 
 
-def stack_centre(stack: SliceStack) -> NDArray[np.float64]:
+def stack_centre(stack: SliceStack) -> Float64[np.ndarray, " 3"]:
     """(3,) world point in the middle of the field of view."""
     _, _, i, j = stack.images.shape
     return np.asarray((stack.affines @ [(i - 1) / 2, (j - 1) / 2, 0, 1]).mean(axis=0)[:3])
 
 
-def label_centre(stack: SliceStack, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def label_centre(stack: SliceStack, labels: UInt8[np.ndarray, "P N I J"]) -> Float64[np.ndarray, " 3"]:
     """(3,) world point at the centroid of everything labelled in (P, N, I, J); raises `InputError` if nothing is."""
     where = np.argwhere(labels > 0)
     if len(where) == 0:

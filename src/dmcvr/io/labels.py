@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Shaped, UInt8
 
 from dmcvr.errors import InputError
 
@@ -18,7 +16,7 @@ LABEL_MAPS: dict[str, dict[int, int]] = {
 }
 
 
-def to_internal(labels: NDArray[Any], convention: str | dict[int, int]) -> NDArray[np.uint8]:
+def to_internal(labels: Shaped[np.ndarray, " *D"], convention: str | dict[int, int]) -> UInt8[np.ndarray, " *D"]:
     """Labels of a named convention (or a map of the file's values to ours) as ours, same shape, uint8.
 
     Raises `InputError` for an unknown convention and for a value that the convention does not have.

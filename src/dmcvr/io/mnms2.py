@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.errors import InputError
 from dmcvr.exam.source import LONG_AXIS
@@ -34,9 +34,9 @@ class View:
 
     name: str
     phase: str
-    image: NDArray[np.float32]
-    affine: NDArray[np.float64]
-    labels: NDArray[np.uint8] | None = None
+    image: Float32[np.ndarray, "I J"]
+    affine: Float64[np.ndarray, "4 4"]
+    labels: UInt8[np.ndarray, "I J"] | None = None
 
 
 def is_mnms2_patient(path: Path) -> bool:

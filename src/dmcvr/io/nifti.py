@@ -18,6 +18,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
@@ -39,8 +40,8 @@ MAX_DEFLATE = 1032
 class NiftiImage:
     """What a file holds: data (I, J, K, P), affine (4, 4) to RAS+ mm, and what had to be assumed."""
 
-    data: NDArray[Any]
-    affine: NDArray[np.float64]
+    data: Shaped[np.ndarray, "I J K P"]
+    affine: Float64[np.ndarray, "4 4"]
     warnings: tuple[str, ...]
 
 

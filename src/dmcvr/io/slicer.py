@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64, UInt8
 from numpy.typing import NDArray
 
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
@@ -13,7 +14,7 @@ from dmcvr.labels.colours import COLOURS, unit
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
-def write_segmentation(path: Path, labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
+def write_segmentation(path: Path, labels: UInt8[np.ndarray, "I J K"], affine: Float64[np.ndarray, "4 4"]) -> None:
     """Write the labels (I, J, K) of one phase; `affine` (4, 4) is voxel to RAS+ mm, its axes square to each other.
 
     The header's keys are those of Slicer's segmentation format; structures that are absent are listed too.

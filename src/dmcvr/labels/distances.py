@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float32, UInt8
 from scipy import ndimage
 from scipy.special import softmax
 
@@ -11,7 +11,7 @@ from scipy.special import softmax
 ABSENT = 32.0
 
 
-def signed_distances(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def signed_distances(labels: UInt8[np.ndarray, "N H W"]) -> Float32[np.ndarray, "N 3 H W"]:
     """(N, H, W) labels to (N, 3, H, W) distances in pixels, negative inside: LV cavity, whole LV, RV cavity.
 
     The border runs half a pixel outside the last pixel of a structure. The myocardium is the difference of
@@ -21,7 +21,7 @@ def signed_distances(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.stack([_distance(mask) for mask in masks], axis=1)
 
 
-def scores_of(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+def scores_of(distances: Float32[np.ndarray, "N 3 H W"]) -> Float32[np.ndarray, "N 4 H W"]:
     """(N, 3, H, W) distances to (N, 4, H, W) scores, one a label; the largest is the label.
 
     Scores are continuous where distances are, so they may be resampled before the largest is taken.
@@ -31,12 +31,12 @@ def scores_of(distances: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([background, -cavity, np.minimum(-whole, cavity), -right], axis=1)
 
 
-def shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def shares(labels: UInt8[np.ndarray, "N H W"]) -> Float32[np.ndarray, "N 4 H W"]:
     """(N, H, W) labels to (N, 4, H, W): 1 where a pixel has the label, else 0."""
     return np.stack([labels == c for c in range(4)], axis=1).astype(np.float32)
 
 
-def probabilities(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def probabilities(labels: UInt8[np.ndarray, "N H W"]) -> Float32[np.ndarray, "N 4 H W"]:
     """(N, H, W) labels to (N, 4, H, W) as unsure as a segmenter's: even on a border, sure some pixels away.
 
     Where two slices differ, a mean of those has its border between theirs; one of `shares` leaves the choice to chance.
@@ -44,7 +44,7 @@ def probabilities(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(softmax(scores_of(signed_distances(labels)), axis=1), dtype=np.float32)
 
 
-def _distance(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _distance(masks: Bool[np.ndarray, "N H W"]) -> Float32[np.ndarray, "N H W"]:
     out = np.empty(masks.shape, dtype=np.float32)
     for n, mask in enumerate(masks):
         if not mask.any():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32
 
 
+@runtime_checkable
 class Segment(Protocol):
     """(B, S, S) slices in [-1, 1] to (B, 4, S, S) class probabilities."""
 
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def __call__(self, images: Float32[np.ndarray, "B H W"]) -> Float32[np.ndarray, "B 4 H W"]: ...

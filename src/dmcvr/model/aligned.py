@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dmcvr.diffusion.ddim import PredictNoise, Progress, ddim_sample
@@ -41,24 +42,24 @@ class Surroundings:
     ========  ============  ====================================================
     """
 
-    below: Tensor
-    above: Tensor
-    fraction: Tensor
-    gap_mm: Tensor
-    known: Tensor
+    below: Float[Tensor, "B 1 H W"]
+    above: Float[Tensor, "B 1 H W"]
+    fraction: Float[Tensor, " B"]
+    gap_mm: Float[Tensor, " B"]
+    known: Float[Tensor, " B"]
 
     @property
-    def middle(self) -> Tensor:
+    def middle(self) -> Float[Tensor, "B 1 H W"]:
         """(B, 1, H, W) the neighbours' weighted mean: the best plain guess; 0 where nothing is known."""
         f = self.fraction.view(-1, 1, 1, 1)
         return ((1 - f) * self.below + f * self.above) * self.known.view(-1, 1, 1, 1)
 
-    def images(self) -> Tensor:
+    def images(self) -> Float[Tensor, "B 3 H W"]:
         """(B, 3, H, W) for the denoiser."""
         neighbours = torch.cat([self.below, self.above], dim=1) * self.known.view(-1, 1, 1, 1)
         return torch.cat([neighbours, self.middle], dim=1)
 
-    def place(self) -> Tensor:
+    def place(self) -> Float[Tensor, "B 3"]:
         """(B, 3) for the denoiser: whether anything is known, the fraction, the gap in cm."""
         return torch.stack([self.known, self.known * self.fraction, self.known * self.gap_mm / 10], dim=1)
 
@@ -70,7 +71,7 @@ class Surroundings:
         return Surroundings(*(part[index] for part in parts))
 
     @classmethod
-    def unknown(cls, like: Tensor) -> Surroundings:
+    def unknown(cls, like: Float[Tensor, "B 1 H W"]) -> Surroundings:
         """Nothing known of slices (B, 1, H, W)."""
         nothing, zero = torch.zeros_like(like), like.new_zeros(len(like))
         return cls(nothing, nothing, zero, zero, zero)
@@ -90,7 +91,14 @@ class AlignedAutoencoder(Autoencoder):
     def _new_denoiser(self, context: int = CONTEXT) -> Denoiser:
         return super()._new_denoiser(context)
 
-    def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> Tensor:
+    def predict(
+        self,
+        x: Float[Tensor, "B 1 H W"],
+        t: Int[Tensor, " B"],
+        z_sem: Float[Tensor, "B D"],
+        z_mor: Float[Tensor, "B C h w"],
+        around: Surroundings | None = None,
+    ) -> Float[Tensor, "B 1 H W"]:
         """The velocity in x_t (B, 1, H, W): a linear guess from the surroundings, corrected by the network.
 
         The network F corrects the best linear guess for a slice that lies around the neighbours' mean m with variance
@@ -105,13 +113,15 @@ class AlignedAutoencoder(Autoencoder):
         guess = pull * (x - alpha * around.middle) - sigma * around.middle
         return self.correction_scale(t, around) * output + guess * around.known.view(-1, 1, 1, 1)
 
-    def correction_scale(self, t: Tensor, around: Surroundings) -> Tensor:
+    def correction_scale(self, t: Int[Tensor, " B"], around: Surroundings) -> Float[Tensor, "B 1 1 1"]:
         """(B, 1, 1, 1) SD of the velocity around the linear guess: s / sqrt(a^2 s^2 + sigma^2); 1 if nothing known."""
         alpha, sigma = self.schedule.at(t, around.below)
         scale = SPREAD / (alpha**2 * SPREAD**2 + sigma**2).sqrt()
         return torch.where(around.known.view(-1, 1, 1, 1) > 0, scale, torch.ones_like(scale))
 
-    def noise_predictor(self, z_sem: Tensor, z_mor: Tensor, around: Surroundings | None = None) -> PredictNoise:
+    def noise_predictor(
+        self, z_sem: Float[Tensor, "B D"], z_mor: Float[Tensor, "B C h w"], around: Surroundings | None = None
+    ) -> PredictNoise:
         """eps_theta(x_t, t, z_sem, z_mor) for these codes and surroundings."""
         return self._as_noise(lambda x, t: self.predict(x, t, z_sem, z_mor, around))
 
@@ -124,19 +134,25 @@ class AlignedAutoencoder(Autoencoder):
         *,
         last: int,
         progress: Progress = lambda: None,
-    ) -> Tensor:
+    ) -> Float[Tensor, "B 1 H W"]:
         """States at time `last`, with their codes and surroundings, to slices (B, 1, H, W), by conditional DDIM."""
         predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor, around)
         return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress, last=last)
 
     @torch.no_grad()
-    def mean(self, codes: SliceCodes, around: Surroundings) -> Tensor:
+    def mean(self, codes: SliceCodes, around: Surroundings) -> Float[Tensor, "B 1 H W"]:
         """The expected slice (B, 1, H, W) in one call: at t = T, x_t says nothing, and x_0 = alpha x_t - sigma v."""
         t = torch.full((len(codes),), self.schedule.length - 1, device=codes.x_T.device)
         velocity = self.predict(codes.x_T, t, codes.z_sem, codes.z_mor, around).float()
         return self.schedule.image_of_velocity(codes.x_T, velocity, t)
 
-    def label(self, around: Surroundings, below: Tensor, above: Tensor, corrected: Tensor | None = None) -> Tensor:
+    def label(
+        self,
+        around: Surroundings,
+        below: Float[Tensor, "B 4 H W"],
+        above: Float[Tensor, "B 4 H W"],
+        corrected: Bool[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B 4 H W"]:
         """Logits (B, 4, H, W) of the slices in these surroundings, from what is seen and labelled around them.
 
         `below` and `above` (B, 4, H, W) are the neighbours' class probabilities, warped to the slice's place. The

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dmcvr.diffusion.ddim import PredictNoise, Progress, ddim_invert, ddim_sample
@@ -30,9 +31,9 @@ class SliceCodes:
     =====  ============  ===========================================
     """
 
-    x_T: Tensor
-    z_sem: Tensor
-    z_mor: Tensor
+    x_T: Float[Tensor, "B 1 H W"]
+    z_sem: Float[Tensor, "B D"]
+    z_mor: Float[Tensor, "B C h w"]
 
     def __len__(self) -> int:
         return len(self.x_T)
@@ -60,12 +61,18 @@ class Autoencoder(nn.Module):
             context=context,
         )
 
-    def predict(self, x: Tensor, t: Tensor, z_sem: Tensor, z_mor: Tensor) -> Tensor:
+    def predict(
+        self,
+        x: Float[Tensor, "B 1 H W"],
+        t: Int[Tensor, " B"],
+        z_sem: Float[Tensor, "B D"],
+        z_mor: Float[Tensor, "B C h w"],
+    ) -> Float[Tensor, "B 1 H W"]:
         """The noise or the velocity in x_t (B, 1, H, W), as `preset.denoiser.prediction` says."""
         output: Tensor = self.denoiser(x, t, z_sem, z_mor)
         return output
 
-    def noise_predictor(self, z_sem: Tensor, z_mor: Tensor) -> PredictNoise:
+    def noise_predictor(self, z_sem: Float[Tensor, "B D"], z_mor: Float[Tensor, "B C h w"]) -> PredictNoise:
         """eps_theta(x_t, t, z_sem, z_mor) for these codes."""
         return self._as_noise(lambda x, t: self.predict(x, t, z_sem, z_mor))
 
@@ -80,14 +87,14 @@ class Autoencoder(nn.Module):
         return predict_noise
 
     @torch.no_grad()
-    def guides(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def guides(self, x: Float[Tensor, "B 1 H W"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B C h w"]]:
         """Slices (B, 1, H, W) to z_sem = E_sem(x) and z_mor = E_mor(x)."""
         return self.encoder(x).float(), self.segmenter.morphology(x).float()
 
     @torch.no_grad()
     def encode(
         self,
-        x: Tensor,
+        x: Float[Tensor, "B 1 H W"],
         steps: int,
         *,
         corrections: int = 3,
@@ -103,7 +110,7 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def decode(
         self, codes: SliceCodes, steps: int, *, last: int | None = None, progress: Progress = lambda: None
-    ) -> Tensor:
+    ) -> Float[Tensor, "B 1 H W"]:
         """Codes to slices (B, 1, H, W), by conditional DDIM from time `last` (T - 1) on."""
         predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor)
         return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress, last=last)

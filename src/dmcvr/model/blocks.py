@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 
@@ -29,7 +30,7 @@ def zero(module: Layer) -> Layer:
     return module
 
 
-def sinusoids(t: Tensor, dimension: int) -> Tensor:
+def sinusoids(t: Shaped[Tensor, " B"], dimension: int) -> Float[Tensor, "B D"]:
     """(B,) times in [0, 1000) to (B, dimension) sines and cosines (Vaswani et al. 2017)."""
     rates = torch.exp(-math.log(10000) * torch.arange(dimension // 2, device=t.device) / (dimension // 2))
     angles = t.float()[:, None] * rates
@@ -66,7 +67,12 @@ class ResBlock(nn.Module):
         self.conv_out = zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
         self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
 
-    def forward(self, x: Tensor, time: Tensor | None = None, code: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "B _ _ _"],
+        time: Float[Tensor, "B T"] | None = None,
+        code: Float[Tensor, "B D"] | None = None,
+    ) -> Float[Tensor, "B _ _ _"]:
         if (self.time is None) != (time is None) or (self.code is None) != (code is None):
             raise ValueError("A residual block takes just the conditions (time, code) that it was made for.")
         h = F.silu(self.norm_in(x))
@@ -95,7 +101,7 @@ class Attention(nn.Module):
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero(nn.Conv2d(channels, channels, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         b, c, h, w = x.shape
         qkv = self.qkv(self.norm(x)).flatten(2).transpose(1, 2)
         q, k, v = (part[:, None] for part in qkv.chunk(3, dim=2))

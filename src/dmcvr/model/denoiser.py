@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import Attention, ResBlock, norm, sinusoids, zero
@@ -86,13 +87,13 @@ class Denoiser(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
-        t: Tensor,
-        z_sem: Tensor,
-        z_mor: Tensor,
-        images: Tensor | None = None,
-        place: Tensor | None = None,
-    ) -> Tensor:
+        x: Float[Tensor, "B 1 H W"],
+        t: Int[Tensor, " B"],
+        z_sem: Float[Tensor, "B D"],
+        z_mor: Float[Tensor, "B C h w"],
+        images: Float[Tensor, "B n H W"] | None = None,
+        place: Float[Tensor, "B n"] | None = None,
+    ) -> Float[Tensor, "B 1 H W"]:
         if (self.place is None) != (images is None) or (images is None) != (place is None):
             raise ValueError("A denoiser with context takes images and their place with every call, one without none.")
         time = self.time(sinusoids(t, self.config.channels[0]))

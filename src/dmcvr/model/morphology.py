@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from dmcvr.model.presets import SegmenterConfig
@@ -54,7 +55,7 @@ class Segmenter(nn.Module):
     def code_channels(self) -> int:
         return self.config.channels[-1]
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def encode(self, x: Float[Tensor, "B n H W"]) -> tuple[Float[Tensor, "B C h w"], list[Float[Tensor, "B _ _ _"]]]:
         """z_mor, and the maps of each level above it."""
         h = self.stem(F.pixel_unshuffle(x, self.config.patch))
         maps: list[Tensor] = []
@@ -63,11 +64,11 @@ class Segmenter(nn.Module):
             maps.append(h)
         return self.bottleneck(h), maps[:-1]
 
-    def morphology(self, x: Tensor) -> Tensor:
+    def morphology(self, x: Float[Tensor, "B n H W"]) -> Float[Tensor, "B C h w"]:
         """z_mor of each slice."""
         return self.encode(x)[0]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B n H W"]) -> Float[Tensor, "B 4 H W"]:
         h, maps = self.encode(x)
         for level, skip in zip(self.up, reversed(maps), strict=True):
             h = level(torch.cat([F.interpolate(h, scale_factor=2, mode="nearest"), skip], dim=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import Attention, ResBlock, norm
@@ -30,6 +31,6 @@ class SemanticEncoder(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.out = nn.Linear(width, config.dimension)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B D"]:
         h = F.silu(self.layers(F.pixel_unshuffle(x, self.config.patch)))
         return self.out(h.mean(dim=(2, 3)))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64, Int, UInt8
 
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
 from dmcvr.quality.metrics import dice
@@ -60,12 +60,12 @@ class Flag:
 
 
 def quality_flags(
-    slice_labels: NDArray[np.uint8],
-    at_slices: NDArray[np.uint8],
-    dense_labels: NDArray[np.uint8],
+    slice_labels: UInt8[np.ndarray, "P N A B"],
+    at_slices: UInt8[np.ndarray, "P N I J"],
+    dense_labels: UInt8[np.ndarray, "P K I J"],
     *,
-    positions_mm: NDArray[np.float64],
-    dense_positions_mm: NDArray[np.float64],
+    positions_mm: Float64[np.ndarray, " N"],
+    dense_positions_mm: Float64[np.ndarray, " K"],
     pixel_mm: float,
     confidence: float | None,
     measures: dict[str, Any],
@@ -100,12 +100,14 @@ def quality_flags(
     return [flag.record() for flag in flags]
 
 
-def nearest_slices(dense_positions_mm: NDArray[np.float64], positions_mm: NDArray[np.float64]) -> NDArray[np.intp]:
+def nearest_slices(
+    dense_positions_mm: Float64[np.ndarray, " K"], positions_mm: Float64[np.ndarray, " N"]
+) -> Int[np.ndarray, " N"]:
     """(N,) the dense slice nearest to each acquired one."""
     return np.abs(dense_positions_mm[None] - positions_mm[:, None]).argmin(axis=1)
 
 
-def cut_off(labels: NDArray[np.uint8]) -> Flag:
+def cut_off(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
     """Whether the heart reaches beyond the stack, by the whole LV's area in the end slices of (P, N, A, B) labels.
 
     The end with the larger heart is the base. There the stack is judged cut off if the end slice is the largest of all.
@@ -129,7 +131,7 @@ def cut_off(labels: NDArray[np.uint8]) -> Flag:
     return Flag(name, "fine", "The slices cover the left ventricle from base to apex.")
 
 
-def misaligned(labels: NDArray[np.uint8], positions_mm: NDArray[np.float64], pixel_mm: float) -> Flag:
+def misaligned(labels: UInt8[np.ndarray, "P N A B"], positions_mm: Float64[np.ndarray, " N"], pixel_mm: float) -> Flag:
     """Whether a slice of (P, N, A, B) labels jumps sideways: its LV centre against the line through its neighbours'."""
     name = "Slice alignment"
     worst, where = 0.0, -1
@@ -183,7 +185,7 @@ def volumes_differ(measures: dict[str, Any]) -> Flag:
     return Flag(name, "look" if gap > VOLUME_GAP else "fine", text)
 
 
-def slices_differ(dense_at: NDArray[np.uint8], at_slices: NDArray[np.uint8]) -> Flag:
+def slices_differ(dense_at: UInt8[np.ndarray, "P N I J"], at_slices: UInt8[np.ndarray, "P N I J"]) -> Flag:
     """Whether the dense labels (P, N, I, J) at the acquired slices are those of the slices themselves."""
     name = "3D against slices: outline"
     scores = {
@@ -199,7 +201,9 @@ def slices_differ(dense_at: NDArray[np.uint8], at_slices: NDArray[np.uint8]) -> 
 
 
 def implausible_between(
-    dense: NDArray[np.uint8], dense_positions_mm: NDArray[np.float64], positions_mm: NDArray[np.float64]
+    dense: UInt8[np.ndarray, "P K I J"],
+    dense_positions_mm: Float64[np.ndarray, " K"],
+    positions_mm: Float64[np.ndarray, " N"],
 ) -> Flag:
     """Whether the heart bulges or thins between slices more than both of them allow, in (P, K, I, J) labels."""
     name = "Shape between slices"

@@ -12,19 +12,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 
 #: Surface distance that counts for a structure which only one of two maps has: about a ventricle's width.
 MISSED_MM = 40.0
 
 
-def psnr_db(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
+def psnr_db(a: Float[np.ndarray, " *D"], b: Float[np.ndarray, " *D"]) -> float:
     """Peak signal-to-noise ratio, -10 log10(mean squared error), of images in [0, 1]; any shape."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return float(-10 * np.log10(max(error, 1e-12)))
 
 
-def ssim(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
+def ssim(a: Float[np.ndarray, "H W"], b: Float[np.ndarray, "H W"]) -> float:
     """Structural similarity (Wang et al. 2004: Gaussian window, sigma 1.5) of two 2D images in [0, 1]."""
     from skimage.metrics import structural_similarity
 
@@ -35,14 +36,14 @@ def ssim(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
     )
 
 
-def correlation(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
+def correlation(a: Float[np.ndarray, " *D"], b: Float[np.ndarray, " *D"]) -> float:
     """Pearson's correlation of two images' pixels; nan where one is constant. Blind to brightness and contrast."""
     if min(float(np.ptp(a)), float(np.ptp(b))) == 0:
         return float("nan")
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def flicker(frames: NDArray[np.floating[Any]]) -> float:
+def flicker(frames: Float[np.ndarray, "P ..."]) -> float:
     """How much frames (P, ...) of a heartbeat tremble: root mean square of the second difference in time, over root 6.
 
     The last frame is followed by the first. Independent noise of standard deviation s gives s; what stands still or
@@ -55,20 +56,20 @@ def flicker(frames: NDArray[np.floating[Any]]) -> float:
     return float(np.sqrt(np.mean(second**2) / 6))
 
 
-def dice(a: NDArray[Any], b: NDArray[Any]) -> float:
+def dice(a: Shaped[np.ndarray, " *D"], b: Shaped[np.ndarray, " *D"]) -> float:
     """2 |A and B| / (|A| + |B|) of two masks of any dimension."""
     total = int(a.sum()) + int(b.sum())
     return float(2 * np.logical_and(a, b).sum() / total) if total else float("nan")
 
 
-def hd95_mm(a: NDArray[Any], b: NDArray[Any], spacing_mm: Sequence[float]) -> float:
+def hd95_mm(a: Shaped[np.ndarray, " *D"], b: Shaped[np.ndarray, " *D"], spacing_mm: Sequence[float]) -> float:
     """95th percentile of the Hausdorff distance of two masks' borders, the larger of both directions (MONAI)."""
     from monai.metrics import compute_hausdorff_distance
 
     return _surface_distance(compute_hausdorff_distance, a, b, spacing_mm, percentile=95)
 
 
-def assd_mm(a: NDArray[Any], b: NDArray[Any], spacing_mm: Sequence[float]) -> float:
+def assd_mm(a: Shaped[np.ndarray, " *D"], b: Shaped[np.ndarray, " *D"], spacing_mm: Sequence[float]) -> float:
     """Average symmetric surface distance of two masks (MONAI)."""
     from monai.metrics import compute_average_surface_distance
 

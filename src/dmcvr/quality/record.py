@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
 
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
@@ -67,7 +67,7 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
     }
 
 
-def agreement(acquired: NDArray[np.float32], rendered: NDArray[np.float32]) -> dict[str, float]:
+def agreement(acquired: Float32[np.ndarray, "N S S"], rendered: Float32[np.ndarray, "N S S"]) -> dict[str, float]:
     """How well a method keeps the acquired slices (N, S, S) in [-1, 1]: mean SSIM and PSNR of the ROI in [0, 1]."""
     truth, images = (acquired + 1) / 2, (rendered + 1) / 2
     similarity = float(np.mean([ssim(a, b) for a, b in zip(truth, images, strict=True)]))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, UInt8
 
 FILE = Path(__file__).parent / "training_range.json"
 
@@ -66,11 +66,11 @@ class TrainingRange:
 
 
 def exam_features(
-    images: NDArray[np.float32],
-    labels: NDArray[np.uint8],
+    images: Float32[np.ndarray, "P N S S"],
+    labels: UInt8[np.ndarray, "P N S S"],
     *,
     crop_pixel_mm: float,
-    positions_mm: NDArray[np.float64],
+    positions_mm: Float64[np.ndarray, " N"],
     pixel_mm: float,
 ) -> dict[str, float]:
     """What is compared, of normalised slices (P, N, S, S) in [-1, 1] and their labels.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 #: Sizes of the levels (1 / shrink) and the iterations at each: where a heart is near, and where it may be far.
@@ -15,7 +16,9 @@ SMOOTHING_PX = 1.5
 
 
 @torch.no_grad()
-def register(fixed: Tensor, moving: Tensor, levels: tuple[tuple[int, int], ...]) -> Tensor:
+def register(
+    fixed: Float[Tensor, "B C H W"], moving: Float[Tensor, "B C H W"], levels: tuple[tuple[int, int], ...]
+) -> Float[Tensor, "B 2 H W"]:
     """(B, 2, H, W) displacements D in pixels along both axes, such that moving(x + D(x)) resembles fixed(x).
 
     Both are (B, C, H, W); all channels count alike, by their range. An iteration moves every pixel by
@@ -41,23 +44,23 @@ def register(fixed: Tensor, moving: Tensor, levels: tuple[tuple[int, int], ...])
     return displacement
 
 
-def _shrink(images: Tensor, factor: int) -> Tensor:
+def _shrink(images: Float[Tensor, "B C H W"], factor: int) -> Float[Tensor, "B C _ _"]:
     return F.avg_pool2d(_smooth(images, factor / 2), factor) if factor > 1 else images
 
 
-def _gradient(images: Tensor) -> Tensor:
+def _gradient(images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 2 H W"]:
     """(B, C, H, W) to (B, C, 2, H, W)."""
     return torch.stack(torch.gradient(images, dim=(2, 3)), dim=2)
 
 
-def _sample(images: Tensor, points: Tensor) -> Tensor:
+def _sample(images: Float[Tensor, "B C H W"], points: Float[Tensor, "B 2 H W"]) -> Float[Tensor, "B C H W"]:
     """(B, C, H, W) at points (B, 2, H, W) in pixels; beyond the border, the border's."""
     height, width = images.shape[2:]
     grid = torch.stack([2 * points[:, 1] / (width - 1) - 1, 2 * points[:, 0] / (height - 1) - 1], dim=-1)
     return F.grid_sample(images, grid, align_corners=True, padding_mode="border")
 
 
-def _smooth(images: Tensor, sd_px: float) -> Tensor:
+def _smooth(images: Float[Tensor, "B C H W"], sd_px: float) -> Float[Tensor, "B C H W"]:
     reach = round(3 * sd_px)
     kernel = torch.exp(-(torch.arange(-reach, reach + 1).to(images) ** 2) / (2 * sd_px**2))
     kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)

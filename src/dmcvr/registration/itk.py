@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64
 
 from dmcvr.geometry.plan import Plan
 from dmcvr.registration.demons import SMOOTHING_PX
@@ -20,7 +20,7 @@ LEVELS = ((2, 60), (1, 30))
 WORKERS = 2
 
 
-def paths_by_grey(images: NDArray[np.float32], plan: Plan) -> Paths:
+def paths_by_grey(images: Float32[np.ndarray, "N H W"], plan: Plan) -> Paths:
     """Register the neighbours (N, H, W) of every gap that the plan has positions in, by their grey values."""
     gaps = np.unique(plan.lower)
     _wake_itk()
@@ -29,7 +29,7 @@ def paths_by_grey(images: NDArray[np.float32], plan: Plan) -> Paths:
     return Paths.along(fields, plan)
 
 
-def itk_demons(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float64]:
+def itk_demons(fixed: Float32[np.ndarray, "H W"], moving: Float32[np.ndarray, "H W"]) -> Float64[np.ndarray, "2 H W"]:
     """(2, H, W) displacement D in pixels along both axes, such that moving(x + D(x)) resembles fixed(x).
 
     Two-level diffeomorphic demons (Vercauteren et al. 2009; SimpleITK).

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Float64, Shaped, UInt8
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -35,10 +35,12 @@ class Paths:
     """
 
     plan: Plan
-    below: NDArray[np.float64]
-    above: NDArray[np.float64]
+    below: Float64[np.ndarray, "M 2 H W"]
+    above: Float64[np.ndarray, "M 2 H W"]
 
-    def warp(self, values: NDArray[np.float32], *, order: int = 3) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def warp(
+        self, values: Float32[np.ndarray, "N *C H W"], *, order: int = 3
+    ) -> tuple[Float32[np.ndarray, "M *C H W"], Float32[np.ndarray, "M *C H W"]]:
         """(N, ..., H, W) of the acquired slices to (M, ..., H, W) twice: the lower ones and the upper ones, warped."""
         return (
             np.stack(
@@ -50,17 +52,17 @@ class Paths:
         )
 
     @classmethod
-    def along(cls, fields: dict[np.intp, NDArray[np.float64]], plan: Plan) -> Paths:
+    def along(cls, fields: dict[np.intp, Float64[np.ndarray, "2 H W"]], plan: Plan) -> Paths:
         """The paths of displacements D (2, H, W), by the index of the lower slice of each gap."""
         points = [_meeting_points(fields[n], float(f)) for n, f in zip(plan.lower, plan.fraction, strict=True)]
         return cls(plan, np.stack([p[0] for p in points]), np.stack([p[1] for p in points]))
 
-    def blend(self, values: NDArray[np.float32], *, order: int = 3) -> NDArray[np.float32]:
+    def blend(self, values: Float32[np.ndarray, "N *C H W"], *, order: int = 3) -> Float32[np.ndarray, "M *C H W"]:
         """The weighted mean of both warped neighbours."""
         return mixed(*self.warp(values, order=order), self.plan)
 
 
-def paths_by_labels(images: NDArray[np.float32], labels: NDArray[np.uint8], plan: Plan) -> Paths:
+def paths_by_labels(images: Float32[np.ndarray, "N H W"], labels: UInt8[np.ndarray, "N H W"], plan: Plan) -> Paths:
     """Register the neighbours (N, H, W) of every gap that the plan has positions in, by grey values and labels.
 
     Where grey values mislead, structures do not. Across narrow gaps there are few iterations: what two slices do not
@@ -78,8 +80,8 @@ def paths_by_labels(images: NDArray[np.float32], labels: NDArray[np.uint8], plan
 
 
 def _meeting_points(
-    displacement: NDArray[np.float64], fraction: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    displacement: Float64[np.ndarray, "2 H W"], fraction: float
+) -> tuple[Float64[np.ndarray, "2 H W"], Float64[np.ndarray, "2 H W"]]:
     """For every pixel y of the slice at `fraction`: x with x + f D(x) = y, and x + D(x); each (2, H, W)."""
     pixels = np.indices(displacement.shape[1:]).astype(np.float64)
     points = pixels
@@ -89,7 +91,9 @@ def _meeting_points(
     return points, pixels + (1 - fraction) * spline_sample(displacement, points, 1)  # = x + D(x), exact at the ends
 
 
-def spline_sample(values: NDArray[Any], points: NDArray[np.float64], order: int) -> NDArray[Any]:
+def spline_sample(
+    values: Shaped[np.ndarray, "*C H W"], points: Float64[np.ndarray, "2 H W"], order: int
+) -> Shaped[np.ndarray, "*C H W"]:
     """(..., H, W) at points (2, H, W) in pixels, by splines of this order; beyond the border, the border's."""
     flat = values.reshape(-1, *values.shape[-2:])
     sampled = [ndimage.map_coordinates(part, points, order=order, mode="nearest") for part in flat]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from jaxtyping import Float64, UInt8
 from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 from trimesh.exchange.ply import export_ply
@@ -30,8 +31,8 @@ FRAME_NOTE = "dmcvr; RAS+ world coordinates in mm; SPACE=RAS"
 
 
 def structure_mesh(
-    labels: NDArray[np.uint8],
-    affine: NDArray[np.float64],
+    labels: UInt8[np.ndarray, "I J K"],
+    affine: Float64[np.ndarray, "4 4"],
     name: str,
     *,
     smooth_iterations: int = 10,

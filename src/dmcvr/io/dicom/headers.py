@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
@@ -68,7 +69,7 @@ class Frame:
     series_number: int | None
     patient: str
     space: str
-    affine: NDArray[np.float64]
+    affine: Float64[np.ndarray, "4 4"]
     shape: tuple[int, int]
     pixel_mm: tuple[float, float]
     thickness_mm: float | None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -45,9 +46,9 @@ class Planes:
     ===========  ================  ===================================================================
     """
 
-    pictures: NDArray[Any]
-    corners: NDArray[np.float64]
-    axes: NDArray[np.float64]
+    pictures: Shaped[np.ndarray, "P K J I"]
+    corners: Float64[np.ndarray, "K 3"]
+    axes: Float64[np.ndarray, " 6"]
     spacing_mm: tuple[float, float, float]
 
 
@@ -71,7 +72,7 @@ class Heart:
     positions_mm: tuple[float, ...] | None
 
 
-def planes_of(data: NDArray[Any], affine: NDArray[np.float64]) -> Planes:
+def planes_of(data: Shaped[np.ndarray, "P I J K"], affine: Float64[np.ndarray, "4 4"]) -> Planes:
     """(P, I, J, K) voxels and their affine to RAS+ as pictures; K turned, where needed, to run along the normal."""
     if np.linalg.det(affine[:3, :3]) < 0:
         data, affine = data[..., ::-1], affine @ _flip(data.shape[3])

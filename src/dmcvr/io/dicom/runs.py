@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
 from dmcvr.io.dicom.headers import Frame
 
@@ -56,7 +56,7 @@ class Run:
         return spaces.pop() if len(spaces) == 1 else ""
 
     @property
-    def normal(self) -> NDArray[np.float64]:
+    def normal(self) -> Float64[np.ndarray, " 3"]:
         """(3,) unit normal; its sign is the header's."""
         return np.asarray(self.first.affine[:3, 2])
 
@@ -180,7 +180,7 @@ def are_parallel(a: Frame, b: Frame) -> bool:
     return bool(min(cosines) > np.cos(np.radians(PARALLEL_DEG)))
 
 
-def centre(frame: Frame) -> NDArray[np.float64]:
+def centre(frame: Frame) -> Float64[np.ndarray, " 3"]:
     """(3,) the picture's middle in the world."""
     columns, rows = frame.shape
     return np.asarray((frame.affine @ [(columns - 1) / 2, (rows - 1) / 2, 0, 1])[:3])

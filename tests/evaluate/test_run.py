@@ -246,8 +246,12 @@ def test_exams_of_one_name_do_not_mix(tmp_path: Path) -> None:
         find_cases(settings("cine", tmp_path))
 
 
-def test_real_twins(data: Path) -> None:
-    """ACDC's patient074, trained on, and patient076, held out, are one scan."""
-    cases = find_cases(settings("segmentation", data / "acdc", patients="unseen"))
+def test_real_twins(data: Path, tmp_path: Path) -> None:
+    """ACDC's patient074 and patient076 are one scan: where the one was trained on, the other is not held out."""
+    Split(("patient074",), ("patient006", "patient076"), ()).write(tmp_path / "split.json")
+    for name in ("patient006", "patient074", "patient076"):
+        (tmp_path / "acdc").mkdir(exist_ok=True)
+        (tmp_path / "acdc" / name).symlink_to(data / "acdc" / name)
+    cases = find_cases(settings("segmentation", tmp_path / "acdc", split=tmp_path / "split.json"))
+    assert list(cases.load) == ["patient006", "patient074 = patient076"]
     assert cases.left_out == {"patient076": "the same scan as patient074, which was trained on"}
-    assert "patient074 = patient076" in cases.load

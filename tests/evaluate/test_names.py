@@ -31,7 +31,7 @@ def test_names_and_options(engine: Engine) -> None:
     assert contenders[3].name == "mine"
     assert isinstance(ours, Aligned)
     assert (ours.engine.drawing.steps, ours.engine.batch, ours.engine.drawing.mixing.stochastic) == (3, 2, "lerp")
-    assert (ours.align, ours.labeller) == ("grey", False)
+    assert (ours.align, ours.labeller) == ("grey", "none")
     mean, published = contenders[5].method, contenders[6].method
     assert isinstance(mean, Aligned)
     assert mean.engine.drawing.image == "mean"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -99,16 +99,13 @@ def _without_twins(chosen: dict[str, Path], trained: dict[str, Path]) -> tuple[l
     return [name for name in chosen if name not in left_out], left_out
 
 
-def _twins(folders: Sequence[Path]) -> dict[str, str]:
+def _twins(folders: Iterable[Path]) -> dict[str, str]:
     """Patients who are one scan with an earlier one, by that one's name."""
-    order = {folder.name: n for n, folder in enumerate(folders)}
-    groups = find_twins({folder.name: partial(_images, folder) for folder in folders})
-    ordered = (sorted(group, key=lambda name: order[name]) for group in groups)
-    return {other: first for first, *others in ordered for other in others}
-
-
-def _images(folder: Path) -> NDArray[np.float32]:
-    return read_acdc(folder).images
+    found = list(folders)
+    groups = find_twins({folder.name: partial(_pictures, folder) for folder in found})
+    rank = {folder.name: n for n, folder in enumerate(found)}
+    ordered = [sorted(group, key=rank.__getitem__) for group in groups]
+    return {name: first for first, *others in ordered for name in others}
 
 
 def _refuse_trained(path: Path, split: Split) -> None:
@@ -138,6 +135,10 @@ def _with_views(data: Path) -> Iterator[tuple[str, Path, Load]]:
 def _phantom(seed: int) -> Case:
     exam = make_phantom(seed)
     return Case(f"phantom{seed:03d}", exam.stack, exam, phantom_views(exam))
+
+
+def _pictures(folder: Path) -> NDArray[np.float32]:
+    return read_acdc(folder).images
 
 
 def _labelled(folder: Path) -> Case:

@@ -47,7 +47,12 @@ class Settings:
     data: Path | None = None
     """ACDC-style folder with manual labels; long-axis: M&Ms-2 patients, or none for synthetic exams; cine: 4D exams."""
     output: Annotated[
-        Path | None, arg(aliases=["-o"], help="folder for rows, tables and pictures; goes on if interrupted")
+        Path | None,
+        arg(
+            aliases=["-o"],
+            help="folder for rows, tables and pictures; an interrupted run goes on, a finished one of this protocol "
+            "is replaced",
+        ),
     ] = None
     methods: Annotated[str | None, arg(metavar="A,B,C", help=METHODS_HELP)] = None
     patients: Annotated[PatientsName | None, arg(metavar="|".join(get_args(PatientsName)))] = None

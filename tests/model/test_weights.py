@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers.models import TRAINING, awake
-from safetensors.numpy import save_file
 
 from dmcvr.errors import InputError
 from dmcvr.model.checkpoint import save_weights
@@ -42,14 +39,6 @@ def test_a_name_or_a_path(tmp_path: Path) -> None:
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [stage["steps"] for stage in info.stages] == [5, 1]
     assert info.training == TRAINING
-
-
-def test_a_record_inside_a_record_is_read_as_a_list(tmp_path: Path) -> None:
-    """As files of the first version had it."""
-    path, training = tmp_path / "w.safetensors", TRAINING | {"autoencoder": {"steps": 5, "autoencoder": {"steps": 7}}}
-    record = {"kind": "autoencoder", "preset": TINY.as_dict(), "training": training}
-    save_file({"x": np.zeros(1)}, path, metadata={"dmcvr": json.dumps(record)})
-    assert [stage["steps"] for stage in describe(path).stages] == [7, 5, 1]
 
 
 def test_damaged_weights_are_sentences(tmp_path: Path) -> None:

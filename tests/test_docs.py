@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import tyro
 
 from dmcvr.cli.main import Command
-from dmcvr.evaluate import settings
 from dmcvr.evaluate.protocols import PROTOCOLS
 from dmcvr.evaluate.run import evaluate
+from dmcvr.evaluate.settings import SOURCES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -63,9 +62,8 @@ def test_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_worked_example_of_a_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     (snippet,) = blocks(ROOT / "CONTRIBUTING.md", "python")
     assert snippet.count("\n") < 40
-    monkeypatch.setitem(PROTOCOLS, "kept", None)  # afterwards there is none either
-    monkeypatch.setitem(settings.SOURCES, "kept", "phantoms")
-    monkeypatch.setattr(settings, "ProtocolName", Literal["kept"])
+    for names in (PROTOCOLS, SOURCES):
+        monkeypatch.setitem(names, "kept", None)  # afterwards there is none either
     exec(snippet, {"__name__": __name__})
     measured = evaluate("kept", exams=1)
     assert set(measured.rows["method"]) == {"linear", "shape"}

@@ -80,7 +80,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise `InputError` for what cannot be used, or has no meaning here: before any work is done."""
-        check_choice("protocol", self.protocol, get_args(ProtocolName))
+        check_choice("protocol", self.protocol, tuple(SOURCES))
         self._check_meaning()
         if self.patients is not None:
             check_choice("patients", self.patients, get_args(PatientsName))

@@ -22,7 +22,7 @@ from dmcvr.geometry.locate import prepare
 from dmcvr.options import Options
 from dmcvr.phantom import Phantom
 from dmcvr.quality.metrics import dice
-from dmcvr.reconstruction import Grid, Reconstruction, load
+from dmcvr.reconstruction import DenseGrid, Reconstruction, load
 from dmcvr.stages import Stages
 
 
@@ -237,10 +237,10 @@ def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Pha
 
 def test_voxels_are_as_large_as_the_pixels_unless_told(few: SliceStack, engine: Engine) -> None:
     region = prepare(few, engine.segment, 128)
-    assert Grid.of(few, region, None).spacing_mm == pytest.approx(1.5)
+    assert DenseGrid.of(few, region, None).spacing_mm == pytest.approx(1.5)
     small = replace(few, affines=few.affines * np.array([0.1, 0.1, 1, 1]))
-    assert Grid.of(small, replace(region), None).spacing_mm == 0.4  # no finer than this
-    grid = Grid.of(few, region, 2.5)
+    assert DenseGrid.of(small, replace(region), None).spacing_mm == 0.4  # no finer than this
+    grid = DenseGrid.of(few, region, 2.5)
     assert grid.shape[2] == 16  # 40 mm of slabs
     assert grid.plan.positions_mm[0] == few.positions_mm[0]
     assert grid.empty(3, np.uint8).data.shape == (3, *grid.shape)

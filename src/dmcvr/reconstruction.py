@@ -109,7 +109,7 @@ def reconstruct(
         )
     with stages("locate"):
         region = prepare(stack, engine.segment, engine.model.preset.size)
-    grid = Grid.of(stack, region, options.spacing_mm)
+    grid = DenseGrid.of(stack, region, options.spacing_mm)
 
     acquired = [_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases))]
     method = make_method(options.method, engine)
@@ -153,7 +153,7 @@ def load(source: SliceStack | str | Path, options: Options) -> SliceStack:
 
 
 @dataclass(frozen=True)
-class Grid:
+class DenseGrid:
     """The dense grid: where its voxels are, and which acquired slices lie around each of its slices.
 
     ==========  =========  ==============================================================
@@ -174,7 +174,7 @@ class Grid:
     spacing_mm: float
 
     @classmethod
-    def of(cls, stack: SliceStack, region: Region, spacing_mm: float | None) -> Grid:
+    def of(cls, stack: SliceStack, region: Region, spacing_mm: float | None) -> DenseGrid:
         """Around the region, along the whole stack; default: voxels as large as the pixels."""
         spacing = float(np.clip(np.mean(stack.pixel_mm), *SPACING_LIMITS_MM)) if spacing_mm is None else spacing_mm
         affine, shape = output_grid(stack, region.located.frame, spacing)
@@ -187,7 +187,7 @@ class Grid:
         return Volume(np.empty((phases, *self.shape), dtype), self.affine)
 
 
-def restore(dense: Dense, region: Region, grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def restore(dense: Dense, region: Region, grid: DenseGrid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """One phase as it was filled, in the world: image (I, J, K) in the exam's grey values, and labels (I, J, K)."""
     frame, shape = region.located.frame, grid.shape[:2]
     unit = uncrop(dense.images, frame, grid.affines, shape, grid.normal)
@@ -207,7 +207,7 @@ class Assessment:
 def assess(
     stack: SliceStack,
     region: Region,
-    grid: Grid,
+    grid: DenseGrid,
     at_slices: NDArray[np.uint8],
     labels: Volume,
     marks: tuple[int | None, ...],
@@ -231,7 +231,7 @@ def assess(
 def _flags(
     stack: SliceStack,
     region: Region,
-    grid: Grid,
+    grid: DenseGrid,
     at_slices: NDArray[np.uint8],
     labels: Volume,
     numbers: dict[str, Any],

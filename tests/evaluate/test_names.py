@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from dmcvr.errors import InputError
 from dmcvr.evaluate.contenders import Contenders
 from dmcvr.evaluate.protocols import ALIGNED, PROTOCOLS
-from dmcvr.evaluate.settings import SOURCES, settings
+from dmcvr.evaluate.settings import SOURCES, ProtocolName, settings
 from dmcvr.fill.aligned import Aligned
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.published import Published
@@ -31,7 +31,7 @@ def test_names_and_options(engine: Engine) -> None:
     assert contenders[3].name == "mine"
     assert isinstance(ours, Aligned)
     assert (ours.engine.drawing.steps, ours.engine.batch, ours.engine.drawing.mixing.stochastic) == (3, 2, "lerp")
-    assert (ours.align, ours.labeller) == ("grey", False)
+    assert (ours.align, ours.labeller) == ("grey", "none")
     mean, published = contenders[5].method, contenders[6].method
     assert isinstance(mean, Aligned)
     assert mean.engine.drawing.image == "mean"
@@ -106,7 +106,7 @@ def test_nonsense_is_refused(protocol: str, options: dict[str, Any], sentence: s
 
 
 def test_every_protocol_has_a_source() -> None:
-    assert set(PROTOCOLS) == set(SOURCES)
+    assert set(PROTOCOLS) == set(SOURCES) == set(get_args(ProtocolName))
 
 
 def test_a_bad_question_never_imports_torch() -> None:

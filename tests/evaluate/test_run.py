@@ -128,7 +128,7 @@ def test_edited_code_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "inner").mkdir()
     (tmp_path / "__init__.py").write_text("a = 1\n")
     (tmp_path / "inner" / "b.py").write_text("b = 1\n")
-    monkeypatch.setattr("dmcvr.__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("dmcvr.train.inputs.PACKAGE", tmp_path)
     before = code_sha256()
     assert code_sha256() == before
     (tmp_path / "inner" / "b.py").write_text("b = 2\n")
@@ -187,9 +187,6 @@ def test_those_trained_on_never_take_part(small: Path) -> None:
     assert list(find_cases(settings("held-out", patients="unseen", **asked)).load) == [NAMES[1]]
     everyone = settings("held-out", patients="everyone", methods=("shape:labels=manual",), **asked)
     assert list(find_cases(everyone).load) == list(NAMES)
-    Split(NAMES[:1], NAMES[:1], ()).write(small / "split.json")  # a split that contradicts itself
-    with pytest.raises(InputError, match="None of the split's development"):
-        find_cases(settings("held-out", **asked))
 
 
 def test_a_twin_of_someone_trained_on_is_left_out(small: Path) -> None:
@@ -246,8 +243,12 @@ def test_exams_of_one_name_do_not_mix(tmp_path: Path) -> None:
         find_cases(settings("cine", tmp_path))
 
 
-def test_real_twins(data: Path) -> None:
-    """ACDC's patient074, trained on, and patient076, held out, are one scan."""
-    cases = find_cases(settings("segmentation", data / "acdc", patients="unseen"))
+def test_real_twins(data: Path, tmp_path: Path) -> None:
+    """ACDC's patient074 and patient076 are one scan: where the one was trained on, the other is not held out."""
+    Split(("patient074",), ("patient006", "patient076"), ()).write(tmp_path / "split.json")
+    for name in ("patient006", "patient074", "patient076"):
+        (tmp_path / "acdc").mkdir(exist_ok=True)
+        (tmp_path / "acdc" / name).symlink_to(data / "acdc" / name)
+    cases = find_cases(settings("segmentation", tmp_path / "acdc", split=tmp_path / "split.json"))
+    assert list(cases.load) == ["patient006", "patient074 = patient076"]
     assert cases.left_out == {"patient076": "the same scan as patient074, which was trained on"}
-    assert "patient074 = patient076" in cases.load

@@ -22,6 +22,7 @@ from dmcvr.io.mnms2 import read_mnms2
 from dmcvr.io.read import read_exam
 from dmcvr.phantom import make_phantom
 from dmcvr.train.split import BUNDLED_SPLIT, Split
+from dmcvr.train.twins import find_twins
 
 #: A case is read when its turn comes.
 Load = Callable[[], Case]
@@ -76,7 +77,7 @@ def _patients(settings: Settings, data: Path, split: Split) -> Cases:
     pairs: list[tuple[str, str]] = []
     chosen, left_out = _without_twins({name: found[name] for name in chosen}, {name: found[name] for name in trained})
     if settings.protocol == "segmentation":
-        pairs = sorted(_twins(found.values()).items())
+        pairs = sorted(_twins(list(found.values())).items())
     if not chosen:
         why = "; ".join(f"{name} is {reason}" for name, reason in left_out.items()) or (
             "give a split with --split, or take all that were not trained on (--patients unseen)"
@@ -99,15 +100,12 @@ def _without_twins(chosen: dict[str, Path], trained: dict[str, Path]) -> tuple[l
 
 
 def _twins(folders: Iterable[Path]) -> dict[str, str]:
-    """Patients who share a picture with an earlier one, by that one's name: one scan under two names."""
-    owners: dict[str, str] = {}
-    twins: dict[str, str] = {}
-    for folder in folders:
-        for image in read_acdc(folder).images:
-            owner = owners.setdefault(hashlib.sha256(image.tobytes()).hexdigest(), folder.name)
-            if owner != folder.name:
-                twins.setdefault(folder.name, owner)
-    return twins
+    """Patients who are one scan with an earlier one, by that one's name."""
+    found = list(folders)
+    groups = find_twins({folder.name: partial(_pictures, folder) for folder in found})
+    rank = {folder.name: n for n, folder in enumerate(found)}
+    ordered = [sorted(group, key=rank.__getitem__) for group in groups]
+    return {name: first for first, *others in ordered for name in others}
 
 
 def _refuse_trained(path: Path, split: Split) -> None:
@@ -137,6 +135,10 @@ def _with_views(data: Path) -> Iterator[tuple[str, Path, Load]]:
 def _phantom(seed: int) -> Case:
     exam = make_phantom(seed)
     return Case(f"phantom{seed:03d}", exam.stack, exam, phantom_views(exam))
+
+
+def _pictures(folder: Path) -> NDArray[np.float32]:
+    return read_acdc(folder).images
 
 
 def _labelled(folder: Path) -> Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def _record(chosen: Settings, cases: Cases, engine: Engine, contenders: tuple[Co
     if chosen.source == "patients":
         record["of_the_split"] = chosen.patients or "development"
         record["left_out"] = [f"{name}: {why}" for name, why in cases.left_out.items()]
-        record["split_sha256"] = fingerprint(asdict(Split.read(chosen.split or BUNDLED_SPLIT)))
+        record["split_sha256"] = Split.read(chosen.split or BUNDLED_SPLIT).sha256
     if chosen.protocol in ("held-out", "ablation"):
         record["keep_every"] = chosen.keep_every or KEEP_EVERY
     own = engine.info.sha256 if engine.info else None

@@ -47,7 +47,12 @@ class Settings:
     data: Path | None = None
     """ACDC-style folder with manual labels; long-axis: M&Ms-2 patients, or none for synthetic exams; cine: 4D exams."""
     output: Annotated[
-        Path | None, arg(aliases=["-o"], help="folder for rows, tables and pictures; goes on if interrupted")
+        Path | None,
+        arg(
+            aliases=["-o"],
+            help="folder for rows, tables and pictures; an interrupted run goes on, a finished one of this protocol "
+            "is replaced",
+        ),
     ] = None
     methods: Annotated[str | None, arg(metavar="A,B,C", help=METHODS_HELP)] = None
     patients: Annotated[PatientsName | None, arg(metavar="|".join(get_args(PatientsName)))] = None
@@ -75,7 +80,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise `InputError` for what cannot be used, or has no meaning here: before any work is done."""
-        check_choice("protocol", self.protocol, get_args(ProtocolName))
+        check_choice("protocol", self.protocol, tuple(SOURCES))
         self._check_meaning()
         if self.patients is not None:
             check_choice("patients", self.patients, get_args(PatientsName))

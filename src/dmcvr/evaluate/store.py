@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-import dmcvr
 from dmcvr.evaluate.case import Findings, Picture
+from dmcvr.train.inputs import sources_sha256
 
 #: The libraries that pictures and scores are computed by.
 LIBRARIES = ("numpy", "scipy", "torch", "SimpleITK", "scikit-image", "monai", "torchmetrics")
@@ -20,11 +20,7 @@ LIBRARIES = ("numpy", "scipy", "torch", "SimpleITK", "scikit-image", "monai", "t
 
 def code_sha256() -> str:
     """SHA-256 of the package's source: edited code is another code, whatever its version."""
-    root = Path(dmcvr.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return sources_sha256(("**/*.py",))
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ FAT, MUSCLE, LUNG, LIVER, BLOOD = 0.8, 0.22, 0.04, 0.27, 0.8
 
 
 @dataclass(frozen=True)
-class Scene:
+class Body:
     """What does not move with the heartbeat, (I, J, K) float32 each: the body and three fields of noise."""
 
     grid: Grid
@@ -24,12 +24,12 @@ class Scene:
     fine: Array
 
 
-def make_scene(rng: np.random.Generator, grid: Grid) -> Scene:
+def make_body(rng: np.random.Generator, grid: Grid) -> Body:
     """Draw the body around the place of the heart, with random proportions."""
     step = grid.step_mm
     coarse, middle, fine = (smooth_noise(rng, grid.shape, mm / step) for mm in (14.0, 5.0, 1.7))
     body = _draw(rng, grid, coarse, middle, fine)
-    return Scene(grid, body, coarse, middle, fine)
+    return Body(grid, body, coarse, middle, fine)
 
 
 def _draw(rng: np.random.Generator, grid: Grid, coarse: Array, middle: Array, fine: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.exam.volume import Volume
-from dmcvr.phantom.body import make_scene
+from dmcvr.phantom.body import make_body
 from dmcvr.phantom.frame import Grid, HeartFrame, axis_samples
 from dmcvr.phantom.render import render
 from dmcvr.phantom.scan import Scan, acquire, draw_shifts, shading, slice_grid, slice_labels, slice_positions
@@ -56,7 +56,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
 
     pixels = slice_grid(scan, (cx, cy), positions)
     fine = _truth_grid(scan, (cx, cy), pixels)
-    scene = make_scene(tissue, fine)
+    scene = make_body(tissue, fine)
     truth = np.stack([render(shape, scene) for shape in shapes])
     shifts = draw_shifts(motion, scan, len(positions))
     field = shading(coil, pixels, scan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dmcvr.phantom.body import Scene
+from dmcvr.phantom.body import Body
 from dmcvr.phantom.paint import ellipsoid, paint
 from dmcvr.phantom.shape import Array, HeartShape
 
@@ -20,7 +20,7 @@ VESSELS = (
 )
 
 
-def render(shape: HeartShape, scene: Scene) -> Array:
+def render(shape: HeartShape, scene: Body) -> Array:
     """(I, J, K) float32 noise-free image of the heart within its scene; air is 0, blood about 0.85."""
     grid, step = scene.grid, scene.grid.step_mm
     x, y, z = grid.mesh()
@@ -57,7 +57,7 @@ def _lv_distance(rho: Array, z: Array, shape: HeartShape, semi_axes_mm: tuple[fl
     return ellipsoid(rho, zero, z - np.float32(shape.equator_z_mm), (radius, radius, axis))
 
 
-def _lv_blood(shape: HeartShape, scene: Scene, rho: Array, f: Array, ridges: Array, above: Array) -> Array:
+def _lv_blood(shape: HeartShape, scene: Body, rho: Array, f: Array, ridges: Array, above: Array) -> Array:
     """Signed distance to the blood of the left ventricle: the cavity less papillary muscles and trabeculae."""
     x, y, z = scene.grid.mesh()
     endo = _lv_distance(rho, z, shape, shape.lv_semi_axes_mm) * f
@@ -73,7 +73,7 @@ def _lv_blood(shape: HeartShape, scene: Scene, rho: Array, f: Array, ridges: Arr
     return np.asarray(np.maximum(blood, above), dtype=np.float32)
 
 
-def _paint_vessels(image: Array, shape: HeartShape, scene: Scene, above: Array) -> None:
+def _paint_vessels(image: Array, shape: HeartShape, scene: Body, above: Array) -> None:
     """Atria, aortic root and outflow tract in their fat, cut off at the base."""
     x, y, z = scene.grid.mesh()
     cx, cy = shape.centre(z)

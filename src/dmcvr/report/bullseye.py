@@ -17,7 +17,7 @@ THIN_MM, THICK_MM = 4.0, 16.0
 
 
 @dataclass(frozen=True)
-class Segment:
+class WallSegment:
     """One segment drawn: its outline, where its number stands, and how it is filled."""
 
     number: int
@@ -29,7 +29,7 @@ class Segment:
     dark: bool
 
 
-def segments(thickness_mm: dict[str, float | None]) -> list[Segment]:
+def segments(thickness_mm: dict[str, float | None]) -> list[WallSegment]:
     """All 17 segments in order; a value that is missing is left white."""
     found = []
     number = 0
@@ -60,11 +60,11 @@ def legend() -> list[tuple[str, str]]:
     return list(zip(SHADES, words, strict=True))
 
 
-def _segment(number: int, path: str, x: float, y: float, thickness_mm: dict[str, float | None]) -> Segment:
+def _segment(number: int, path: str, x: float, y: float, thickness_mm: dict[str, float | None]) -> WallSegment:
     value = thickness_mm.get(str(number))
     level = None if value is None else shade(value)
     fill = "none" if level is None else SHADES[level]
-    return Segment(number, path, round(x, 2), round(y, 2), value, fill, level is not None and level >= 4)
+    return WallSegment(number, path, round(x, 2), round(y, 2), value, fill, level is not None and level >= 4)
 
 
 def _point(radius: float, degrees: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).parent.parent
+PACKAGE = Path(__file__).parent.parent
 
 #: What decides how slices are registered, and how a network is trained on them (reading files decides the data alone).
 REGISTRATION = (
@@ -20,12 +20,17 @@ REGISTRATION = (
 TRAINING = (*REGISTRATION, "train/*.py", "model/*.py", "diffusion/*.py", "fill/mixing.py")
 
 
+def sources_sha256(sources: tuple[str, ...]) -> str:
+    """SHA-256 of these of the package's source files: edited code is another code, whatever its version."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in sources for path in PACKAGE.glob(pattern)}):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
 def code_version(sources: tuple[str, ...]) -> str:
     """The package's version and a hash of these of its source files."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in sources for path in _PACKAGE.glob(pattern)}):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return f"{version('dmcvr')}-{digest.hexdigest()[:16]}"
+    return f"{version('dmcvr')}-{sources_sha256(sources)[:16]}"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

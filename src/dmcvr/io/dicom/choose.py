@@ -11,7 +11,7 @@ import numpy as np
 from dmcvr.errors import InputError
 from dmcvr.exam.source import LONG_AXIS_CINE, SCOUT, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
 from dmcvr.exam.stack import Patient
-from dmcvr.io.dicom.headers import Frame, scan
+from dmcvr.io.dicom.headers import DicomFrame, scan
 from dmcvr.io.dicom.runs import Run, centre, find_runs, most_common
 
 #: Fewer positions are no stack.
@@ -34,7 +34,7 @@ class Selection:
     `times_ms` are the phases' times after the R wave, the median over the slices; None if unknown.
     """
 
-    slices: tuple[tuple[Frame, ...], ...]
+    slices: tuple[tuple[DicomFrame, ...], ...]
     times_ms: tuple[float, ...] | None
     patient: Patient
     source: Source
@@ -121,7 +121,7 @@ def _members(main: Run, runs: list[Run]) -> dict[Run, list[int]]:
 
 def _in_phase(
     members: dict[Run, list[int]], notes: list[str]
-) -> tuple[tuple[tuple[Frame, ...], ...], tuple[float, ...] | None]:
+) -> tuple[tuple[tuple[DicomFrame, ...], ...], tuple[float, ...] | None]:
     """Slices in order of position, all with as many phases as most have, and the phases' times."""
     normal = next(iter(members)).normal
     cut = [(run.positions[i][1], run.has_times) for run, indices in members.items() for i in indices]
@@ -153,7 +153,7 @@ def _in_phase(
     return tuple(slices), tuple(round(float(time), 3) for time in np.median(times, axis=0))
 
 
-def _spread(frames: tuple[Frame, ...], count: int, timed: bool) -> tuple[Frame, ...]:
+def _spread(frames: tuple[DicomFrame, ...], count: int, timed: bool) -> tuple[DicomFrame, ...]:
     """`count` frames at equal fractions of the cycle, each the nearest there is."""
     if timed:
         times = np.array([frame.trigger_ms or 0.0 for frame in frames])
@@ -212,7 +212,7 @@ def _why_not(run: Run, main: Run, kind: str) -> str:
     return f"not the short-axis cine: {kind}"
 
 
-def _patient(frames: list[Frame]) -> Patient:
+def _patient(frames: list[DicomFrame]) -> Patient:
     """What any of the headers says of body size and sex."""
     person = Patient()
     for frame in frames:

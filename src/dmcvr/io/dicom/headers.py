@@ -43,7 +43,7 @@ _TAGS = [
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class DicomFrame:
     """One picture: where it is in the files, in the world and in time.
 
     ==============  =======  ==============================================================
@@ -116,9 +116,9 @@ def files_under(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def scan(path: Path) -> tuple[list[Frame], Counter[str]]:
+def scan(path: Path) -> tuple[list[DicomFrame], Counter[str]]:
     """Every frame with a place in the world under `path` (a folder or file), and a count of what else is there."""
-    frames: list[Frame] = []
+    frames: list[DicomFrame] = []
     ignored: Counter[str] = Counter()
     for file in [path] if path.is_file() else files_under(path):
         if not is_dicom(file):
@@ -140,7 +140,7 @@ class _Ignored(Exception):
     """Why a DICOM file is no picture with a place in the world."""
 
 
-def _frames(path: Path) -> list[Frame]:
+def _frames(path: Path) -> list[DicomFrame]:
     header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
     if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         raise _Ignored("deflated DICOM, not read")
@@ -197,7 +197,7 @@ class _Look:
         return None if found is None else float(found[0])
 
 
-def _frame(path: Path, index: int, header: Dataset, look: _Look) -> Frame | None:
+def _frame(path: Path, index: int, header: Dataset, look: _Look) -> DicomFrame | None:
     """The frame's record, or None where it has no proper place in the world."""
     corner = look.numbers(3, "ImagePositionPatient", "PlanePositionSequence")
     axes = look.numbers(6, "ImageOrientationPatient", "PlaneOrientationSequence")
@@ -230,7 +230,7 @@ def _frame(path: Path, index: int, header: Dataset, look: _Look) -> Frame | None
         scale, shift = -scale, scale * (2 ** int(header.get("BitsStored") or 16) - 1) + shift
     thickness = look.number("SliceThickness", "PixelMeasuresSequence")
     number = look.number("SeriesNumber")
-    return Frame(
+    return DicomFrame(
         path=path,
         index=index,
         instance=str(header.get("SOPInstanceUID") or path),

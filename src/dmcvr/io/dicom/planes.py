@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 
 from dmcvr.errors import InputError
 from dmcvr.io.dicom.choose import Selection, select
-from dmcvr.io.dicom.headers import LPS_TO_RAS, Frame, lenient
+from dmcvr.io.dicom.headers import LPS_TO_RAS, DicomFrame, lenient
 from dmcvr.io.result import read_result
 
 #: Source slices must lie where run.json says the acquired ones were.
@@ -132,7 +132,7 @@ def identity_of(selection: Selection | None, *, keep: bool) -> Identity:
     return Identity({**attributes, "StudyInstanceUID": frame.study or generate_uid(prefix=None)}, space, True)
 
 
-def referenced(frames: list[Frame], identity: Identity) -> list[Dataset]:
+def referenced(frames: list[DicomFrame], identity: Identity) -> list[Dataset]:
     """What references need of each source file: its UIDs and geometry, and the identity of what is written."""
     found = []
     for path in dict.fromkeys(frame.path for frame in frames):

@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.io.dicom.choose import Selection, select
-from dmcvr.io.dicom.headers import Frame, lenient
+from dmcvr.io.dicom.headers import DicomFrame, lenient
 from dmcvr.io.exam import Exam
 from dmcvr.io.limits import check_size
 
@@ -55,9 +55,9 @@ def load(selection: Selection) -> SliceStack:
     )
 
 
-def _pixels(frames: list[Frame]) -> dict[tuple[Path, int], NDArray[np.float32]]:
+def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float32]]:
     """(columns, rows) grey values by file and frame; each file is opened once."""
-    files: dict[Path, dict[int, Frame]] = defaultdict(dict)
+    files: dict[Path, dict[int, DicomFrame]] = defaultdict(dict)
     for frame in frames:
         files[frame.path][frame.index] = frame
     found: dict[tuple[Path, int], NDArray[np.float32]] = {}

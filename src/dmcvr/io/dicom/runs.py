@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 
-from dmcvr.io.dicom.headers import Frame
+from dmcvr.io.dicom.headers import DicomFrame
 
 #: Planes whose axes differ by less are parallel.
 PARALLEL_DEG = 1.0
@@ -43,10 +43,10 @@ _TECHNIQUES = {
 class Run:
     """Frames of one series with one matrix on parallel planes."""
 
-    frames: tuple[Frame, ...]
+    frames: tuple[DicomFrame, ...]
 
     @property
-    def first(self) -> Frame:
+    def first(self) -> DicomFrame:
         return self.frames[0]
 
     @cached_property
@@ -61,7 +61,7 @@ class Run:
         return np.asarray(self.first.affine[:3, 2])
 
     @cached_property
-    def positions(self) -> tuple[tuple[float, tuple[Frame, ...]], ...]:
+    def positions(self) -> tuple[tuple[float, tuple[DicomFrame, ...]], ...]:
         """Positions along `normal` in mm, ascending, each with its frames in order of time, without duplicates."""
         heights = np.array([centre(frame) @ self.normal for frame in self.frames])
         order = np.argsort(heights, kind="stable")
@@ -140,16 +140,16 @@ class Run:
             and are_parallel(a, b)
         )
 
-    def _in_time(self, frames: list[Frame]) -> tuple[Frame, ...]:
+    def _in_time(self, frames: list[DicomFrame]) -> tuple[DicomFrame, ...]:
         """In order of time; of frames at one time the first is kept."""
         ordered = sorted(frames, key=lambda f: (f.trigger_ms or 0.0, f.order) if self.has_times else (0.0, f.order))
-        kept: dict[object, Frame] = {}
+        kept: dict[object, DicomFrame] = {}
         for frame in ordered:
             time = round(frame.trigger_ms or 0.0, 1) if self.has_times else frame.order
             kept.setdefault(time, frame)
         return tuple(kept.values())
 
-    def _is_one_beat(self, frames: tuple[Frame, ...]) -> bool:
+    def _is_one_beat(self, frames: tuple[DicomFrame, ...]) -> bool:
         if len(frames) < MIN_CINE_PHASES:
             return False
         if self.has_times:
@@ -158,10 +158,10 @@ class Run:
         return not clock or max(clock) - min(clock) < MAX_BREATH_HOLD_S
 
 
-def find_runs(frames: list[Frame]) -> tuple[list[Run], int]:
+def find_runs(frames: list[DicomFrame]) -> tuple[list[Run], int]:
     """All runs, those with the lowest series numbers first, and how many frames were there twice."""
     once = {(frame.instance, frame.index): frame for frame in reversed(frames)}
-    series: dict[tuple[object, ...], list[list[Frame]]] = defaultdict(list)
+    series: dict[tuple[object, ...], list[list[DicomFrame]]] = defaultdict(list)
     for frame in sorted(once.values(), key=lambda f: (f.series_number or 0, f.series, f.order)):
         velocity = bool(set(frame.image_type) & {"P", "PHASE", "VELOCITY", "V"})
         key = (frame.patient, frame.study, frame.series, frame.shape, frame.pixel_mm, velocity)
@@ -174,13 +174,13 @@ def find_runs(frames: list[Frame]) -> tuple[list[Run], int]:
     return [Run(tuple(planes)) for group in series.values() for planes in group], len(frames) - len(once)
 
 
-def are_parallel(a: Frame, b: Frame) -> bool:
+def are_parallel(a: DicomFrame, b: DicomFrame) -> bool:
     """Whether rows and columns of both run the same way."""
     cosines = [a.affine[:3, k] @ b.affine[:3, k] / a.pixel_mm[k] / b.pixel_mm[k] for k in (0, 1)]
     return bool(min(cosines) > np.cos(np.radians(PARALLEL_DEG)))
 
 
-def centre(frame: Frame) -> Float64[np.ndarray, " 3"]:
+def centre(frame: DicomFrame) -> Float64[np.ndarray, " 3"]:
     """(3,) the picture's middle in the world."""
     columns, rows = frame.shape
     return np.asarray((frame.affine @ [(columns - 1) / 2, (rows - 1) / 2, 0, 1])[:3])

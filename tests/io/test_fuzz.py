@@ -1,6 +1,6 @@
 """Damaged and hostile files: every reader gives a stack or one sentence, in time, in memory, and writes nothing.
 
-The normal run tries a few inputs a reader; `pytest -m slow tests/test_fuzz.py -s` tries thousands and counts them.
+The normal run tries a few inputs a reader; `pytest -m slow -n0 -s tests/io/test_fuzz.py` tries thousands and counts.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dmcvr.options import MethodName
 #: Volumes of LV cavity, LV myocardium and RV cavity in mL, and mean and standard deviation of the image (the synthetic
 #: exam's blood is about 1).
 GOLDEN: dict[MethodName, tuple[float, float, float, float, float]] = {
-    "dmcvr": (208.4, 145.5, 204.8, 0.3937, 0.3432),
+    "dmcvr": (208.4, 145.5, 204.8, 0.3935, 0.3459),
     "published": (232.6, 147.0, 229.3, 0.3805, 0.4057),
     "registration": (210.9, 146.5, 205.4, 0.3935, 0.3476),
     "shape": (192.8, 139.0, 183.0, 0.3938, 0.3424),

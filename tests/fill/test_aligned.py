@@ -81,10 +81,20 @@ def test_a_sharp_slice_is_brought_to_the_neighbours_sharpness(slices: np.ndarray
 def test_temperature_is_how_much_noise_is_drawn_from(slices: np.ndarray) -> None:
     """An untrained drawing is linear in its noise: at half the temperature it is half way to that without."""
     cold, half, warm = (
-        draw(slices / 4, [4.0], steps=2, start=60, temperature=t, detail=0.0).images[1] for t in (0.0, 0.5, 1.0)
+        draw(slices / 4, [4.0], steps=2, start=60, temperature=t, texture=0.0, detail=0.0).images[1]
+        for t in (0.0, 0.5, 1.0)
     )
     assert np.abs(warm - cold).max() > 0.003
     np.testing.assert_allclose(half, (cold + warm) / 2, atol=1e-5)
+
+
+def test_texture_is_the_share_of_the_neighbours_mean(slices: np.ndarray) -> None:
+    drawn, half, seen = (
+        draw(slices / 4, [4.0], steps=2, start=60, texture=share, detail=0.0) for share in (0.0, 0.5, 1.0)
+    )
+    np.testing.assert_allclose(seen.images[1], seen.around.middle[1, 0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(half.images[1], (drawn.images[1] + seen.images[1]) / 2, atol=1e-6)
+    assert np.abs(drawn.images[1] - seen.images[1]).max() > 0.003
 
 
 def test_acquired_slices_stay(slices: np.ndarray) -> None:

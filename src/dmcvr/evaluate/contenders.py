@@ -8,7 +8,7 @@ from typing import Any
 from dmcvr.errors import InputError
 from dmcvr.evaluate.names import NETWORKS, parse
 from dmcvr.fill.catalogue import make_method
-from dmcvr.fill.engine import Drawing, Engine
+from dmcvr.fill.engine import FROM_PRESET, Drawing, Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.checkpoint import load_autoencoder
@@ -36,7 +36,7 @@ class Contender:
 
 
 #: Options of the drawing, as `Drawing.of` takes them.
-_DRAWING = ("steps", "corrections", "image", "temperature", "start", "detail")
+_DRAWING = ("image", *FROM_PRESET)
 
 
 class Contenders:

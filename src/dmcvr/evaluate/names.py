@@ -70,6 +70,7 @@ OPTIONS: dict[str, Option] = {
     "image": Option(("dmcvr",), get_args(ImageKind)),
     "temperature": Option(("dmcvr",), _share),
     "start": Option(("dmcvr",), _whole),
+    "texture": Option(("dmcvr",), _share),
     "labeller": Option(("dmcvr",), get_args(LabellerUse)),
     "align": Option(("dmcvr", "registration"), ("labels", "grey")),
     "detail": Option(("dmcvr", "registration"), _share),

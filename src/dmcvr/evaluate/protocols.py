@@ -77,7 +77,14 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
         comparison(),
         paired_plot,
         (
-            *("dmcvr", "dmcvr:image=mean", "dmcvr:align=grey", "dmcvr:labeller=all", "dmcvr:labeller=none"),
+            *(
+                "dmcvr",
+                "dmcvr:image=mean",
+                "dmcvr:texture=0",
+                "dmcvr:align=grey",
+                "dmcvr:labeller=all",
+                "dmcvr:labeller=none",
+            ),
             *("dmcvr:x_T=lerp", "dmcvr:x_T=fresh", "dmcvr:guides=slerp", "dmcvr:steps=1", "dmcvr:steps=100"),
             *("published", "linear", "registration", ALIGNED),
         ),

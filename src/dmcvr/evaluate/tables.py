@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from dmcvr.evaluate.contenders import Contender
 
 
+#: Differences of fewer patients are never printed bold: their intervals are too narrow.
+FEWEST = 5
+
+
 @dataclass(frozen=True)
 class Table:
     """A titled table of unrounded numbers; `further` ones are in the report alone.
@@ -209,7 +213,8 @@ def _shown_differences(numbers: pd.DataFrame) -> pd.DataFrame:
         metric = METRICS[row["metric"]]
         middle, low, high = (metric.text(row[key], signed=True) for key in ("difference", "low", "high"))
         text = f"{middle} [{low}, {high}]" if row["patients"] > 1 else middle
-        text = f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
+        sure = row["patients"] >= FEWEST and (row["low"] > 0 or row["high"] < 0)
+        text = f"**{text}**" if sure else text
         line = {"task": row["task"]} if "task" in row else {}
         line |= {"method": row["method"], "score": metric.heading}
         line |= {"mean": metric.text(row["mean"]), "its": metric.text(row["its"]), "which": row["which"]}

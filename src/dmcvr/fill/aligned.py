@@ -3,7 +3,9 @@
 Hearts move sideways from slice to slice, so codes (or pixels) mixed where they lie make ghosts. Here both neighbours
 are first warped along the deformation between them (`dmcvr.registration.paths`). The semantic and morphology codes are
 read there, the denoiser sees both slices and says what to expect, and a few DDIM steps from the neighbours' noise on
-that expectation draw the slice. A labeller that sees the same labels it.
+that expectation draw the slice. A sharp one is brought back to its neighbours' sharpness, from the mean of what was
+drawn and of the warped neighbours: amplified alone, a network's detail is grain. A labeller that sees the same labels
+it.
 """
 
 from __future__ import annotations
@@ -112,8 +114,9 @@ class Aligned:
         noise = how.mixing.noise(own_noise[lower], own_noise[upper], f)
         drawn = self._draw(expected, noise, guides, around, stages)
         if how.image == "sharp":
+            seen = around.middle[:, 0].cpu().numpy()
             own = np.array([sharpness(image) for image in images], dtype=np.float32)
-            drawn = restore_sharpness(drawn, how.detail * blend(own, stops))
+            drawn = restore_sharpness(drawn + how.texture * (seen - drawn), how.detail * blend(own, stops))
         rendered = drawn[where[: len(images)]]
         return Drawn(keep_acquired(drawn, images - rendered, between), where, rendered, between, around)
 

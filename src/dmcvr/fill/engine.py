@@ -27,6 +27,9 @@ from dmcvr.stages import Stages
 #: Slices a network call.
 BATCH = 16
 
+#: What a preset says of drawing.
+FROM_PRESET = ("steps", "corrections", "start", "temperature", "texture", "detail")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
@@ -37,6 +40,7 @@ class Drawing:
     corrections  of each inversion step, by fixed point
     start        time at which slices with surroundings start to be drawn
     temperature  scale of the noise there: less is nearer to the expected slice
+    texture      share of the warped neighbours' mean in a sharp slice: theirs is measured, if averaged
     detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
     image        "sharp", or "mean": the expected slice, without that detail
     mixing       how the neighbours' codes are mixed
@@ -47,6 +51,7 @@ class Drawing:
     corrections: int
     start: int
     temperature: float
+    texture: float
     detail: float
     image: ImageKind = "sharp"
     mixing: Mixing = field(default_factory=Mixing)
@@ -54,7 +59,7 @@ class Drawing:
     @classmethod
     def of(cls, preset: Preset, **given: Any) -> Drawing:
         """As the preset says, but for what is given and not None; raises `InputError` where that cannot be drawn."""
-        own = {key: getattr(preset, key) for key in ("steps", "corrections", "start", "temperature", "detail")}
+        own = {key: getattr(preset, key) for key in FROM_PRESET}
         drawing = cls(**own | {key: value for key, value in given.items() if value is not None})
         preset.check_drawing(steps=drawing.steps, start=drawing.start, image=drawing.image)
         return drawing

@@ -67,8 +67,8 @@ class Preset:
 
     `size` is the slices' side in pixels, `steps` the DDIM steps each way; each step of an inversion is corrected
     `corrections` times by fixed point. A slice with surroundings is drawn from time `start` on, with its noise scaled
-    by `temperature`: above that time, its noisy state says nothing that its neighbours do not. Then its sharpness is
-    brought to a share `detail` of theirs (0: left as drawn).
+    by `temperature`: above that time, its noisy state says nothing that its neighbours do not. Then a share `texture`
+    of the neighbours' own mean is mixed in, and sharpness is brought to a share `detail` of theirs (0: left as it is).
 
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
@@ -85,6 +85,7 @@ class Preset:
     start: int = 999
     temperature: float = 1.0
     detail: float = 0.0
+    texture: float = 0.5
     corrections: int = 3
     train_steps: int = 1000
     beta: tuple[float, float] = (1e-4, 0.02)

@@ -32,6 +32,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
         "aligned": engine.aligned is not None,
         "start": drawing.start,
         "temperature": drawing.temperature,
+        "texture": drawing.texture,
         "detail": drawing.detail,
         "device": str(engine.device),
         "precision": str(engine.precision).removeprefix("torch."),

@@ -71,7 +71,7 @@ def test_numbers_reach_the_page(script: ModuleType, tmp_path: Path) -> None:
         Table("After the best in-plane translation of at most 5 mm", "means", lines({})),
         Table("By level", "means", lines({"level": "mid", "shift_mm": 1.0})),
     ]
-    numbers = {"mean": 1.0, "its": 0.5, "which": "x", "difference": 0.125, "low": 0.0625, "high": 0.25, "patients": 3}
+    numbers = {"mean": 1.0, "its": 0.5, "which": "x", "difference": 0.125, "low": 0.0625, "high": 0.25, "patients": 5}
     for bar, metrics in BARS:
         found = [
             {"task": t, "method": m, "metric": metric.key, **numbers}

@@ -111,7 +111,10 @@ def test_tables(engine: Engine) -> None:
     assert "| t | dmcvr | PSNR dB | 17.00 | 16.00 | linear | +1.00 [+1.00, +1.00] | 2 |" in best
     assert "translation" not in best
     assert "| t | base | dmcvr | 2 | 17.00 |" in tables["By level"].markdown()
-    assert "| t | dmcvr | PSNR dB | 17.00 | 15.00 | nearest | +2.00 [+2.00, +2.00] | 2 |" in tables["Against nearest"].markdown()
+    assert (
+        "| t | dmcvr | PSNR dB | 17.00 | 15.00 | nearest | +2.00 [+2.00, +2.00] | 2 |"
+        in tables["Against nearest"].markdown()
+    )
     assert "Against absent" not in tables
     assert "30.00" in tables["After the best in-plane translation of at most 5 mm"].markdown()
     printed = [title for title, table in tables.items() if not table.further]

@@ -46,7 +46,7 @@ def test_the_code_s_version_follows_the_sources(tmp_path: Path, monkeypatch: pyt
     assert own == code_version(TRAINING) != code_version(("errors.py",))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "net.py").write_text("x = 1\n")
-    monkeypatch.setattr(inputs, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(inputs, "PACKAGE", tmp_path)
     before = code_version(TRAINING)
     (tmp_path / "other.py").write_text("y = 1\n")
     assert code_version(TRAINING) == before

@@ -29,6 +29,9 @@ ImageKind = Literal["sharp", "mean"]
 #: In which gaps the labeller corrects the mixture of the neighbours' labels. Across narrow ones it knows no better.
 LabellerUse = Literal["wide", "all", "none"]
 
+#: What neighbouring slices are aligned by: grey values and labels (ours), or grey values alone (ITK's demons).
+AlignBy = Literal["labels", "grey"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]

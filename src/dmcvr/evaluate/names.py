@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from dmcvr.errors import InputError
-from dmcvr.options import ImageKind, LabellerUse, MethodName
+from dmcvr.options import AlignBy, ImageKind, LabellerUse, MethodName
 
 ALL: tuple[MethodName, ...] = get_args(MethodName)
 
@@ -72,7 +72,7 @@ OPTIONS: dict[str, Option] = {
     "start": Option(("dmcvr",), _whole),
     "texture": Option(("dmcvr",), _share),
     "labeller": Option(("dmcvr",), get_args(LabellerUse)),
-    "align": Option(("dmcvr", "registration"), ("labels", "grey")),
+    "align": Option(("dmcvr", "registration"), get_args(AlignBy)),
     "detail": Option(("dmcvr", "registration"), _share),
     "carry": Option(("registration",), ("segment", "warp")),
 }

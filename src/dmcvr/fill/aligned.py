@@ -11,7 +11,6 @@ it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,14 +22,14 @@ from dmcvr.errors import InputError
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.mixing import on_device
-from dmcvr.fill.sharpen import restore_sharpness, sharpness
-from dmcvr.geometry.plan import Plan, blend
+from dmcvr.fill.sharpen import sharpen_like
+from dmcvr.geometry.plan import Plan
 from dmcvr.labels.distances import probabilities
 from dmcvr.model.aligned import Surroundings
 from dmcvr.model.autoencoder import SliceCodes
-from dmcvr.options import LabellerUse
-from dmcvr.registration.itk import paths_by_grey
-from dmcvr.registration.paths import NARROW_MM, Paths, paths_by_labels
+from dmcvr.options import AlignBy, LabellerUse
+from dmcvr.registration.find import find_paths
+from dmcvr.registration.paths import NARROW_MM, Paths
 from dmcvr.stages import Stages
 
 #: Distance (mm) from an acquired slice over which what was measured there (its noise, and detail that the networks do
@@ -73,9 +72,7 @@ class Aligned:
     Raises `InputError` for weights that see no surroundings.
     """
 
-    def __init__(
-        self, engine: Engine, *, align: Literal["labels", "grey"] = "labels", labeller: LabellerUse = "wide"
-    ) -> None:
+    def __init__(self, engine: Engine, *, align: AlignBy = "labels", labeller: LabellerUse = "wide") -> None:
         model = engine.aligned
         if model is None:
             raise InputError(
@@ -103,8 +100,7 @@ class Aligned:
         engine, how, images = self.engine, self.engine.drawing, acquired.images
         stops, where = plan.with_acquired()  # each distinct position is drawn once
         with stages("align"):
-            by_labels = self.align == "labels"
-            between = paths_by_labels(images, acquired.labels, stops) if by_labels else paths_by_grey(images, stops)
+            between = find_paths(images, acquired.labels, stops, self.align)
             around = self._surroundings(images, between)
         with stages("encode"):
             guides = self._guides(around)
@@ -115,8 +111,7 @@ class Aligned:
         drawn = self._draw(expected, noise, guides, around, stages)
         if how.image == "sharp":
             seen = around.middle[:, 0].cpu().numpy()
-            own = np.array([sharpness(image) for image in images], dtype=np.float32)
-            drawn = restore_sharpness(drawn + how.texture * (seen - drawn), how.detail * blend(own, stops))
+            drawn = sharpen_like(drawn + how.texture * (seen - drawn), images, stops, how.detail)
         rendered = drawn[where[: len(images)]]
         return Drawn(keep_acquired(drawn, images - rendered, between), where, rendered, between, around)
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.fill.method import Acquired, Dense
-from dmcvr.fill.sharpen import restore_sharpness, sharpness
-from dmcvr.geometry.plan import Plan, blend
+from dmcvr.fill.sharpen import sharpen_like
+from dmcvr.geometry.plan import Plan
 from dmcvr.labels.distances import probabilities, scores_of, signed_distances
 from dmcvr.labels.segment import Segment
-from dmcvr.registration.itk import paths_by_grey
-from dmcvr.registration.paths import Paths, paths_by_labels
+from dmcvr.options import AlignBy
+from dmcvr.registration.find import find_paths
+from dmcvr.registration.paths import Paths
 from dmcvr.stages import Stages
 
 
@@ -34,7 +35,7 @@ class Registration:
         self,
         segment: Segment,
         *,
-        align: Literal["grey", "labels"] = "grey",
+        align: AlignBy = "grey",
         carry: Literal["segment", "warp"] = "segment",
         detail: float = 0.0,
     ) -> None:
@@ -42,12 +43,8 @@ class Registration:
 
     def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         slices = acquired.images
-        by_labels = self.align == "labels"
-        between = paths_by_labels(slices, acquired.labels, plan) if by_labels else paths_by_grey(slices, plan)
-        images = np.clip(between.blend(slices), -1, 1)
-        if self.detail:
-            own = np.array([sharpness(image) for image in slices], dtype=np.float32)
-            images = restore_sharpness(images, self.detail * blend(own, plan))
+        between = find_paths(slices, acquired.labels, plan, self.align)
+        images = sharpen_like(np.clip(between.blend(slices), -1, 1), slices, plan, self.detail)
         return Dense(images, self._scores(acquired, between, images), slices)
 
     def _scores(self, acquired: Acquired, between: Paths, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import bisect
 
+from dmcvr.geometry.plan import Plan, blend
+
 #: Detail is what a Gaussian of this standard deviation, in pixels, takes away from a slice.
 DETAIL_PX = 1.0
 
@@ -32,6 +34,14 @@ def restore_sharpness(
     ways back to a given spectrum, amplifying what is expected costs the least squared error (Freirich et al. 2021).
     """
     return np.stack([_restored(image, float(goal)) for image, goal in zip(images, wanted, strict=True)])
+
+
+def sharpen_like(
+    images: Float32[np.ndarray, "M S S"], slices: Float32[np.ndarray, "N S S"], plan: Plan, share: float
+) -> Float32[np.ndarray, "M S S"]:
+    """Slices at a plan's positions, brought to this share of the acquired neighbours' sharpness (0: as they are)."""
+    own = np.array([sharpness(image) for image in slices], dtype=np.float32)
+    return restore_sharpness(images, share * blend(own, plan))
 
 
 def _restored(image: NDArray[np.float32], wanted: float) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 from dmcvr.errors import InputError
 from dmcvr.evaluate.names import ALL, parse, untouched_by_networks
 from dmcvr.io.folder import check_output_folder
-from dmcvr.model.weights import describe, find
+from dmcvr.model.weights import describe, find, require_kind
 from dmcvr.options import DEFAULT_WEIGHTS, DeviceName, check_choice
 
 ProtocolName = Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation", "cine"]
@@ -102,7 +102,7 @@ class Settings:
             parse(name)
         if self.patients == "everyone":
             self._check_everyone()
-        describe(find(self.weights))
+        require_kind(describe(find(self.weights)), "autoencoder")
         if self.output is not None:
             _check_folder(self.output, self.protocol)
         packages = ("monai", "matplotlib", "torchmetrics")

@@ -17,7 +17,7 @@ from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.presets import Preset
-from dmcvr.model.weights import WeightsInfo, describe, find
+from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -46,7 +46,7 @@ def save_weights(
 
 def load_autoencoder(name: str | Path) -> tuple[Autoencoder, WeightsInfo]:
     """A whole model from a bundled name or a file, in float32, ready for inference."""
-    info = _described(name, "autoencoder")
+    info = require_kind(describe(find(name)), "autoencoder")
     return _load(new_autoencoder(info.preset), info.path), info
 
 
@@ -56,13 +56,6 @@ def load_segmenter(name: str | Path) -> tuple[Segmenter, WeightsInfo]:
     if info.kind == "autoencoder":
         return load_autoencoder(name)[0].segmenter, info
     return _load(Segmenter(info.preset.segmenter), info.path), info
-
-
-def _described(name: str | Path, kind: str) -> WeightsInfo:
-    info = describe(find(name))
-    if info.kind != kind:
-        raise InputError(f"{info.path} holds a {info.kind}; expected an {kind}: train it with dmcvr train {kind}.")
-    return info
 
 
 def _load(model: M, path: Path) -> M:

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent.parent / "weights"
 class WeightsInfo:
     """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter".
 
-    `stages` are the records of the trainings behind it, the first one first (see `dmcvr.train.run.stage_record`).
+    `stages` are the records of the trainings behind it, the first one first (written by `dmcvr.train.run.train`).
     """
 
     path: Path
@@ -60,6 +60,14 @@ def describe(path: Path) -> WeightsInfo:
         return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), tuple(record["stages"]))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a dmcvr weights file ({type(error).__name__}).") from error
+
+
+def require_kind(info: WeightsInfo, kind: str, advice: str | None = None) -> WeightsInfo:
+    """The same; raises `InputError` where the file holds another kind, with advice on what to do."""
+    if info.kind != kind:
+        advice = f": train it with dmcvr train {kind}" if advice is None else advice
+        raise InputError(f"{info.path} holds a {info.kind}; expected an {kind}{advice}.")
+    return info
 
 
 def bundled() -> list[WeightsInfo]:

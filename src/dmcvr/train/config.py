@@ -10,7 +10,7 @@ from typing import Literal
 
 from dmcvr.errors import InputError
 from dmcvr.model.presets import Preset, get_preset
-from dmcvr.model.weights import WeightsInfo, describe, find
+from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
 
 Kind = Literal["segmenter", "autoencoder", "labeller", "drawing"]
 
@@ -102,10 +102,7 @@ class TrainConfig:
                     f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset."
                 )
             return preset, info
-        if info.kind != "autoencoder":
-            raise InputError(
-                f"{info.path} holds a {info.kind}; expected an autoencoder: train it with dmcvr train autoencoder."
-            )
+        require_kind(info, "autoencoder")
         if grows:
             same = replace(info.preset.denoiser, surroundings=True) == preset.denoiser
             if not same or (info.preset.segmenter, info.preset.encoder) != (preset.segmenter, preset.encoder):

@@ -27,8 +27,9 @@ from dmcvr.geometry.locate import Located, Region, prepare
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
 from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
-from dmcvr.io.read import read_exam, with_labels
+from dmcvr.io.read import find_exam, with_labels
 from dmcvr.io.result import write_result
 from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import shares
@@ -76,7 +77,7 @@ class Reconstruction(Result):
 
 
 def reconstruct(
-    source: SliceStack | str | Path,
+    source: SliceStack | Exam | str | Path,
     options: Options | None = None,
     *,
     engine: Engine | None = None,
@@ -86,7 +87,8 @@ def reconstruct(
     """Reconstruct a short-axis exam on a dense isotropic grid.
 
     =======  =============================================================================================
-    source   a `SliceStack`, a NIfTI file, a folder of DICOM, or a patient's folder of a known dataset
+    source   a `SliceStack`, a NIfTI file, a folder of DICOM, a patient's folder of a known dataset, or an `Exam` that
+             was found in one of them
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
@@ -142,9 +144,12 @@ def reconstruct(
     return Reconstruction(image, labels, stack, found.measures, run)
 
 
-def load(source: SliceStack | str | Path, options: Options) -> SliceStack:
+def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
     """The phases that are asked for, with the labels that are given; raises `InputError`."""
-    stack = source if isinstance(source, SliceStack) else read_exam(source, layout=options.layout)
+    if isinstance(source, SliceStack):
+        stack = source
+    else:
+        stack = (source if isinstance(source, Exam) else find_exam(Path(source), layout=options.layout)).read()
     if options.phase != "all":
         stack = stack.select_phases([stack.phase_index(options.phase)])
     if options.labels_in is not None:

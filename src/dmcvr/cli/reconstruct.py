@@ -14,6 +14,7 @@ from dmcvr.errors import InputError
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, DeviceName, Options, chosen_formats
 
 if TYPE_CHECKING:
+    from dmcvr.io.exam import Exam
     from dmcvr.reconstruction import Reconstruction
 
 #: Room (MiB) that the results of one phase take at most, at the usual voxel sizes.
@@ -61,12 +62,12 @@ class Reconstruct(Options):
         label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
         mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
         check_before(self, self.output)
-        check_exam(self, self.input, self.output)
+        exam = check_exam(self, self.input, self.output)
 
         from dmcvr.reconstruction import reconstruct
 
         with shown_progress() as stages:
-            heart = reconstruct(self.input, self, stages=stages)
+            heart = reconstruct(exam, self, stages=stages)
             with stages("write"):
                 heart.save(self.output, label_formats=label_formats, mesh_formats=mesh_formats)
         print_summary(heart, self.output)
@@ -87,21 +88,18 @@ class Report:
 def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
     """Raise `InputError` for options, weights and a folder that cannot be used: before any work, in an instant."""
     from dmcvr.io.folder import check_output_folder
-    from dmcvr.model.weights import describe, find
+    from dmcvr.model.weights import describe, find, require_kind
 
     options.check()
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
-    info = describe(find(options.weights_name))
-    if info.kind != "autoencoder":
-        raise InputError(f"{info.path} holds a {info.kind}; expected an autoencoder (--weights).")
-    preset = info.preset
+    preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
     preset.check_drawing(
         steps=preset.steps if options.steps is None else options.steps, start=preset.start, image=options.image
     )
 
 
-def check_exam(options: Options, source: Path, output: Path) -> None:
-    """Raise `InputError` for a phase that the exam does not have, or too little room, by its headers alone."""
+def check_exam(options: Options, source: Path, output: Path) -> Exam:
+    """The exam, not read yet; raises `InputError` for a phase that it does not have, or too little room for it."""
     from dmcvr.io.folder import check_output_folder
     from dmcvr.io.read import find_exam
 
@@ -112,6 +110,7 @@ def check_exam(options: Options, source: Path, output: Path) -> None:
         if number is not None and number.isdecimal() and int(number) >= phases > 0:
             raise InputError(f"Phase {number} (--{name}) is not in this exam: it has {phases}, counted from 0.")
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * (phases if options.phase == "all" else 1))
+    return exam
 
 
 def print_summary(heart: Reconstruction, folder: Path) -> None:

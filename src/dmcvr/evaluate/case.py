@@ -16,7 +16,7 @@ from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.sharpen import sharpness
 from dmcvr.geometry.locate import Located, Region, prepare
-from dmcvr.geometry.region import Frame, IntensityScale, crop_images, crop_labels, label_centre, plane_axes
+from dmcvr.geometry.region import Frame, crop_labels, label_centre, plane_axes
 from dmcvr.geometry.roi import ROI_MM
 from dmcvr.io.mnms2 import View
 from dmcvr.phantom import Phantom
@@ -74,9 +74,7 @@ class Bench:
             return prepare(stack.without_labels(), self.engine.segment, size)
         assert stack.labels is not None
         frame = Frame(label_centre(stack, stack.labels), *plane_axes(stack)[0], size, ROI_MM / size)
-        grey = crop_images(stack, frame)
-        scale = IntensityScale.of(grey)
-        return Region(scale.normalise(grey), scale, Located(frame, 1.0, True, None))
+        return Region.of(stack, Located(frame, 1.0, True, None))
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,7 @@ class Contenders:
         base = self._networks(name, options.get("weights"))
         given = {key: options[key] for key in _DRAWING if key in options}
         mixing = Mixing(options.get("x_T", "slerp"), options.get("guides", "lerp"))
-        if base is self._engine:
-            drawing = Drawing.of(base.model.preset, **_fields(base.drawing) | given | {"mixing": mixing})
-        else:  # other weights are drawn as their own preset says
-            drawing = Drawing.of(base.model.preset, **given, mixing=mixing)
+        drawing = Drawing.of(base.model.preset, **vars(base.drawing) | given | {"mixing": mixing})
         return replace(base, drawing=drawing, batch=options.get("batch", base.batch))
 
     def _networks(self, name: MethodName, weights: str | None) -> Engine:
@@ -94,7 +91,3 @@ class Contenders:
                 )
             self._models[weights] = Engine.of(model, device=base.device, precision=base.precision, info=info)
         return self._models[weights]
-
-
-def _fields(drawing: Drawing) -> dict[str, Any]:
-    return {key: getattr(drawing, key) for key in _DRAWING}

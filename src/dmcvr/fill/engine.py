@@ -18,7 +18,6 @@ from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.checkpoint import load_autoencoder
 from dmcvr.model.device import choose_device, fast_precision
-from dmcvr.model.perceptual import features
 from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
 from dmcvr.options import DEFAULT_WEIGHTS, ImageKind
@@ -125,11 +124,6 @@ class Engine:
         with self.batches(len(x)) as (parts, _):
             found = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in parts]
         return np.asarray(torch.cat(found).cpu().numpy())
-
-    def features(self, images: Float[np.ndarray, "B H W"]) -> list[Float[Tensor, "B _ _ _"]]:
-        """What `dmcvr.model.perceptual.feature_distances` compares of (B, H, W) slices in [-1, 1]."""
-        with self.batches(len(images)):
-            return [part.cpu() for part in features(self.model.segmenter, self.tensor(images))]
 
     def encode(
         self, images: Float32[np.ndarray, "N S S"], *, last: int | None = None, stages: Stages | None = None

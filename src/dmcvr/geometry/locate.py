@@ -43,6 +43,13 @@ class Region:
     scale: IntensityScale
     located: Located
 
+    @classmethod
+    def of(cls, stack: SliceStack, located: Located) -> Region:
+        """Crop and normalise where the heart was located: one frame and scale for all phases."""
+        grey = crop_images(stack, located.frame)
+        scale = IntensityScale.of(grey)
+        return cls(scale.normalise(grey), scale, located)
+
 
 @dataclass(frozen=True)
 class Located:
@@ -92,7 +99,4 @@ def locate_heart(
 
 def prepare(stack: SliceStack, segment: Segment, size: int) -> Region:
     """Find the heart (by the stack's labels, if it has any), crop, normalise: one frame and scale for all phases."""
-    located = locate_heart(stack, segment, size, stack.labels)
-    grey = crop_images(stack, located.frame)
-    scale = IntensityScale.of(grey)
-    return Region(scale.normalise(grey), scale, located)
+    return Region.of(stack, locate_heart(stack, segment, size, stack.labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.exam.volume import Volume
@@ -29,6 +30,8 @@ class Phantom:
     truth_image   (2, I', J', K') float32 at 1.5 mm, free of noise, shading and shifts
     truth_labels  (2, I', J', K') uint8 on the same grid: 1 LV cavity, 2 LV myocardium, 3 RV cavity
     shapes        the closed-form hearts at ED and ES
+    shifts_mm     (N, 2) float64: how far the heart of each slice lies out of its true place, along the slice's first
+                  and second pixel axis, by its breath-hold; the same in all phases
     seed, scan    what made it
     ============  ===============================================================================
 
@@ -40,6 +43,7 @@ class Phantom:
     truth_image: Volume
     truth_labels: Volume
     shapes: tuple[HeartShape, HeartShape]
+    shifts_mm: NDArray[np.float64]
     seed: int
     scan: Scan
 
@@ -78,7 +82,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
         patient=patient,
     )
     labels = np.stack([shape.labels(*fine.mesh()) for shape in shapes])
-    return Phantom(stack, Volume(truth, affine), Volume(labels, affine), shapes, seed, scan)
+    return Phantom(stack, Volume(truth, affine), Volume(labels, affine), shapes, shifts, seed, scan)
 
 
 def random_shapes(rng: np.random.Generator) -> tuple[HeartShape, HeartShape]:

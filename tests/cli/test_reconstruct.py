@@ -105,7 +105,7 @@ def test_a_phase_that_is_not_there_is_said_by_headers_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     path = save(tmp_path / "cine.nii.gz", grey(64, 64, 5, 3))
-    monkeypatch.setattr("dmcvr.io.nifti.read_nifti", lambda path: pytest.fail("voxels were read"))
+    monkeypatch.setattr("dmcvr.io.image.read_image", lambda path: pytest.fail("voxels were read"))
     sentence = refusal("reconstruct", "-i", path, "-o", tmp_path / "out", f"--{name}", 99, capsys=capsys)
     assert sentence == f"Phase 99 (--{name}) is not in this exam: it has 3, counted from 0."
     done = run("reconstruct", "-i", path, "-o", tmp_path / "out", f"--{name}", 3)
@@ -138,7 +138,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     elif broken == "empty":
         data[:] = 0
     elif broken == "nan":
-        data[5, 5, 2] = np.nan
+        data[:, :, 2] = np.nan
     elif broken == "2D":
         data = data[:, :, 0]
     path = save(tmp_path / "bad.nii.gz", data)

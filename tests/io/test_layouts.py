@@ -135,7 +135,7 @@ def test_nnunet_numbers_labels_as_its_names_say(tmp_path: Path) -> None:
 def test_what_is_no_exam_is_said(tmp_path: Path) -> None:
     for name in ("a.nii.gz", "b.nii.gz"):
         save(tmp_path / name, *STACK)
-    with pytest.raises(InputError, match="holds 2 NIfTI files, no DICOM"):
+    with pytest.raises(InputError, match="holds 2 images, no DICOM"):
         read_exam(tmp_path)
     for name in LAYOUTS:
         with pytest.raises(InputError):

@@ -12,7 +12,8 @@ from helpers.niftis import OBLIQUE, grey, save
 
 from dmcvr.errors import InputError
 from dmcvr.exam.volume import Volume
-from dmcvr.io.nifti import read_header, read_nifti, read_stack, write_nifti
+from dmcvr.io.image import read_header, read_image, read_stack
+from dmcvr.io.nifti import write_nifti
 from dmcvr.io.read import read_exam
 
 
@@ -20,7 +21,7 @@ from dmcvr.io.read import read_exam
 def test_nifti_there_and_back(tmp_path: Path, phases: int) -> None:
     data = np.random.default_rng(0).random((phases, 20, 18, 7)).astype(np.float32)
     write_nifti(tmp_path / "x.nii.gz", Volume(data, OBLIQUE))
-    back = read_nifti(tmp_path / "x.nii.gz")
+    back = read_image(tmp_path / "x.nii.gz")
     np.testing.assert_array_equal(np.moveaxis(back.data, 3, 0), data)
     np.testing.assert_allclose(back.affine, OBLIQUE, atol=1e-5)
     assert back.warnings == ()
@@ -54,7 +55,7 @@ def test_bad_files_are_sentences(tmp_path: Path) -> None:
         read_exam(flat)
     whole = save(tmp_path / "whole.nii.gz", grey(40, 40, 9)).read_bytes()
     (tmp_path / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="damaged, cut off"):
+    with pytest.raises(InputError, match="cut.nii.gz is damaged: it is cut off"):
         read_exam(tmp_path / "cut.nii.gz")
     (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"not an image"))
     with pytest.raises(InputError, match="cannot be read as NIfTI"):
@@ -62,8 +63,8 @@ def test_bad_files_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least two slices"):
         read_exam(save(tmp_path / "one.nii.gz", grey(40, 40, 1)))
     nan = grey(40, 40, 4).astype(np.float32)
-    nan[3, 3, 1] = np.nan
-    with pytest.raises(InputError, match="not finite"):
+    nan[:, :, 1] = np.nan
+    with pytest.raises(InputError, match="only values that are not a number .NaN. in slice 1 of phase 0"):
         read_exam(save(tmp_path / "nan.nii.gz", nan))
     with pytest.raises(InputError, match="empty"):
         read_exam(save(tmp_path / "zero.nii.gz", np.zeros((40, 40, 4), np.int16)))
@@ -75,7 +76,7 @@ def test_a_header_that_claims_terabytes_is_refused(tmp_path: Path) -> None:
     raw[40:56] = np.array([3, *[30000] * 3, 1, 1, 1, 1], "<i2").tobytes()
     path.write_bytes(raw)
     with pytest.raises(InputError, match="claims 30000 x 30000 x 30000 voxels"):
-        read_nifti(path)
+        read_image(path)
 
 
 def test_a_header_alone(tmp_path: Path) -> None:

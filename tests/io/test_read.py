@@ -28,9 +28,9 @@ def test_labels_of_a_file_fit_the_stack(tmp_path: Path) -> None:
 def test_what_is_no_exam_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file or folder"):
         read_exam(tmp_path / "nowhere.nii.gz")
-    with pytest.raises(InputError, match="is not a NIfTI file"):
+    with pytest.raises(InputError, match="is neither DICOM nor an image"):
         read_exam(Path(__file__))
-    with pytest.raises(InputError, match="holds 0 NIfTI files, no DICOM"):
+    with pytest.raises(InputError, match="holds 0 images, no DICOM"):
         read_exam(tmp_path)
     with pytest.raises(InputError, match="no labels beside this exam that the layout nifti can read"):
         read_exam(save(tmp_path / "x.nii.gz", grey(20, 18, 4)), labels=True)

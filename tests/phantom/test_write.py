@@ -10,7 +10,7 @@ import pytest
 
 from dmcvr.errors import InputError
 from dmcvr.io.acdc import read_acdc
-from dmcvr.io.nifti import read_nifti
+from dmcvr.io.image import read_image
 from dmcvr.phantom import Phantom, Scan, make_phantom, write_phantom
 
 #: Coarse and small: for tests that need another exam.
@@ -30,7 +30,7 @@ def test_written_exam_reads_back(tmp_path: Path) -> None:
     assert stack.patient == phantom.stack.patient
     assert stack.warnings == ()
     for name, volume in (("truth_image", phantom.truth_image), ("truth_labels", phantom.truth_labels)):
-        read = read_nifti(folder / f"{name}.nii.gz")
+        read = read_image(folder / f"{name}.nii.gz")
         np.testing.assert_array_equal(np.moveaxis(read.data, 3, 0), volume.data)
         np.testing.assert_allclose(read.affine, volume.affine, atol=1e-3)
     about = json.loads((folder / "phantom.json").read_text())

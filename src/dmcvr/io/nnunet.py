@@ -8,9 +8,10 @@ from pathlib import Path
 
 from dmcvr.errors import InputError
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
+from dmcvr.io.image import nifti_files, nifti_named, nifti_stem
+from dmcvr.io.parts import Part, exam_of
 
-_NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$")
+_NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$", re.IGNORECASE)
 _FOLDERS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
 
 #: How datasets name the three structures.
@@ -47,7 +48,7 @@ def find_nnunet(path: Path) -> Exam:
     root = image.parent.parent
     folder = root / _FOLDERS.get(image.parent.name, "labelsTr")
     labels = nifti_named(folder, case)
-    channels = [p for p in nifti_files(image.parent) if re.fullmatch(re.escape(case) + r"_\d{4}\.nii(\.gz)?", p.name)]
+    channels = [p for p in nifti_files(image.parent) if re.fullmatch(re.escape(case) + r"_\d{4}", nifti_stem(p))]
     beside = [("another channel", "other", p, "only channel 0 is read") for p in channels if p != image]
     numbers = _label_map(root / "dataset.json")
     notes: tuple[str, ...] = ()

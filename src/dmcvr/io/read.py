@@ -10,19 +10,27 @@ from typing import get_args
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack, same_grid
 from dmcvr.io.acdc import find_acdc, is_acdc_exam
+from dmcvr.io.archive import find_zip
 from dmcvr.io.exam import Exam
+from dmcvr.io.image import image_files, is_image, no_image, read_stack
 from dmcvr.io.labels import to_internal
 from dmcvr.io.mnms import cine_of, find_mnms
 from dmcvr.io.mnms2 import find_mnms2, is_mnms2_patient
-from dmcvr.io.nifti import read_stack
 from dmcvr.io.nnunet import find_nnunet, is_nnunet
-from dmcvr.io.parts import SUFFIXES, Part, exam_of, nifti_files
+from dmcvr.io.parts import Part, exam_of
+from dmcvr.io.sniff import kind_of
 from dmcvr.io.sunnybrook import find_sunnybrook, is_sunnybrook
 from dmcvr.io.ukbb import find_ukbb, is_ukbb_subject
 from dmcvr.options import LayoutName
 
 #: Files of a folder that are looked at to tell whether it holds DICOM.
 LOOKED_AT = 200
+
+#: Folders that are looked at to tell whether they are patients.
+MAX_PATIENTS = 10_000
+
+#: Layouts whose patients often lie many in one folder.
+PATIENTS = ("acdc", "ukbb", "mnms2", "mnms", "sunnybrook")
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class Layout:
 def read_exam(path: Path | str, *, layout: LayoutName = "auto", labels: bool = False) -> SliceStack:
     """The exam at `path`; with `labels`, the labelled phases with the dataset's own labels.
 
-    A NIfTI file (3D: one phase; 4D: phases last), a folder in one of the layouts of `LAYOUTS`, or a folder of DICOM.
+    An image file (NIfTI, NRRD, MetaImage ...; 3D: one phase; 4D: phases last), a folder in one of the layouts of
+    `LAYOUTS`, a folder of DICOM, or a zip of any of them.
     Raises `InputError` for anything else, and where labels are asked for that are not there.
     """
     return find_exam(Path(path), layout=layout).read(labels=labels)
@@ -49,19 +58,43 @@ def find_exam(path: Path, *, layout: LayoutName = "auto") -> Exam:
     if not path.exists():
         raise InputError(f"There is no file or folder {path}: check the path.")
     try:
+        if path.is_file() and kind_of(path) == "zip":
+            return find_zip(path, lambda inside: find_exam(inside, layout=layout))
         if layout != "auto":
             return LAYOUTS[layout].find(path)
-        for candidate in LAYOUTS.values():
+        for name, candidate in LAYOUTS.items():
+            if name == "dicom" and path.is_dir():
+                _refuse_many(path)  # before all of their files are looked at
             if candidate.recognise(path):
                 return candidate.find(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
     if path.is_file():
-        raise InputError(f"{path.name} is not a NIfTI file (.nii or .nii.gz) nor DICOM: convert the exam first.")
+        raise InputError(no_image(path, kind_of(path)))
     raise InputError(
-        f"The folder {path} holds {len(nifti_files(path))} NIfTI files, no DICOM and no layout that is known "
+        f"The folder {path} holds {len(image_files(path))} images, no DICOM and no layout that is known "
         f"({', '.join(LAYOUTS)}): give the file of the short-axis stack, or the folder of one patient."
     )
+
+
+def _refuse_many(folder: Path) -> None:
+    """Raise `InputError` for a folder of patients, in a layout that is known, or of one that lies deeper."""
+    for below in (_folders([folder]), _folders(_folders([folder])), _folders(_folders(_folders([folder])))):
+        for name in PATIENTS:
+            found = [path for path in below if LAYOUTS[name].recognise(path)]
+            if len(found) == 1:
+                raise InputError(f"{folder} is no exam, but the folder of one ({name}): give {found[0]}.")
+            if found:
+                raise InputError(
+                    f"{folder} holds {len(found)} patients ({name}), expected the folder of one: give one of them, "
+                    f"such as {found[0]}, or go through them in a loop."
+                )
+
+
+def _folders(parents: list[Path]) -> list[Path]:
+    """The folders in these, by name."""
+    found = [path for parent in parents for path in sorted(parent.iterdir()) if path.is_dir() and path.name[0] != "."]
+    return found[:MAX_PATIENTS]
 
 
 def with_labels(stack: SliceStack, path: Path, convention: str) -> SliceStack:
@@ -85,14 +118,14 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _is_nifti(path: Path) -> bool:
-    """A NIfTI file, or a folder with one."""
-    return path.name.endswith(SUFFIXES) if path.is_file() else len(nifti_files(path)) == 1
+    """An image file of any format, or a folder with one."""
+    return is_image(path) if path.is_file() else len(image_files(path)) == 1
 
 
 def _find_nifti(path: Path) -> Exam:
-    files = nifti_files(path) if path.is_dir() else [path]
+    files = image_files(path) if path.is_dir() else [path]
     if len(files) != 1:
-        raise InputError(f"The folder {path} holds {len(files)} NIfTI files: give the file of the short-axis stack.")
+        raise InputError(f"The folder {path} holds {len(files)} images: give the file of the short-axis stack.")
     return exam_of("nifti", [Part("file", files[0])])
 
 

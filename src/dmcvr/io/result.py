@@ -12,7 +12,8 @@ import numpy as np
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.volume import Volume, slice_affines
-from dmcvr.io.nifti import read_nifti, write_nifti
+from dmcvr.io.image import read_image
+from dmcvr.io.nifti import write_nifti
 from dmcvr.io.slicer import write_segmentation
 from dmcvr.io.tidy import write_measures
 from dmcvr.options import LABEL_FORMATS
@@ -85,7 +86,7 @@ def _write_json(path: Path, record: dict[str, Any]) -> None:
 
 
 def _volume(path: Path) -> Volume:
-    image = read_nifti(path)
+    image = read_image(path)
     return Volume(np.moveaxis(image.data, 3, 0), image.affine)
 
 

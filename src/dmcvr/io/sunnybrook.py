@@ -12,11 +12,10 @@ from dmcvr.errors import InputError
 from dmcvr.exam.source import LABELS, Piece
 from dmcvr.exam.stack import SliceStack, same_grid
 from dmcvr.io.exam import Exam
+from dmcvr.io.image import nifti_files, read_header, read_stack
 from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import read_header, read_stack
-from dmcvr.io.parts import nifti_files
 
-_LABELS = re.compile(r"^(?P<case>.+)_(?P<name>ED|ES)_frame(?P<phase>\d{1,3})_gt\.nii(\.gz)?$")
+_LABELS = re.compile(r"^(?P<case>.+)_(?P<name>ED|ES)_frame(?P<phase>\d{1,3})_gt\.nii(\.gz)?$", re.IGNORECASE)
 
 
 def is_sunnybrook(path: Path) -> bool:

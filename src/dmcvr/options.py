@@ -68,8 +68,8 @@ class Options:
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
     """Where the networks run."""
-    labels_in: Annotated[Path | None, arg(metavar="FILE")] = None
-    """NIfTI labels of the acquired slices."""
+    labels_in: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Labels of the acquired slices: an image, or contours (a cvi42 workspace, a folder of Sunnybrook's)."""
     label_map: LabelMapName = "dmcvr"
     """How --labels-in numbers the structures."""
     layout: LayoutName = "auto"
@@ -88,8 +88,8 @@ class Options:
         low, high = SPACING_LIMITS_MM
         if self.spacing_mm is not None and not low <= self.spacing_mm <= high:
             raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {self.spacing_mm:g}.")
-        if self.labels_in is not None and not Path(self.labels_in).is_file():
-            raise InputError(f"There is no file {self.labels_in} with labels (--labels-in): check the path.")
+        if self.labels_in is not None and not Path(self.labels_in).exists():
+            raise InputError(f"There is no file or folder {self.labels_in} with labels (--labels-in): check the path.")
         if self.ed is not None and self.ed == self.es:
             raise InputError(f"End-diastole and end-systole cannot both be phase {self.ed}: change --ed or --es.")
 

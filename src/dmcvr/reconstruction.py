@@ -27,6 +27,7 @@ from dmcvr.geometry.locate import Located, Region, prepare
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
 from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
 from dmcvr.io.read import find_exam, with_labels
@@ -153,7 +154,8 @@ def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack
     if options.phase != "all":
         stack = stack.select_phases([stack.phase_index(options.phase)])
     if options.labels_in is not None:
-        stack = with_labels(stack, Path(options.labels_in), options.label_map)
+        given = Path(options.labels_in)
+        stack = with_contours(stack, given) if is_contours(given) else with_labels(stack, given, options.label_map)
     return stack
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from dmcvr.errors import InputError
 from dmcvr.options import LayoutName
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ class Inspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A result folder as DICOM: a derived image series, or SEG. De-identified unless told otherwise."""
+    """A result folder as DICOM (an image series, or SEG; de-identified unless told otherwise), or biv-me's points."""
 
     result: Positional[Path]
     output: Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier export")]
-    to: Literal["dicom", "dicom-seg"] = "dicom"
-    """The image, or the labels."""
+    to: Literal["dicom", "dicom-seg", "guidepoints"] = "dicom"
+    """The image; the labels; or their contours as guide points, to fit biv-me's model to."""
     source: Path | None = None
     """Folder of the DICOM that the exam was read from, to refer to."""
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
@@ -53,6 +54,9 @@ class Export:
     """Write the source's patient and study, for the clinic's archive."""
 
     def run(self) -> None:
+        if self.to == "guidepoints":
+            self._guidepoints()
+            return
         from dmcvr.io.dicom.export import export
 
         export(
@@ -64,6 +68,14 @@ class Export:
             keep_identity=self.keep_identity,
         )
         print(f"Written to {self.output} (research software, not a medical device)")
+
+    def _guidepoints(self) -> None:
+        from dmcvr.io.guidepoints import export_guidepoints
+
+        if self.source is not None or self.keep_identity:
+            raise InputError("Guide points name no patient and no source: leave out --source and --keep-identity.")
+        export_guidepoints(self.result, self.output, phase=self.phase)
+        print(f"Written to {self.output}: valves and apex are estimates (research software, not a medical device)")
 
 
 def print_source(source: Source) -> None:

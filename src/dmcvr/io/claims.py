@@ -25,6 +25,9 @@ SHEARED, MAX_SHEAR = 0.02, 0.5
 #: Cosine to a world axis, from which a plane lies as no scanner puts a short axis: a placeholder.
 PLACEHOLDER = 0.999
 
+#: Slices are further apart than this many pixels.
+CLEARLY = 1.5
+
 #: Length of a heartbeat, in ms.
 BEAT_MS = (250.0, 2500.0)
 
@@ -63,9 +66,13 @@ class Claims:
 
 @dataclass(frozen=True)
 class Place:
-    """What was made of the claims: voxel to RAS+ mm, and what had to be said of it."""
+    """What was made of the claims: voxel to RAS+ mm in the file's own axes, and what had to be said of it.
+
+    `order` of the file's axes puts its slices last.
+    """
 
     affine: Float64[np.ndarray, "4 4"]
+    order: list[int]
     warnings: tuple[str, ...]
 
 
@@ -75,16 +82,32 @@ def settle(claims: Claims, shape: tuple[int, ...], name: str, *, whole: bool = T
     `whole`: it is to be a stack of a heart, and refused where no heart fits it. Raises `InputError`, and always where
     no voxel has a proper size.
     """
-    if whole:
-        check_axes(shape, name)
     notes: list[str] = []
     frame = _frame(claims, shape, name, notes)
     sizes = np.linalg.norm(frame[:3, :3], axis=0)
     spacing = _spacing(claims, sizes, shape, name, notes, whole=whole)
+    order = slices_last(shape, spacing)
     affine = frame.copy()
     affine[:3, :3] *= spacing / sizes
     affine[:3, 3] *= _factor(claims, spacing, sizes)
-    return Place(affine, tuple(notes))
+    return Place(affine, order, tuple(notes))
+
+
+def slices_last(shape: tuple[int, ...], spacing: Float64[np.ndarray, " 3"]) -> list[int]:
+    """The order of a file's three axes in which its slices come last: the axis of the largest steps and fewest voxels.
+
+    Where no axis is clearly that one (as in a volume without slices), the order is the file's own.
+    """
+    axis = int(spacing.argmax())
+    others = [n for n in range(3) if n != axis]
+    clear = spacing[axis] > CLEARLY * spacing[others].max() and shape[axis] < min(shape[n] for n in others)
+    return [*others, axis] if clear else [0, 1, 2]
+
+
+def _misfit(shape: tuple[int, ...], spacing: Float64[np.ndarray, " 3"]) -> str:
+    """Why no heart fits, its slices put last; "" where one may."""
+    order = slices_last(shape, spacing)
+    return misfit([shape[axis] for axis in order], spacing[order])
 
 
 def phase_times(claims: Claims, phases: int) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
@@ -169,7 +192,9 @@ def _spacing(
 ) -> NDArray[np.float64]:
     """Voxel sizes in mm: the zooms' or the affine's, in the unit that is given or in millimetres."""
     options = list(_options(claims, sizes))
-    fits = [option for option in options if not misfit(shape, option[0])]
+    fits = [option for option in options if not _misfit(shape, option[0])]
+    if whole and all(slices_last(shape, option[0]) == [0, 1, 2] for option in fits or options):
+        check_axes(shape, name)
     if not fits and whole:
         raise InputError(_nothing_fits(options, shape, name))
     spacing, source, unit = fits[0] if fits else options[0]
@@ -218,11 +243,11 @@ def _nothing_fits(options: list[tuple[NDArray[np.float64], str, str]], shape: tu
     spacing, _, unit = options[0]
     hint = "check the file, or export it again with its true voxel sizes"
     for other, factor in _UNITS_MM.items():
-        if not misfit(shape, spacing / _UNITS_MM[unit] * factor):
+        if not _misfit(shape, spacing / _UNITS_MM[unit] * factor):
             hint = f"in {other} they would fit, so multiply the sizes by {factor / _UNITS_MM[unit]:g} and save again"
     return (
         f"No heart fits the geometry of {name}, {' x '.join(map(str, shape[:3]))} voxels of {_by(spacing)} mm "
-        f"({misfit(shape, spacing)}): {hint}."
+        f"({_misfit(shape, spacing)}): {hint}."
     )
 
 

@@ -34,7 +34,7 @@ _READERS: dict[str, Callable[[Path], Described]] = {
 
 @dataclass(frozen=True)
 class GridImage:
-    """What a file holds: data (I, J, K, P), affine (4, 4) to RAS+ mm, times of the phases, and what was assumed."""
+    """What a file holds, slices last: data (I, J, K, P), affine (4, 4) to RAS+ mm, times, and what was assumed."""
 
     data: Shaped[np.ndarray, "I J K P"]
     affine: Float64[np.ndarray, "4 4"]
@@ -44,7 +44,7 @@ class GridImage:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a file claims to hold: (I, J, K) voxels of these sizes in mm, and how many phases."""
+    """What a file claims to hold, slices last: (I, J, K) voxels of these sizes in mm, and how many phases."""
 
     shape: tuple[int, int, int]
     phases: int
@@ -99,8 +99,9 @@ def read_header(path: Path, *, whole: bool = False) -> ImageHeader:
     """
     found = _describe(path)
     place = settle(found.claims, stripped(found.shape), path.name, whole=whole)
-    i, j, k = found.shape[:3]
-    x, y, z = (float(size) for size in np.linalg.norm(place.affine[:3, :3], axis=0))
+    sizes = np.linalg.norm(place.affine[:3, :3], axis=0)
+    i, j, k = (found.shape[axis] for axis in place.order)
+    x, y, z = (float(sizes[axis]) for axis in place.order)
     return ImageHeader((i, j, k), int(np.prod(found.shape[3:])), (x, y, z), place.warnings)
 
 
@@ -110,9 +111,9 @@ def read_image(path: Path, *, whole: bool = False) -> GridImage:
     place = settle(found.claims, stripped(found.shape), path.name, whole=whole)
     times_ms, remarks = phase_times(found.claims, int(np.prod(found.shape[3:])))
     data = found.load()
-    return GridImage(
-        data.reshape(*data.shape[:3], -1), place.affine, times_ms, found.warnings + place.warnings + remarks
-    )
+    data = np.moveaxis(data.reshape(*data.shape[:3], -1), place.order, (0, 1, 2))
+    affine = place.affine[:, [*place.order, 3]]
+    return GridImage(data, affine, times_ms, found.warnings + place.warnings + remarks)
 
 
 def read_stack(
@@ -122,7 +123,7 @@ def read_stack(
     frames: tuple[int, ...] | None = None,
     patient: Patient | None = None,
 ) -> SliceStack:
-    """A 3D or 4D image as a short-axis stack: slices along the third axis, phases along the fourth.
+    """A 3D or 4D image as a short-axis stack: phases along the fourth axis, slices as `slices_last` tells.
 
     `frames` takes only these of the fourth axis (from 0), `phases` names what is taken. Voxels that are not a number
     are padding: background, and said.

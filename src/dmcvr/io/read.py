@@ -98,7 +98,7 @@ def _folders(parents: list[Path]) -> list[Path]:
 
 
 def with_labels(stack: SliceStack, path: Path, convention: str) -> SliceStack:
-    """The stack with labels from a NIfTI file of the same grid, in a named convention.
+    """The stack with labels from an image file of the same grid, in a named convention.
 
     Raises `InputError` where shape or values do not fit.
     """

@@ -13,7 +13,7 @@ from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID
 
 from dmcvr.errors import InputError
-from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.stack import Picture, SliceStack
 from dmcvr.io.dicom.choose import Selection, select
 from dmcvr.io.dicom.headers import DicomFrame, lenient
 from dmcvr.io.exam import Exam
@@ -52,7 +52,13 @@ def load(selection: Selection) -> SliceStack:
         times_ms=selection.times_ms,
         patient=selection.patient,
         warnings=tuple(notes),
+        pictures=tuple(tuple(_picture(slice_[phase]) for slice_ in selection.slices) for phase in range(phases)),
     )
+
+
+def _picture(frame: DicomFrame) -> Picture:
+    number = frame.order[1]
+    return Picture(frame.instance, number if number > 0 else None, frame.affine)
 
 
 def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float32]]:

@@ -9,7 +9,7 @@ from dmcvr.errors import InputError
 from dmcvr.exam.source import SHORT_AXIS_CINE
 from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.io.exam import Exam
-from dmcvr.io.image import is_image, nifti_named, nifti_stem
+from dmcvr.io.image import is_image, nifti_files, nifti_named, nifti_stem
 from dmcvr.io.parts import Part, body_size, exam_of, manual_labels
 
 _FRAME = re.compile(r"_frame(\d+)$", re.IGNORECASE)
@@ -93,8 +93,10 @@ def _patient(info: dict[str, str]) -> Patient:
 
 
 def _frame_path(folder: Path, number: int) -> Path:
+    """The frame of that number: named as its folder, or the only one there, where the folder was renamed."""
     stem = f"{folder.name}_frame{number:02d}"
-    path = nifti_named(folder, stem)
+    frames = [file for file in nifti_files(folder) if (m := _FRAME.search(nifti_stem(file))) and int(m[1]) == number]
+    path = nifti_named(folder, stem) or (frames[0] if len(frames) == 1 else None)
     if path is None:
         raise InputError(f"Info.cfg names frame {number}, but {folder} has no {stem}.nii.gz.")
     return path

@@ -193,7 +193,7 @@ def _spacing(
     """Voxel sizes in mm: the zooms' or the affine's, in the unit that is given or in millimetres."""
     options = list(_options(claims, sizes))
     fits = [option for option in options if not _misfit(shape, option[0])]
-    if whole and all(slices_last(shape, option[0]) == [0, 1, 2] for option in fits or options):
+    if whole and all(slices_last(shape, option[0]) == [0, 1, 2] for option in fits):
         check_axes(shape, name)
     if not fits and whole:
         raise InputError(_nothing_fits(options, shape, name))
@@ -244,7 +244,7 @@ def _nothing_fits(options: list[tuple[NDArray[np.float64], str, str]], shape: tu
     hint = "check the file, or export it again with its true voxel sizes"
     for other, factor in _UNITS_MM.items():
         if not _misfit(shape, spacing / _UNITS_MM[unit] * factor):
-            hint = f"in {other} they would fit, so multiply the sizes by {factor / _UNITS_MM[unit]:g} and save again"
+            hint = f"if they are in {other}, multiply them by {factor / _UNITS_MM[unit]:g} and save again"
     return (
         f"No heart fits the geometry of {name}, {' x '.join(map(str, shape[:3]))} voxels of {_by(spacing)} mm "
         f"({_misfit(shape, spacing)}): {hint}."

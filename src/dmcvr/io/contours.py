@@ -1,9 +1,9 @@
 """Contours that a reader drew on pictures, as labels: Sunnybrook's text files and cvi42's workspaces.
 
 Points are (column, row) with whole numbers at the pixels' centres, counted from 0, as the public readers of both
-formats take them. A pixel belongs to a structure where its centre lies within the contour: the LV cavity lies within the
-endocardium, the LV myocardium between it and the epicardium, the RV cavity within the RV's endocardium and outside the
-LV's epicardium. Papillary muscles count as cavity, and contours of them are passed over.
+formats take them. A pixel belongs to a structure where its centre lies within the contour: the LV cavity lies within
+the endocardium, the LV myocardium between it and the epicardium, the RV cavity within the RV's endocardium and outside
+the LV's epicardium. Papillary muscles count as cavity, and contours of them are passed over.
 """
 
 from __future__ import annotations
@@ -64,8 +64,17 @@ def with_contours(stack: SliceStack, path: Path) -> SliceStack:
         for n, picture in enumerate(stack.pictures[phase]):
             outlines = matched.outlines.get((phase, n), [])
             labels[p, n] = fill(_in_slice(outlines, picture, stack.affines[n]), size)
-    notes = _notes(matched, drawn, stack, phases)
-    return replace(chosen, labels=labels, warnings=(*chosen.warnings, *notes))
+    names = _names([stack.phases[phase] for phase in phases], labels)
+    notes = _notes(matched, drawn, stack, phases, names)
+    return replace(chosen, labels=labels, phases=names, warnings=(*chosen.warnings, *notes))
+
+
+def _names(phases: list[str], labels: UInt8[np.ndarray, "P N I J"]) -> tuple[str, ...]:
+    """Of two phases, that with the larger LV cavity is ED and the other ES: those are what readers draw; else as is."""
+    cavities = [int(np.count_nonzero(phase == 1)) for phase in labels]
+    if len(phases) != 2 or min(cavities) == 0 or cavities[0] == cavities[1]:
+        return tuple(phases)
+    return ("ED", "ES") if cavities[0] > cavities[1] else ("ES", "ED")
 
 
 def fill(outlines: list[Outline], shape: tuple[int, ...]) -> UInt8[np.ndarray, "I J"]:
@@ -160,16 +169,17 @@ def _in_slice(outlines: list[Outline], picture: Picture, affine: Float64[np.ndar
     return moved
 
 
-def _notes(matched: Matched, drawn: Drawn, stack: SliceStack, phases: list[int]) -> list[str]:
+def _notes(matched: Matched, drawn: Drawn, stack: SliceStack, phases: list[int], names: tuple[str, ...]) -> list[str]:
     """What the contours leave out, a sentence each."""
     notes = []
     if len(phases) < len(stack.phases):
-        names = ", ".join(stack.phases[phase] for phase in phases)
-        notes.append(f"Contours are drawn in phase {names}: those were taken, of {len(stack.phases)}.")
+        numbers = [stack.phases[phase] for phase in phases]
+        said = [number if name == number else f"{number} ({name})" for number, name in zip(numbers, names, strict=True)]
+        notes.append(f"Contours are drawn in phase {', '.join(said)}: those were taken, of {len(stack.phases)}.")
     few = {phase for phase, _ in matched.outlines} - set(phases)
     if few:
-        names = ", ".join(stack.phases[phase] for phase in sorted(few))
-        notes.append(f"Phase {names} has contours in a few slices only: left out.")
+        left = ", ".join(stack.phases[phase] for phase in sorted(few))
+        notes.append(f"Phase {left} has contours in a few slices only: left out.")
     for phase in phases:
         kinds = Counter(
             outline.structure for (p, _), found in matched.outlines.items() if p == phase for outline in found

@@ -1,8 +1,8 @@
 """A result as guide points of biv-me (github.com/UOA-Heart-Mechanics-Research/biv-me): contours in the patient's frame.
 
 GPFile_007.txt has a line for each point of phase 7: x, y, z (mm, DICOM's LPS), the contour's type, the slice's number,
-weight, and time frame. SliceInfoFile.txt has the place of each slice. The columns and the names of the types are those of
-its writer and reader (src/bivme/preprocessing/dicom/src/guidepointprocessing.py, src/bivme/fitting/GPDataSet.py).
+weight, and time frame. SliceInfoFile.txt has the place of each slice. Columns and names of the types are those of its
+writer and reader (src/bivme/preprocessing/dicom/src/guidepointprocessing.py, src/bivme/fitting/GPDataSet.py).
 
 biv-me needs valves and apex, which it draws on long-axis views. A result has none: they are estimated from the labels,
 the valves by the rim of each cavity on the plane where it ends, the apex by the last plane of the LV.

@@ -32,6 +32,9 @@ MAX_PATIENTS = 10_000
 #: Layouts whose patients often lie many in one folder.
 PATIENTS = ("acdc", "ukbb", "mnms2", "mnms", "sunnybrook")
 
+#: Folders between such a folder and its patients, and the patients' own (Training/Labeled/A0S9V9).
+PATIENTS_DOWN = 3
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -64,27 +67,30 @@ def find_exam(path: Path, *, layout: LayoutName = "auto") -> Exam:
             return LAYOUTS[layout].find(path)
         for name, candidate in LAYOUTS.items():
             if name == "dicom" and path.is_dir():
-                _refuse_many(path)  # before all of their files are looked at
+                _refuse_patients(path, least=2)  # before all of their files are looked at
             if candidate.recognise(path):
                 return candidate.find(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
     if path.is_file():
         raise InputError(no_image(path, kind_of(path)))
+    _refuse_patients(path, least=1)
     raise InputError(
         f"The folder {path} holds {len(image_files(path))} images, no DICOM and no layout that is known "
         f"({', '.join(LAYOUTS)}): give the file of the short-axis stack, or the folder of one patient."
     )
 
 
-def _refuse_many(folder: Path) -> None:
-    """Raise `InputError` for a folder of patients, in a layout that is known, or of one that lies deeper."""
-    for below in (_folders([folder]), _folders(_folders([folder])), _folders(_folders(_folders([folder])))):
+def _refuse_patients(folder: Path, *, least: int) -> None:
+    """Raise `InputError` for a folder of so many patients or more, in a layout that is known, some folders down."""
+    below = [folder]
+    for _ in range(PATIENTS_DOWN):
+        below = _folders(below)
         for name in PATIENTS:
             found = [path for path in below if LAYOUTS[name].recognise(path)]
-            if len(found) == 1:
-                raise InputError(f"{folder} is no exam, but the folder of one ({name}): give {found[0]}.")
-            if found:
+            if len(found) == 1 >= least:
+                raise InputError(f"{folder} is no exam, but holds the folder of one ({name}): give {found[0]}.")
+            if len(found) > 1:
                 raise InputError(
                     f"{folder} holds {len(found)} patients ({name}), expected the folder of one: give one of them, "
                     f"such as {found[0]}, or go through them in a loop."

@@ -81,7 +81,7 @@ def head(path: Path, size: int = MAX_HEADER) -> bytes:
         for _ in range(MAX_LAYERS):
             if not start.startswith(_GZIP):
                 break
-            start = _unpacked_start(start, file, size)
+            start = _unpacked_start(start, file, size, path.name)
             file.seek(0, 2)  # of a second layer, no more than the first gave
     return start
 
@@ -141,13 +141,13 @@ def _ends(unpacker: zlib._Decompress, name: str) -> bool:
         raise InputError(_damage(name, "its checksum is wrong")) from error
 
 
-def _unpacked_start(start: bytes, file: BinaryIO, size: int) -> bytes:
+def _unpacked_start(start: bytes, file: BinaryIO, size: int, name: str) -> bytes:
     unpacker, found = zlib.decompressobj(wbits=31), bytearray()
     for chunk in _chunks(start, file):
         try:
             found += unpacker.decompress(chunk, size - len(found))
         except zlib.error as error:
-            raise InputError("A file cannot be unpacked: it is damaged; copy or export it again.") from error
+            raise InputError(_damage(name, "its checksum or coding is wrong")) from error
         if len(found) >= size or unpacker.eof:
             break
     return bytes(found)

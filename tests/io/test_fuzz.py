@@ -12,6 +12,7 @@ import os
 import resource
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,14 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from helpers import dicoms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
+from dmcvr.io.contours import with_contours
 from dmcvr.io.read import find_exam, read_exam, with_labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -97,6 +101,42 @@ def nifti(*shape: int, labels: bool = False) -> bytes:
     return nib.Nifti1Image(data, np.diag([1.5, 1.5, 8, 1])).to_bytes()
 
 
+def itk(ending: str, *, packed: bool) -> bytes:
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 900, (4, 18, 20)).astype(np.int16))
+    image.SetSpacing((1.5, 1.5, 8))
+    with tempfile.TemporaryDirectory() as folder:
+        sitk.WriteImage(image, f"{folder}/x.{ending}", packed)
+        return Path(folder, f"x.{ending}").read_bytes()
+
+
+def sequence() -> bytes:
+    """A sequence as Slicer writes it, time first."""
+    header = (
+        "NRRD0005\ntype: short\ndimension: 4\nspace: left-posterior-superior\nsizes: 3 20 18 4\n"
+        "space directions: none (1.5,0,0) (0,1.5,0) (0,0,8)\nkinds: list domain domain domain\nendian: little\n"
+        "encoding: gzip\nspace origin: (0,0,0)\nDataNodeClassName:=vtkMRMLScalarVolumeNode\n\n"
+    )
+    data = np.random.default_rng(0).integers(0, 900, (3, 20, 18, 4)).astype("<i2")
+    return header.encode() + gzip.compress(data.tobytes(order="F"), 1)
+
+
+def two_affines() -> bytes:
+    """A header that says where it lies in three ways."""
+    image = nib.Nifti1Image(np.random.default_rng(0).integers(0, 900, (20, 18, 4, 3)).astype(np.int16), None)
+    image.set_sform(np.diag([1.5, 1.5, 8, 1]), 1)
+    image.set_qform(np.diag([-1.5, 1.5, 8, 1]), 2)
+    image.header.set_xyzt_units("mm", "msec")
+    return image.to_bytes()
+
+
+def archive(files: dict[str, bytes], *, packed: bool) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return stream.getvalue()
+
+
 NIFTI, LABELS = nifti(20, 18, 4, 2), nifti(20, 18, 4, labels=True)
 INFO = b"ED: 1\nES: 2\nGroup: DCM\nHeight: 184.0\nNbFrame: 30\nWeight: 95.0\n"
 
@@ -115,6 +155,26 @@ def try_nifti(reader: Reader, damage: Damage, compressed: str) -> None:
     else:
         files = {"x.nii": damaged(NIFTI, damage, header=400)}
     reader(files, read_exam)
+
+
+def try_image(reader: Reader, damage: Damage, whole: bytes, header: int, packed: bool) -> None:
+    """An image of any format, under a name that says nothing, packed or not."""
+    data = damaged(whole, damage, header=header)
+    reader({"x": gzip.compress(data, 1) if packed else data}, lambda folder: read_exam(folder / "x"))
+
+
+def try_pair(reader: Reader, damage: Damage, whole: bytes, name: str, beside: dict[str, bytes]) -> None:
+    """A header whose voxels are a file beside it."""
+    files = {name: damaged(whole, damage, header=400), **beside}
+    reader(files, lambda folder: read_exam(folder / name))
+
+
+def try_archive(reader: Reader, damage: Damage, whole: bytes, header: int) -> None:
+    reader({"x.zip": damaged(whole, damage, header=header)}, lambda folder: read_exam(folder / "x.zip"))
+
+
+def try_contours(reader: Reader, damage: Damage, stack: SliceStack, name: str, whole: bytes) -> None:
+    reader({name: damaged(whole, damage, header=1500)}, lambda folder: with_contours(stack, folder / name))
 
 
 def try_labels(reader: Reader, damage: Damage) -> None:
@@ -197,6 +257,79 @@ COUNTS = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 @pytest.mark.parametrize("count", COUNTS)
 def test_nifti(count: int) -> None:
     run("NIfTI", count, try_nifti, damage=DAMAGE, compressed=st.sampled_from(["inside", "outside", "none"]))
+
+
+IMAGES = {
+    "NIfTI in three ways": (two_affines(), 400),
+    "NIfTI-2": (nib.Nifti2Image(np.ones((20, 18, 4), np.int16), np.diag([1.5, 1.5, 8, 1])).to_bytes(), 560),
+    "NRRD": (itk("nrrd", packed=False), 400),
+    "NRRD packed": (itk("nrrd", packed=True), 400),
+    "NRRD sequence": (sequence(), 400),
+    "MetaImage": (itk("mha", packed=False), 400),
+    "MetaImage packed": (itk("mha", packed=True), 400),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_images(count: int, name: str) -> None:
+    whole, header = IMAGES[name]
+    values = {"whole": st.just(whole), "header": st.just(header), "packed": st.booleans()}
+    run(name, count, try_image, damage=DAMAGE, **values)
+
+
+@pytest.mark.parametrize("name", ["x.hdr", "a.hdr", "x.mhd", "x.nhdr"])
+@pytest.mark.parametrize("count", COUNTS)
+def test_pairs(count: int, name: str, tmp_path: Path) -> None:
+    data = np.ones((20, 18, 4), np.int16)
+    if name.endswith("hdr") and name[0] in "xa" and "nhdr" not in name:
+        kind = nib.Nifti1Pair if name == "x.hdr" else nib.AnalyzeImage
+        nib.save(kind(data, np.diag([1.5, 1.5, 8, 1])), tmp_path / f"{name[0]}.img")
+    else:
+        image = sitk.GetImageFromArray(data.T.copy())
+        image.SetSpacing((1.5, 1.5, 8))
+        sitk.WriteImage(image, str(tmp_path / name))
+    beside = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != name}
+    values = {"whole": st.just((tmp_path / name).read_bytes()), "name": st.just(name), "beside": st.just(beside)}
+    run(f"pair {name}", count, try_pair, damage=DAMAGE, **values)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("count", COUNTS)
+def test_archives(count: int, packed: bool) -> None:
+    whole = archive({"p/Info.cfg": INFO, "p/p_frame01.nii": NIFTI[:20000], "p/p_frame02.nii": NIFTI}, packed=packed)
+    run(f"zip, packed {packed}", count, try_archive, damage=DAMAGE, whole=st.just(whole), header=st.just(200))
+
+
+@pytest.fixture(scope="module")
+def cine(tmp_path_factory: pytest.TempPathFactory) -> SliceStack:
+    folder = tmp_path_factory.mktemp("cine")
+    dicoms.cine(folder)
+    return read_exam(folder)
+
+
+@pytest.mark.parametrize("name", ["x.cvi42wsx", "IM-0001-0001-icontour-manual.txt"])
+@pytest.mark.parametrize("count", COUNTS)
+def test_contours(count: int, name: str, cine: SliceStack) -> None:
+    assert cine.pictures is not None
+    points = [(4.25, 4.5), (12, 4), (12.5, 11), (5, 12)]
+    number = cine.pictures[0][0].number
+    if name.endswith("txt"):
+        name = name.replace("-0001-i", f"-{number:04d}-i")
+        whole = "".join(f"{x:.2f} {y:.2f}\n" for x, y in points).encode()
+    else:
+        listed = "".join(
+            f"<List:item><Point:x>{4 * x:g}</Point:x><Point:y>{4 * y:g}</Point:y></List:item>" for x, y in points
+        )
+        whole = (
+            '<?xml version="1.0" encoding="UTF-8"?><W xmlns:Hash="http://www.circlecvi.com/Hash/" xmlns:List="l" '
+            f'xmlns:Point="p"><Hash:item Hash:key="ImageStates"><Hash:item Hash:key="{cine.pictures[0][0].uid}">'
+            '<Hash:item Hash:key="Contours"><Hash:item Hash:key="saendocardialContour"><Hash:item Hash:key="Points">'
+            f'{listed}</Hash:item><Hash:item Hash:key="SubpixelResolution">4</Hash:item></Hash:item></Hash:item>'
+            "</Hash:item></Hash:item></W>"
+        ).encode()
+    values = {"stack": st.just(cine), "name": st.just(name), "whole": st.just(whole)}
+    run(f"contours {name}", count, try_contours, damage=DAMAGE, **values)
 
 
 @pytest.mark.parametrize("count", COUNTS)

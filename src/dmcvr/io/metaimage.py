@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 from dmcvr.errors import InputError
 from dmcvr.io.claims import Claims, Frame
 from dmcvr.io.nrrd import beside, decoded
-from dmcvr.io.sniff import MAX_HEADER, content, head
+from dmcvr.io.sniff import MAX_HEADER, MAX_LAYERS, content, head
 from dmcvr.io.voxels import Described, check_claim
 
 _TYPES = {
@@ -62,7 +62,8 @@ def describe_metaimage(path: Path) -> Described:
         encoding = "ascii"
 
     def load() -> Shaped[np.ndarray, ...]:
-        data = content(file, limit=offset + size * (32 if encoding == "ascii" else 1) + MAX_HEADER)[offset:]
+        limit = offset + size * (32 if encoding == "ascii" else 1) + MAX_HEADER
+        data = content(file, limit=limit, layers=MAX_LAYERS if local else 0)[offset:]
         return decoded(data, sizes, dtype, encoding, path.name).reshape(sizes, order="F")
 
     return Described(sizes, dtype, claims, load)

@@ -15,7 +15,7 @@ from jaxtyping import Float64, Shaped
 
 from dmcvr.errors import InputError
 from dmcvr.io.claims import Claims, Frame
-from dmcvr.io.sniff import MAX_HEADER, content, head, inflate
+from dmcvr.io.sniff import MAX_HEADER, MAX_LAYERS, content, head, inflate
 from dmcvr.io.voxels import Described, check_claim
 
 _TYPES = {
@@ -73,7 +73,8 @@ def describe_nrrd(path: Path) -> Described:
         raise InputError(f"{path.name} skips bytes before its voxels, which is not read: export it again.")
 
     def load() -> Shaped[np.ndarray, ...]:
-        data = content(file, limit=offset + _stored(sizes, dtype, encoding))[offset:]
+        layers = MAX_LAYERS if detached is None else 0
+        data = content(file, limit=offset + _stored(sizes, dtype, encoding), layers=layers)[offset:]
         values = decoded(data, sizes, dtype, encoding, path.name)
         return values.reshape(sizes, order="F").transpose(axes)
 

@@ -86,16 +86,18 @@ def head(path: Path, size: int = MAX_HEADER) -> bytes:
     return start
 
 
-def content(path: Path, *, limit: int = MAX_CONTENT) -> bytes:
+def content(path: Path, *, limit: int = MAX_CONTENT, layers: int = MAX_LAYERS) -> bytes:
     """The bytes of a file, unpacked and their checksums proved; of one that is not packed, the first `limit`.
+
+    With `layers` 0 they are left as they are: voxels that look as if gzip had packed them are voxels.
 
     Raises `InputError` for a stream that is cut off, changed, or unpacks to more than `limit`.
     """
     with path.open("rb") as file:
-        packed = file.read(3) == _GZIP
+        packed = layers > 0 and file.read(3) == _GZIP
         file.seek(0)
         data = file.read(MAX_CONTENT if packed else limit)
-    for _ in range(MAX_LAYERS):
+    for _ in range(layers):
         if data.startswith(_GZIP):
             data = gunzip(data, path.name, limit=limit)
     return data

@@ -163,18 +163,18 @@ def try_image(reader: Reader, damage: Damage, whole: bytes, header: int, packed:
     reader({"x": gzip.compress(data, 1) if packed else data}, lambda folder: read_exam(folder / "x"))
 
 
-def try_pair(reader: Reader, damage: Damage, whole: bytes, name: str, beside: dict[str, bytes]) -> None:
+def try_pair(reader: Reader, damage: Damage, whole: bytes, file: str, beside: dict[str, bytes]) -> None:
     """A header whose voxels are a file beside it."""
-    files = {name: damaged(whole, damage, header=400), **beside}
-    reader(files, lambda folder: read_exam(folder / name))
+    files = {file: damaged(whole, damage, header=400), **beside}
+    reader(files, lambda folder: read_exam(folder / file))
 
 
 def try_archive(reader: Reader, damage: Damage, whole: bytes, header: int) -> None:
     reader({"x.zip": damaged(whole, damage, header=header)}, lambda folder: read_exam(folder / "x.zip"))
 
 
-def try_contours(reader: Reader, damage: Damage, stack: SliceStack, name: str, whole: bytes) -> None:
-    reader({name: damaged(whole, damage, header=1500)}, lambda folder: with_contours(stack, folder / name))
+def try_contours(reader: Reader, damage: Damage, stack: SliceStack, file: str, whole: bytes) -> None:
+    reader({file: damaged(whole, damage, header=1500)}, lambda folder: with_contours(stack, folder / file))
 
 
 def try_labels(reader: Reader, damage: Damage) -> None:
@@ -290,7 +290,7 @@ def test_pairs(count: int, name: str, tmp_path: Path) -> None:
         image.SetSpacing((1.5, 1.5, 8))
         sitk.WriteImage(image, str(tmp_path / name))
     beside = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != name}
-    values = {"whole": st.just((tmp_path / name).read_bytes()), "name": st.just(name), "beside": st.just(beside)}
+    values = {"whole": st.just((tmp_path / name).read_bytes()), "file": st.just(name), "beside": st.just(beside)}
     run(f"pair {name}", count, try_pair, damage=DAMAGE, **values)
 
 
@@ -328,7 +328,7 @@ def test_contours(count: int, name: str, cine: SliceStack) -> None:
             f'{listed}</Hash:item><Hash:item Hash:key="SubpixelResolution">4</Hash:item></Hash:item></Hash:item>'
             "</Hash:item></Hash:item></W>"
         ).encode()
-    values = {"stack": st.just(cine), "name": st.just(name), "whole": st.just(whole)}
+    values = {"stack": st.just(cine), "file": st.just(name), "whole": st.just(whole)}
     run(f"contours {name}", count, try_contours, damage=DAMAGE, **values)
 
 

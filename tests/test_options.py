@@ -27,7 +27,7 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
         ({"steps": 0}, "Expected --steps of 1 or more; got 0"),
         ({"spacing_mm": 0.01}, "Expected a spacing of 0.4 to 10 mm; got 0.01"),
         ({"spacing_mm": float("nan")}, "Expected a spacing"),
-        ({"labels_in": Path("nowhere.nii.gz")}, r"no file nowhere.nii.gz with labels \(--labels-in\)"),
+        ({"labels_in": Path("nowhere.nii.gz")}, r"no file or folder nowhere.nii.gz with labels \(--labels-in\)"),
         ({"ed": "3", "es": "3"}, "cannot both be phase 3: change --ed or --es"),
     ],
 )

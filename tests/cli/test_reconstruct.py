@@ -57,7 +57,10 @@ WORDS = [
     (["--ed", "3", "--es", "3"], "End-diastole and end-systole cannot both be phase 3: change --ed or --es."),
     (["--image", "mean", "--method", "linear"], "draws no mean: use --image sharp"),
     (["--image", "mean", "--weights", "compact"], "draw no mean: use others, or --image sharp."),
-    (["--labels-in", "nowhere.nii.gz"], "There is no file nowhere.nii.gz with labels (--labels-in): check the path."),
+    (
+        ["--labels-in", "nowhere.nii.gz"],
+        "no file or folder nowhere.nii.gz with labels (--labels-in)",
+    ),
     (["--weights", "nowhere"], "There are no weights at nowhere"),
     (["-o", "/proc/nowhere/out"], "The folder /proc/nowhere/out cannot be written"),
 ]

@@ -101,6 +101,10 @@ def nifti(*shape: int, labels: bool = False) -> bytes:
     return nib.Nifti1Image(data, np.diag([1.5, 1.5, 8, 1])).to_bytes()
 
 
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 900, (20, 18, 4)).astype(np.int16)
+
+
 def itk(ending: str, *, packed: bool) -> bytes:
     image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 900, (4, 18, 20)).astype(np.int16))
     image.SetSpacing((1.5, 1.5, 8))
@@ -171,6 +175,20 @@ def try_pair(reader: Reader, damage: Damage, whole: bytes, file: str, beside: di
 
 def try_archive(reader: Reader, damage: Damage, whole: bytes, header: int) -> None:
     reader({"x.zip": damaged(whole, damage, header=header)}, lambda folder: read_exam(folder / "x.zip"))
+
+
+def try_stream(reader: Reader, damage: Damage, name: str, whole: bytes) -> None:
+    """A stream with checksums: what is read of a damaged one is what was written, to the last voxel."""
+    right = read_stack_of(nifti(20, 18, 4))
+
+    def read(folder: Path) -> None:
+        np.testing.assert_array_equal(read_exam(folder / name).images[0], right)
+
+    reader({name: damaged(whole, damage, header=len(whole))}, read)
+
+
+def read_stack_of(whole: bytes) -> np.ndarray:
+    return np.moveaxis(np.asarray(nib.Nifti1Image.from_bytes(whole).dataobj), 2, 0).astype(np.float32)
 
 
 def try_contours(reader: Reader, damage: Damage, stack: SliceStack, file: str, whole: bytes) -> None:
@@ -261,7 +279,7 @@ def test_nifti(count: int) -> None:
 
 IMAGES = {
     "NIfTI in three ways": (two_affines(), 400),
-    "NIfTI-2": (nib.Nifti2Image(np.ones((20, 18, 4), np.int16), np.diag([1.5, 1.5, 8, 1])).to_bytes(), 560),
+    "NIfTI-2": (nib.Nifti2Image(noise(), np.diag([1.5, 1.5, 8, 1])).to_bytes(), 560),
     "NRRD": (itk("nrrd", packed=False), 400),
     "NRRD packed": (itk("nrrd", packed=True), 400),
     "NRRD sequence": (sequence(), 400),
@@ -281,7 +299,7 @@ def test_images(count: int, name: str) -> None:
 @pytest.mark.parametrize("name", ["x.hdr", "a.hdr", "x.mhd", "x.nhdr"])
 @pytest.mark.parametrize("count", COUNTS)
 def test_pairs(count: int, name: str, tmp_path: Path) -> None:
-    data = np.ones((20, 18, 4), np.int16)
+    data = noise()
     if name.endswith("hdr") and name[0] in "xa" and "nhdr" not in name:
         kind = nib.Nifti1Pair if name == "x.hdr" else nib.AnalyzeImage
         nib.save(kind(data, np.diag([1.5, 1.5, 8, 1])), tmp_path / f"{name[0]}.img")
@@ -297,8 +315,34 @@ def test_pairs(count: int, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("count", COUNTS)
 def test_archives(count: int, packed: bool) -> None:
-    whole = archive({"p/Info.cfg": INFO, "p/p_frame01.nii": NIFTI[:20000], "p/p_frame02.nii": NIFTI}, packed=packed)
+    whole = archive(
+        {"p/Info.cfg": INFO, "p/p_frame01.nii": nifti(20, 18, 4), "p/p_frame02.nii": nifti(20, 18, 4)}, packed=packed
+    )
     run(f"zip, packed {packed}", count, try_archive, damage=DAMAGE, whole=st.just(whole), header=st.just(200))
+
+
+STREAMS = {
+    "gzip": gzip.compress(nifti(20, 18, 4), 1),
+    "zip": archive({"x.nii": nifti(20, 18, 4)}, packed=True),
+    "zip, stored": archive({"x.nii": nifti(20, 18, 4)}, packed=False),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+@pytest.mark.parametrize("count", COUNTS)
+def test_damage_is_never_accepted(count: int, kind: str) -> None:
+    reader = Reader()
+
+    @settings(
+        max_examples=count, deadline=None, database=None, derandomize=count == FEW,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(damage=DAMAGE)
+    def search(damage: Damage) -> None:
+        try_stream(reader, damage, "x", STREAMS[kind])
+
+    search()
+    print(f"{kind}, what is read is what was written: {dict(reader.outcomes)}")
 
 
 @pytest.fixture(scope="module")

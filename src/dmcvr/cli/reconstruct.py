@@ -53,7 +53,7 @@ class Demo:
 class Reconstruct(Options):
     """A short-axis exam in, a 3D heart out: image, labels, meshes, measures."""
 
-    input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file, folder of DICOM, or a patient's folder")]
+    input: Annotated[Path, arg(aliases=["-i"], help="image file, folder of DICOM, patient's folder, or a zip of one")]
     output: Output
     label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer), or none")] = "nifti,nrrd"
     mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, glb (a beating cine), or none")] = "ply"

@@ -76,6 +76,7 @@ class Place:
     warnings: tuple[str, ...]
 
 
+@np.errstate(all="ignore")
 def settle(claims: Claims, shape: tuple[int, ...], name: str, *, whole: bool = True) -> Place:
     """The place that the claims agree on, or the plausible one of those that they give.
 
@@ -87,9 +88,9 @@ def settle(claims: Claims, shape: tuple[int, ...], name: str, *, whole: bool = T
     sizes = np.linalg.norm(frame[:3, :3], axis=0)
     spacing = _spacing(claims, sizes, shape, name, notes, whole=whole)
     order = slices_last(shape, spacing)
-    affine = frame.copy()
-    affine[:3, :3] *= spacing / sizes
-    affine[:3, 3] *= _factor(claims, spacing, sizes)
+    affine, unit = frame.copy(), _factor(claims, spacing, sizes)
+    affine[:3, :3] *= unit if np.allclose(spacing, sizes * unit, rtol=SAME_SIZE) else spacing / sizes
+    affine[:3, 3] *= unit
     return Place(affine, order, tuple(notes))
 
 
@@ -252,4 +253,4 @@ def _nothing_fits(options: list[tuple[NDArray[np.float64], str, str]], shape: tu
 
 
 def _by(sizes: NDArray[np.float64]) -> str:
-    return " x ".join(f"{size:.4g}" for size in sizes)
+    return " x ".join(f"{size:.6g}" for size in sizes)

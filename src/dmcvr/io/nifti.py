@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 from collections.abc import Iterator
@@ -28,6 +29,12 @@ _TIMES: dict[str, str | None] = {"sec": "s", "msec": "ms", "usec": "us"}
 
 #: NIfTI's code of the scanner's own frame.
 _SCANNER = 1
+
+#: nibabel's remarks on a header are said in our own words where they matter; from this level on they are errors.
+_QUIET = logging.getLogger("dmcvr.io.nifti")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+_ERROR = 40
 
 _ANALYZE = "Analyze 7.5 knows no world frame: how the heart lies is read from the picture."
 
@@ -103,7 +110,9 @@ def _header(start: bytes, kind: str) -> Any:
         ("pair", False): nib.nifti1.Nifti1PairHeader,
         ("pair", True): nib.nifti2.Nifti2PairHeader,
     }
-    return classes[kind, second](start[: 540 if second else 348])
+    header = classes[kind, second](start[: 540 if second else 348], check=False)
+    header.check_fix(logger=_QUIET, error_level=_ERROR)
+    return header
 
 
 def _claims(header: Any, kind: str) -> Claims:
@@ -151,7 +160,7 @@ def _voxel_offset(start: bytes) -> float:
 def _damage(path: Path) -> Iterator[None]:
     """nibabel and numpy raise and warn in many ways for a damaged file: here they become one sentence."""
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings(), nib.imageglobals.LoggingOutputSuppressor():
+        with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except InputError:

@@ -52,8 +52,7 @@ def find_zip(path: Path, find: Callable[[Path], Exam]) -> Exam:
     if inside is None:
         raise InputError(f"{path.name} holds no file that can be read: zip the folder of one exam.")
     exam = _named(path, folder, lambda: find(inside))
-    note = f"Read from an archive: {path.suffix.lower().lstrip('.') or 'zip'}."
-    source = replace(exam.source, notes=(note, *exam.source.notes))
+    source = replace(exam.source, notes=("Read from a zip archive.", *exam.source.notes))
     labels = exam.load_labels
 
     def load() -> SliceStack:

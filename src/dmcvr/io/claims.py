@@ -131,7 +131,7 @@ def _frame(claims: Claims, shape: tuple[int, ...], name: str, notes: list[str]) 
     """The affine whose axes are taken; of several that disagree the sound one, then the one as a scanner puts it."""
     sound = [frame for frame in claims.frames if is_sound(frame.affine)]
     if not sound:
-        if claims.zooms is None or not _are_sizes(np.asarray(claims.zooms)):
+        if claims.zooms is None or not _are_sizes(np.asarray(claims.zooms, dtype=np.float64)):
             raise InputError(
                 f"The geometry of {name} is broken (a voxel size is zero or not a number): export it again."
             )
@@ -199,7 +199,7 @@ def _spacing(
     if not fits and whole:
         raise InputError(_nothing_fits(options, shape, name))
     spacing, source, unit = fits[0] if fits else options[0]
-    zooms = None if claims.zooms is None else np.asarray(claims.zooms)
+    zooms = None if claims.zooms is None else np.asarray(claims.zooms, dtype=np.float64)
     if zooms is not None and not np.allclose(zooms, sizes, rtol=SAME_SIZE):
         said = "the zooms were" if source == "zooms" else "the affine was"
         notes.append(
@@ -214,8 +214,8 @@ def _spacing(
 def _options(claims: Claims, sizes: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float64], str, str]]:
     """Spacing in mm, where it is from, and its unit: what is given before what may be meant."""
     sources = {"affine": sizes}
-    if claims.zooms is not None and _are_sizes(np.asarray(claims.zooms)):
-        sources["zooms"] = np.asarray(claims.zooms)
+    if claims.zooms is not None and _are_sizes(np.asarray(claims.zooms, dtype=np.float64)):
+        sources["zooms"] = np.asarray(claims.zooms, dtype=np.float64)
         if _placeholders(sizes, sources["zooms"]) >= _placeholders(sources["zooms"], sizes):
             sources = {"zooms": sources["zooms"], "affine": sizes}
     for unit in dict.fromkeys((claims.unit or "mm", "mm")):
@@ -231,7 +231,7 @@ def _placeholders(values: NDArray[np.float64], others: NDArray[np.float64]) -> i
 def _factor(claims: Claims, spacing: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
     """From the unit of the affine's offset to mm: that of its voxels, where those are the affine's or the zooms'."""
     unit = _UNITS_MM[claims.unit or "mm"]
-    zooms = sizes if claims.zooms is None else np.asarray(claims.zooms)
+    zooms = sizes if claims.zooms is None else np.asarray(claims.zooms, dtype=np.float64)
     scaled = any(np.allclose(spacing, values * unit, rtol=SAME_SIZE) for values in (sizes, zooms))
     return unit if scaled else 1.0
 

@@ -44,7 +44,7 @@ class GridImage:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a file claims to hold, slices last: (I, J, K) voxels of these sizes in mm, and how many phases."""
+    """What a file claims to hold, slices last: (I, J, K) voxels of these sizes in mm, phases, and what was assumed."""
 
     shape: tuple[int, int, int]
     phases: int
@@ -102,7 +102,9 @@ def read_header(path: Path, *, whole: bool = False) -> ImageHeader:
     sizes = np.linalg.norm(place.affine[:3, :3], axis=0)
     i, j, k = (found.shape[axis] for axis in place.order)
     x, y, z = (float(sizes[axis]) for axis in place.order)
-    return ImageHeader((i, j, k), int(np.prod(found.shape[3:])), (x, y, z), place.warnings)
+    phases = int(np.prod(found.shape[3:]))
+    _, remarks = phase_times(found.claims, phases)
+    return ImageHeader((i, j, k), phases, (x, y, z), found.warnings + place.warnings + remarks)
 
 
 def read_image(path: Path, *, whole: bool = False) -> GridImage:
@@ -171,6 +173,8 @@ def _without_padding(
 
 def _describe(path: Path) -> Described:
     """The file by its content; raises `InputError` for what is no image, saying what it is instead."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected an image file: give one of its files.")
     if not path.is_file():
         raise InputError(f"There is no file {path}: check the path.")
     try:
@@ -197,6 +201,8 @@ def no_image(path: Path, kind: str) -> str:
         return f"{path.name} is a zip archive, not an image: unpack it, and give the file that is meant."
     if kind == "cvi42":
         return f"{path.name} is a cvi42 workspace: it holds contours, not pictures; give it with --labels-in."
+    if path.name.lower().removesuffix(".gz").endswith(".img"):
+        return f"{path.name} looks like the voxels of a pair, and no header (.hdr) is beside it: copy both."
     if is_named_nifti(path):
         return (
             f"{path.name} cannot be read as NIfTI: the file is damaged, cut off or of another kind; copy or export it "

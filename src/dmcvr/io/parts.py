@@ -64,9 +64,10 @@ def exam_of(
     `beside` lists what lies there and is not taken: name, kind, path, why not. `label_map` numbers the labels: a
     named convention, or the file's value to ours; None where nothing tells.
     """
-    pieces = []
+    pieces, assumed = [], list(notes)
     for part in parts:
         header = read_header(part.path, whole=True)
+        assumed += header.warnings
         count = len(part.frames) if part.frames is not None else header.phases
         kind = SHORT_AXIS_CINE if header.phases > 2 else SHORT_AXIS
         why = f"{count} of {header.phases} phases" if count < header.phases else ""
@@ -78,7 +79,7 @@ def exam_of(
     person = patient or Patient()
     labelled = parts if all(part.labels is not None for part in parts) else []
     return Exam(
-        Source(layout=layout, pieces=tuple(pieces), notes=notes),
+        Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed))),
         lambda: _join([_read(part, person) for part in parts], parts),
         _labelled_reader(labelled, person, label_map),
     )

@@ -221,3 +221,15 @@ def test_the_contour_of_one_picture_of_sunnybrook(data: Path) -> None:
         if not (picture == 2).any():
             outlines = [outline for outline in outlines if outline.structure != EPICARDIUM]
         np.testing.assert_array_equal(fill(outlines, picture.shape), picture)
+
+
+def test_labels_in_takes_contours_and_images(tmp_path: Path, cine: SliceStack) -> None:
+    from dmcvr.options import Options
+    from dmcvr.reconstruction import load
+
+    path = as_workspace(tmp_path / "x.cvi42wsx", cine, truth(cine, {4: 4.0, 1: 3.0}))
+    assert load(cine, Options(labels_in=path)).phases == ("ES", "ED")
+    assert load(cine, Options(labels_in=path, phase="4")).phases == ("4",)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="is a folder; expected an image file"):
+        load(cine, Options(labels_in=tmp_path / "empty"))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import dicoms
 from helpers.niftis import OBLIQUE, grey, save
 
 from dmcvr.errors import InputError
-from dmcvr.io.read import read_exam, with_labels
+from dmcvr.io.read import find_exam, read_exam, with_labels
 
 
 def test_labels_of_a_file_fit_the_stack(tmp_path: Path) -> None:
@@ -34,6 +35,19 @@ def test_what_is_no_exam_is_a_sentence(tmp_path: Path) -> None:
         read_exam(tmp_path)
     with pytest.raises(InputError, match="no labels beside this exam that the layout nifti can read"):
         read_exam(save(tmp_path / "x.nii.gz", grey(20, 18, 4)), labels=True)
+
+
+def test_one_image_beside_dicom_is_not_the_exam(tmp_path: Path) -> None:
+    dicoms.cine(tmp_path)
+    save(tmp_path / "made_of_it.nii.gz", grey(20, 18, 4))
+    exam = find_exam(tmp_path)
+    assert exam.source.layout == "dicom"
+    assert exam.source.ignored == {"not DICOM": 1}
+
+
+def test_dicom_is_dicom_whatever_its_name(tmp_path: Path) -> None:
+    dicoms.enhanced(tmp_path / "x.nii.gz")
+    assert find_exam(tmp_path / "x.nii.gz").source.layout == "dicom"
 
 
 def test_cine_has_its_phases(data: Path) -> None:

@@ -18,7 +18,7 @@ from dmcvr.io.mnms import cine_of, find_mnms
 from dmcvr.io.mnms2 import find_mnms2, is_mnms2_patient
 from dmcvr.io.nnunet import find_nnunet, is_nnunet
 from dmcvr.io.parts import Part, exam_of
-from dmcvr.io.sniff import kind_of
+from dmcvr.io.sniff import is_hidden, kind_of
 from dmcvr.io.sunnybrook import find_sunnybrook, is_sunnybrook
 from dmcvr.io.ukbb import find_ukbb, is_ukbb_subject
 from dmcvr.options import LayoutName
@@ -124,8 +124,12 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _is_nifti(path: Path) -> bool:
-    """An image file of any format, or a folder with one."""
-    return is_image(path) if path.is_file() else len(image_files(path)) == 1
+    """An image file of any format, or a folder with one; beside DICOM it is something made of that."""
+    if path.is_file():
+        return is_image(path)
+    images = image_files(path)
+    others = [file for file in sorted(path.iterdir()) if file.is_file() and file not in images and not is_hidden(file)]
+    return len(images) == 1 and not any(_is_dicom(file) for file in others[:LOOKED_AT])
 
 
 def _find_nifti(path: Path) -> Exam:

@@ -29,7 +29,7 @@ class _Block(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """A residual U-Net over slices.
+    """E_mor and its head: a residual U-Net over slices.
 
     x (B, `config.images`, H, W) in [-1, 1], H and W multiples of `config.reduction`.
     `forward` gives logits (B, 4, H, W); `morphology` gives z_mor (B, C, H / reduction, W / reduction).

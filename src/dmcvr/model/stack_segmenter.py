@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from dmcvr.model.blocks import zero
+from dmcvr.model.blocks import PlainBlock, zero
 from dmcvr.model.presets import StackSegmenterConfig
 
 CLASSES = 4
@@ -65,22 +65,6 @@ class Stacks:
         gap = (self.positions_mm[side] - self.positions_mm).abs()
         there = (side != torch.arange(len(side), device=side.device)).to(gap.dtype)
         return torch.stack([gap / 20, there * torch.exp(-gap / 10), there], dim=1)
-
-
-class _Block(nn.Module):
-    """Residual block with batch norm."""
-
-    def __init__(self, channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out_channels)
-        self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(h)) + self.skip(x))
 
 
 class _Hear(nn.Module):
@@ -135,18 +119,18 @@ class StackSegmenter(nn.Module):
         super().__init__()
         self.config = config
         fine, c = config.fine_channels, config.channels
-        self.stem = _Block(1, fine)
+        self.stem = PlainBlock(1, fine)
         self.enter = nn.Conv2d(fine, c[0], 3, stride=2, padding=1)
-        self.down = nn.ModuleList(_Block(c[max(0, n - 1)], c[n]) for n in range(len(c)))
+        self.down = nn.ModuleList(PlainBlock(c[max(0, n - 1)], c[n]) for n in range(len(c)))
         self.hear = nn.ModuleList(_Hear(c[n]) for n in range(config.hears_from, len(c)))
         self.attend = _Attend(c[-1], config.attention_layers, config.heads)
         self.tell = nn.Linear(c[-1], 2 * c[-1])
         zero(self.tell)
-        self.bottleneck = _Block(c[-1], c[-1])
+        self.bottleneck = PlainBlock(c[-1], c[-1])
         self.dropout = nn.Dropout2d(config.dropout)
-        self.up = nn.ModuleList(_Block(c[n] + c[n + 1], c[n]) for n in reversed(range(len(c) - 1)))
+        self.up = nn.ModuleList(PlainBlock(c[n] + c[n + 1], c[n]) for n in reversed(range(len(c) - 1)))
         self.leave = nn.Conv2d(c[0], 4 * fine, 1)
-        self.refine = _Block(2 * fine, fine)
+        self.refine = PlainBlock(2 * fine, fine)
         self.head = nn.Conv2d(fine, CLASSES, 3, padding=1)
         self.presence = nn.Linear(c[-1], STRUCTURES)
 

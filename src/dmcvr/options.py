@@ -47,6 +47,9 @@ SPACING_LIMITS_MM = (0.4, 10.0)
 BUNDLED = {"dmcvr": "aligned", "published": "compact"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 
+#: The bundled segmenter of acquired slices.
+DEFAULT_SEGMENTER = "segmenter"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -76,6 +79,9 @@ class Options:
     """How the exam's files lie on disk."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
+    segmenter: Annotated[str | None, arg(metavar="NAME|FILE|none")] = None
+    """What labels acquired slices; none: the head of the weights' own E_mor; default: the bundled one beside bundled
+    weights, else none."""
 
     def check(self) -> None:
         """Raise `InputError` for a value that is none of the choices, or for two that exclude each other."""
@@ -100,7 +106,11 @@ class Options:
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps them: no path, for a path can name a person."""
-        return {f.name: getattr(self, f.name) for f in fields(Options) if f.name not in ("labels_in", "weights")}
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(Options)
+            if f.name not in ("labels_in", "weights", "segmenter")
+        }
 
 
 #: The fields that are a choice from a list.

@@ -108,7 +108,11 @@ def reconstruct(
         stack = load(source, options)
         marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
         engine = engine or Engine.load(
-            options.weights_name, device=options.device, steps=options.steps, image=options.image
+            options.weights_name,
+            segmenter=options.segmenter,
+            device=options.device,
+            steps=options.steps,
+            image=options.image,
         )
     with stages("locate"):
         region = prepare(stack, engine.segment, engine.model.preset.size)
@@ -291,7 +295,7 @@ def _acquired(stack: SliceStack, region: Region, phase: int, engine: Engine, sta
         given = crop_labels(stack, stack.labels[phase : phase + 1], region.located.frame)[0]
         return Acquired(images, given, labels_given=True)
     with stages("segment"):
-        return Acquired.segmented(images, engine.segment)
+        return Acquired.segmented(images, stack.positions_mm, engine.segment_stack)
 
 
 def _check_engine(options: Options, engine: Engine | None) -> None:
@@ -299,7 +303,7 @@ def _check_engine(options: Options, engine: Engine | None) -> None:
     if engine is None:
         return
     defaults = {f.name: f.default for f in fields(Options)}
-    for name in ("weights", "image", "steps", "device"):
+    for name in ("weights", "segmenter", "image", "steps", "device"):
         if getattr(options, name) != defaults[name]:
             raise InputError(
                 f"The engine has its own {name}: leave out {name}=, or leave out engine= and let it be loaded."

@@ -19,6 +19,7 @@ from dmcvr.cli.train import (
     TrainAutoencoder,
     TrainDrawing,
     TrainLabeller,
+    TrainMorphology,
     TrainPack,
     TrainRange,
     TrainSegmenter,
@@ -55,13 +56,14 @@ Command = (
     | Annotated[PhantomCommand, subcommand("phantom", prefix_name=False)]
     | Annotated[
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
+        | Annotated[TrainMorphology, subcommand("morphology", prefix_name=False)]
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],
-        subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
+        subcommand("train", prefix_name=False, description="Train a segmenter; or E_mor, then an autoencoder."),
     ]
     | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
     | Annotated[Benchmark, subcommand("benchmark", prefix_name=False)]

@@ -93,6 +93,8 @@ def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
     options.check()
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
     preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
+    if options.segmenter not in (None, "none"):
+        require_kind(describe(find(options.segmenter)), "segmenter", " (--segmenter)")
     preset.check_drawing(
         steps=preset.steps if options.steps is None else options.steps, start=preset.start, image=options.image
     )

@@ -33,7 +33,8 @@ MAX_SHIFT_MM = 5.0
 class Case:
     """One exam with its truth: manual labels in the stack, a phantom, or long-axis views.
 
-    `second` (P, N, I, J) are another annotator's labels of the same scan.
+    `second` (P, N, I, J) are another annotator's labels of the same scan. `judged` are the structures that were looked
+    for in it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     phantom: Phantom | None = None
     views: tuple[View, ...] = ()
     second: NDArray[np.uint8] | None = None
+    judged: tuple[int, ...] = tuple(LABEL_NAMES)
 
     @property
     def about(self) -> Row:
@@ -122,7 +124,9 @@ class Inputs:
     def of(self, contender: Contender) -> Acquired:
         images = self._region.images[self._phase]
         if not contender.manual:
-            self._segmented = self._segmented or Acquired.segmented(images, self._bench.engine.segment)
+            if self._segmented is None:
+                segment = self._bench.engine.segment_stack
+                self._segmented = Acquired.segmented(images, self._stack.positions_mm, segment)
             return self._segmented
         if self._given is None:
             assert self._stack.labels is not None

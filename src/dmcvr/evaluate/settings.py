@@ -66,6 +66,8 @@ class Settings:
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
     weights: str = DEFAULT_WEIGHTS
+    segmenter: str | None = None
+    """What labels acquired slices: a bundled name, a file, or none (the head of the weights' own E_mor)."""
 
     @property
     def source(self) -> Source:
@@ -103,6 +105,8 @@ class Settings:
         if self.patients == "everyone":
             self._check_everyone()
         require_kind(describe(find(self.weights)), "autoencoder")
+        if self.segmenter not in (None, "none"):
+            require_kind(describe(find(self.segmenter)), "segmenter")
         if self.output is not None:
             _check_folder(self.output, self.protocol)
         packages = ("monai", "matplotlib", "torchmetrics")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import nifti_files, nifti_named, nifti_stem
 from dmcvr.io.parts import Part, exam_of
@@ -63,12 +64,46 @@ def _cases(path: Path) -> list[Path]:
     return [file for folder in folders if folder.is_dir() for file in nifti_files(folder) if _NAME.match(file.name)]
 
 
+def list_labelled(root: Path) -> list[tuple[str, Path, Path]]:
+    """The training cases of a dataset's folder that have labels: name, image (channel 0) and labels."""
+    found = [(match["case"], file) for file in _cases(root) if (match := _NAME.match(file.name))]
+    pairs = [(case, image, nifti_named(root / "labelsTr", case)) for case, image in found]
+    return [(case, image, labels) for case, image, labels in pairs if labels is not None]
+
+
+def read_labelled(image: Path, labels: Path, numbers: dict[int, int]) -> SliceStack:
+    """One case with its labels, whose values `numbers` gives ours; raises `InputError`."""
+    exam = exam_of("nnunet", [Part("channel 0", image, labels=labels)], label_map=numbers)
+    return exam.read(labels=True)
+
+
+def known_labels(root: Path) -> dict[int, int]:
+    """The file's values to ours, by the names in dataset.json: structures that have none of ours' names are 0.
+
+    Raises `InputError` where it names none of LV cavity, myocardium and RV cavity, or one of them twice.
+    """
+    numbers = _numbers(root / "dataset.json")
+    ours = sorted(value for value in (numbers or {}).values() if value)
+    if numbers is None or numbers.get(0) != 0 or not ours or len(set(ours)) < len(ours):
+        raise InputError(
+            f"{root / 'dataset.json'} does not tell which labels are LV, MYO and RV: name those there are so, each "
+            "once, and the background 0."
+        )
+    return numbers
+
+
 def _label_map(dataset: Path) -> dict[int, int] | None:
-    """The file's values to ours, by the names in dataset.json (of nnU-Net v2 or v1); None where they do not tell."""
+    """The file's values to ours, where dataset.json names all three structures and no other; else None."""
+    found = _numbers(dataset)
+    return found if found and found.get(0) == 0 and sorted(found.values()) == [0, 1, 2, 3] else None
+
+
+def _numbers(dataset: Path) -> dict[int, int] | None:
+    """The file's values to ours, 0 for another name, by dataset.json (of nnU-Net v2 or v1); None where it cannot be
+    read."""
     try:
         names = json.loads(dataset.read_text(encoding="utf-8"))["labels"]
         pairs = [(name, value) if not str(name).isdecimal() else (value, name) for name, value in names.items()]
-        found = {int(value): _STRUCTURES.get(re.sub(r"[^a-z]", "", str(name).lower()), 0) for name, value in pairs}
+        return {int(value): _STRUCTURES.get(re.sub(r"[^a-z]", "", str(name).lower()), 0) for name, value in pairs}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return found if found.get(0) == 0 and sorted(found.values()) == [0, 1, 2, 3] else None

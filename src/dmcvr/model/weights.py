@@ -22,7 +22,9 @@ FOLDER = Path(__file__).parent.parent / "weights"
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter".
+    """A weights file without its tensors.
+
+    `kind` is "autoencoder" (a whole model), "morphology" (E_mor and its head), or "segmenter" (of acquired slices).
 
     `stages` are the records of the trainings behind it, the first one first (written by `dmcvr.train.run.train`).
     """
@@ -66,7 +68,9 @@ def require_kind(info: WeightsInfo, kind: str, advice: str | None = None) -> Wei
     """The same; raises `InputError` where the file holds another kind, with advice on what to do."""
     if info.kind != kind:
         advice = f": train it with dmcvr train {kind}" if advice is None else advice
-        raise InputError(f"{info.path} holds a {info.kind}; expected an {kind}{advice}.")
+        article = "an" if kind == "autoencoder" else "a"
+        held = "an autoencoder" if info.kind == "autoencoder" else f"a {info.kind} network"
+        raise InputError(f"{info.path} holds {held}; expected {article} {kind}{advice}.")
     return info
 
 

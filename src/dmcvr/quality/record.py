@@ -27,6 +27,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
         "torch": torch.__version__,
         "preset": engine.model.preset.name,
         "weights_sha256": engine.info.sha256 if engine.info else None,
+        "segmenter_sha256": engine.segmenter_info.sha256 if engine.segmenter_info else None,
         "steps": drawing.steps,
         "inversion_corrections": drawing.corrections,
         "aligned": engine.aligned is not None,

@@ -13,21 +13,20 @@ from dmcvr.fill.engine import BATCH, Engine
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.presets import Preset
+from dmcvr.model.stack_segmenter import StackSegmenter
 from dmcvr.quality.metrics import dice, ssim
 from dmcvr.train.between import Places, mixed_codes
-from dmcvr.train.data import Augmentation, TrainingSet, random_view
+from dmcvr.train.data import STILL, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
 from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
+from dmcvr.train.segmenter import StackViews
 
 Monitor = Callable[[Trainer], None]
 
 #: Held-out slices looked at with every checkpoint.
 MONITORED = 12
-
-#: A view as it is.
-STILL = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
 
 
 def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -37,7 +36,7 @@ def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[
     return images[:, 0].numpy(), labels.numpy()
 
 
-def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
+def morphology_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
     images, labels = _sample(held_out, preset.size)
 
     def monitor(trainer: Trainer) -> None:
@@ -48,6 +47,31 @@ def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
         scores = {f"dice_{c}": dice(found == c, labels == c) for c in (1, 2, 3)}
         trainer.record_held_out(scores)
         save_tiles(trainer.out / "samples.png", [images, images], [labels, found])
+
+    return monitor
+
+
+def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
+    """Dice of each structure that was looked for, over a whole stack, as the mean over stacks."""
+    stacks = StackViews(held_out, batch=1, size=preset.size).still()
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        assert isinstance(model, StackSegmenter)
+        scores: dict[str, list[float]] = {f"dice_{name}": [] for name in LABEL_NAMES.values()}
+        rows: list[list[NDArray[np.float32]]] = []
+        for seen in stacks:
+            part = seen.to(device)
+            found = model.probabilities(part.images, part.stacks).argmax(dim=1).cpu().numpy()
+            truth = seen.labels.numpy()
+            for c, name in LABEL_NAMES.items():
+                if seen.known[0, c - 1]:
+                    scores[f"dice_{name}"].append(dice(found == c, truth == c))
+            middle = len(found) // 2
+            rows.append([seen.images[middle, 0].numpy(), truth[middle], found[middle]])
+        trainer.record_held_out({name: round(float(np.nanmean(of)), 4) for name, of in scores.items() if of})
+        images, truth, found = (np.stack(column) for column in zip(*rows[:MONITORED], strict=True))
+        save_tiles(trainer.out / "samples.png", [images, images], [truth, found])
 
     return monitor
 

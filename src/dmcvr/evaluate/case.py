@@ -122,7 +122,8 @@ class Inputs:
     def of(self, contender: Contender) -> Acquired:
         images = self._region.images[self._phase]
         if not contender.manual:
-            self._segmented = self._segmented or Acquired.segmented(images, self._bench.engine.segment)
+            pixel_mm = self._region.located.frame.pixel_mm
+            self._segmented = self._segmented or Acquired.segmented(images, self._bench.engine.segment, pixel_mm)
             return self._segmented
         if self._given is None:
             assert self._stack.labels is not None

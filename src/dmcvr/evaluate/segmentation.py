@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dmcvr.evaluate.case import Bench, Case, Findings, levels
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.geometry.region import uncrop_labels
-from dmcvr.labels.components import keep_one_heart
+from dmcvr.labels.tidy import tidy_labels
 from dmcvr.quality.metrics import dice, hd95_mm
 
 
@@ -46,10 +46,11 @@ def _segmented(stack: SliceStack, bench: Bench) -> NDArray[np.uint8]:
     region, (rows, columns) = bench.prepare(stack), stack.images.shape[2:]
     return np.stack(
         [
-            keep_one_heart(
+            tidy_labels(
                 uncrop_labels(
                     bench.engine.segment(images), region.located.frame, stack.affines, (rows, columns), stack.normal
-                )
+                ),
+                float(np.sqrt(np.prod(stack.pixel_mm))),
             )
             for images in region.images
         ]

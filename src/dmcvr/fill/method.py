@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dmcvr.geometry.plan import Plan
-from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.segment import Segment
+from dmcvr.labels.tidy import tidy_labels
 from dmcvr.stages import Stages
 
 
@@ -30,9 +30,9 @@ class Acquired:
     labels_given: bool = False
 
     @classmethod
-    def segmented(cls, images: Float32[np.ndarray, "N S S"], segment: Segment) -> Acquired:
-        """With the segmenter's labels, one heart of them."""
-        return cls(images, keep_one_heart(segment(images).argmax(axis=1).astype(np.uint8)))
+    def segmented(cls, images: Float32[np.ndarray, "N S S"], segment: Segment, pixel_mm: float) -> Acquired:
+        """With the segmenter's labels, made one heart."""
+        return cls(images, tidy_labels(segment(images).argmax(axis=1).astype(np.uint8), pixel_mm))
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,12 @@ import re
 from pathlib import Path
 
 from dmcvr.errors import InputError
+from dmcvr.exam.structures import structure_of
 from dmcvr.io.exam import Exam
 from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
 
 _NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$")
 _FOLDERS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
-
-#: How datasets name the three structures.
-_STRUCTURES = {
-    "lv": 1, "lvc": 1, "lvcavity": 1, "lvbp": 1, "lvbloodpool": 1, "leftventricle": 1,
-    "myo": 2, "mlv": 2, "lvm": 2, "lvmyo": 2, "lvmyocardium": 2, "myocardium": 2,
-    "rv": 3, "rvc": 3, "rvcavity": 3, "rvbp": 3, "rightventricle": 3,
-}  # fmt: skip
 
 
 def case_of(path: Path) -> Path | None:
@@ -67,7 +61,9 @@ def _label_map(dataset: Path) -> dict[int, int] | None:
     try:
         names = json.loads(dataset.read_text(encoding="utf-8"))["labels"]
         pairs = [(name, value) if not str(name).isdecimal() else (value, name) for name, value in names.items()]
-        found = {int(value): _STRUCTURES.get(re.sub(r"[^a-z]", "", str(name).lower()), 0) for name, value in pairs}
+        found = {int(value): structure_of(str(name)) for name, value in pairs}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return found if found.get(0) == 0 and sorted(found.values()) == [0, 1, 2, 3] else None
+    known = {value: structure for value, structure in found.items() if structure is not None}
+    hearts = sorted(structure for structure in known.values() if structure)
+    return known if len(known) == len(found) and known.get(0) == 0 and hearts == [1, 2, 3] else None

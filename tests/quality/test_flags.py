@@ -48,16 +48,17 @@ def test_cut_off() -> None:
 def test_a_heart_at_the_edge_of_the_picture() -> None:
     labels = cone()
     everywhere = np.ones(labels.shape[1:], bool)
-    assert at_the_edge(labels, everywhere).level == "fine"
+    assert at_the_edge(labels, everywhere, 4.5).level == "fine"
     cut = everywhere.copy()
     cut[1:3, :6] = False  # the RV lies there
-    found = at_the_edge(np.where(cut[None], labels, 0).astype(np.uint8), cut)
+    found = at_the_edge(np.where(cut[None], labels, 0).astype(np.uint8), cut, 4.5)
     assert found.level == "look"
     assert "in slice 2, 3 (RV cavity): volumes are too small" in found.text
+    assert at_the_edge(labels, everywhere, 0.5).level == "look"  # two pixels away are 1 mm
     for axis, shift in ((2, -12), (3, 12)):  # out of the square that is looked at
         moved = np.roll(labels, shift, axis=axis)
-        assert at_the_edge(moved, everywhere).level == "look"
-    assert at_the_edge(np.zeros_like(labels), everywhere).level == "unknown"
+        assert at_the_edge(moved, everywhere, 4.5).level == "look"
+    assert at_the_edge(np.zeros_like(labels), everywhere, 4.5).level == "unknown"
 
 
 def test_anatomy() -> None:

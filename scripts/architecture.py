@@ -27,8 +27,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / PACKAGE
 ABOUT = {
     "errors": "what is said when something cannot be used",
     "stages": "timings and progress",
+    "exam": "slice stack, volume, structures, what was read: arrays with their place in the patient",
     "options": "what a reconstruction can be told, each choice named once",
-    "exam": "slice stack, volume, what was read: arrays with their place in the patient",
     "result": "what comes out: one type",
     "labels": "signed distances, components, colours, what a segmenter is",
     "geometry": "the plan; find the heart, crop it, and the exact way back",

@@ -68,7 +68,7 @@ def between(region: Region, exam: Phantom, engine: Engine, target: Path) -> None
     positions = exam.stack.positions_mm
     middle = (positions[GAP] + positions[GAP + 1]) / 2
     plan = Plan.between(positions, np.array([middle]))
-    acquired = Acquired.segmented(region.images[0], engine.segment)
+    acquired = Acquired.segmented(region.images[0], engine.segment, region.located.frame.pixel_mm)
     drawn = {name: make_method(name, engine)(acquired, plan).images[0] for name in ("linear", "dmcvr")}
     panels = [
         (region.images[0][GAP], "acquired"),

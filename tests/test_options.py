@@ -21,6 +21,8 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
         ({"image": "blurry"}, "Unknown image 'blurry': choose one of sharp, mean"),
         ({"device": "tpu"}, "Unknown device 'tpu': choose one of auto, cpu, cuda"),
         ({"label_map": "x"}, "Unknown label map 'x'"),
+        ({"label_map": "1=liver"}, "Expected --label-map pairs"),
+        ({"label_map": "acdc"}, "says how --labels-in numbers the structures: give both, or neither"),
         ({"layout": "bids"}, "Unknown layout 'bids'"),
         ({"image": "mean", "method": "linear"}, "The method linear draws no mean: use --image sharp"),
         ({"image": "mean", "method": "published"}, "The method published draws no mean"),

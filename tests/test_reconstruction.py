@@ -15,7 +15,7 @@ from helpers.exams import WAYS, stored
 from helpers.models import untrained
 
 import dmcvr
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, NoHeartError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
@@ -111,8 +111,12 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
     assert len(run["weights_sha256"]) == 64
     assert [flag["name"] for flag in run["flags"]] == [
         "Coverage",
+        "Field of view",
+        "Anatomy",
         "Slice alignment",
         "Segmenter confidence",
+        "LV mass over the heartbeat",
+        "3D against slices: ejection fraction",
         "3D against slices: volume",
         "3D against slices: outline",
         "Shape between slices",
@@ -190,7 +194,7 @@ def test_an_unknown_keyword_is_a_type_error(few: SliceStack, name: str) -> None:
 
 def test_an_engine_brings_how_it_draws(few: SliceStack) -> None:
     engine = Engine.of(untrained(), steps=1)
-    heart = dmcvr.reconstruct(few, method="published", spacing_mm=8.0, engine=engine)
+    heart = dmcvr.reconstruct(few, method="published", spacing_mm=8.0, allow_empty=True, engine=engine)
     run = heart.run
     assert (run["preset"], run["steps"], run["aligned"], run["weights_sha256"]) == ("tiny", 1, False, None)
     levels = {flag["name"]: flag["level"] for flag in run["flags"]}
@@ -233,6 +237,29 @@ def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Pha
     options = Options(phase="ED", labels_in=tmp_path / "gt.nii.gz", label_map="acdc")
     found = load(stack.without_labels(), options).labels
     np.testing.assert_array_equal(found, stack.labels[:1])
+
+
+def test_labels_are_numbered_as_the_exam_s_layout_does(data: Path, engine: Engine) -> None:
+    folder = data / "acdc" / "patient007"
+    exam, manual = folder / "patient007_frame01.nii.gz", folder / "patient007_frame01_gt.nii.gz"
+    heart = dmcvr.reconstruct(exam, method="nearest", spacing_mm=6.0, labels_in=manual, engine=engine)
+    assert heart.run["label_map"] == "acdc (1=rv,2=myo,3=lv)"
+    assert any("numbered acdc (1=rv,2=myo,3=lv), as the exam's layout" in warning for warning in heart.run["warnings"])
+    named = load(exam, Options(labels_in=manual, label_map="1=rv,2=myo,3=lv"))
+    assert heart.acquired is not None
+    np.testing.assert_array_equal(heart.acquired.labels, named.labels)
+    assert not any("numbered" in warning for warning in named.warnings)
+    with pytest.raises(InputError, match="structures are exchanged.*give --label-map acdc"):
+        load(exam, Options(labels_in=manual, label_map="dmcvr"))
+
+
+def test_a_stack_without_a_heart_needs_insisting(few: SliceStack, engine: Engine) -> None:
+    noise = replace(few, images=np.random.default_rng(0).random(few.images.shape, dtype=np.float32))
+    with pytest.raises(NoHeartError, match="No heart is seen in these slices: no left ventricle"):
+        dmcvr.reconstruct(noise, method="linear", engine=engine)
+    heart = dmcvr.reconstruct(noise, method="linear", spacing_mm=8.0, allow_empty=True, engine=engine)
+    assert any("No heart is seen" in warning for warning in heart.run["warnings"])
+    assert not heart.labels.data.any()
 
 
 def test_voxels_are_as_large_as_the_pixels_unless_told(few: SliceStack, engine: Engine) -> None:

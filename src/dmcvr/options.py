@@ -13,12 +13,10 @@ from typing import Annotated, Any, Literal, get_args
 from tyro.conf import arg
 
 from dmcvr.errors import InputError
+from dmcvr.exam.structures import numbering_of
 
 #: How an exam's files lie on disk.
 LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
-
-#: How given labels number the structures.
-LabelMapName = Literal["dmcvr", "acdc", "mnms", "ukbb"]
 
 #: How the gaps between slices are filled.
 MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
@@ -73,8 +71,11 @@ class Options:
     """Where the networks run."""
     labels_in: Annotated[Path | None, arg(metavar="PATH")] = None
     """Labels of the acquired slices: an image, or contours (a cvi42 workspace, a folder of Sunnybrook's)."""
-    label_map: LabelMapName = "dmcvr"
-    """How --labels-in numbers the structures."""
+    label_map: Annotated[str | None, arg(metavar="NAME|1=rv,...")] = None
+    """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; default: as
+    the exam's layout does, else dmcvr (1 LV cavity, 2 myocardium, 3 RV)."""
+    allow_empty: bool = False
+    """Write a result even where no heart is seen in the slices; else that is an error (exit status 3)."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
@@ -96,6 +97,10 @@ class Options:
             raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {self.spacing_mm:g}.")
         if self.labels_in is not None and not Path(self.labels_in).exists():
             raise InputError(f"There is no file or folder {self.labels_in} with labels (--labels-in): check the path.")
+        if self.label_map is not None:
+            numbering_of(self.label_map)
+            if self.labels_in is None:
+                raise InputError("--label-map says how --labels-in numbers the structures: give both, or neither.")
         if self.ed is not None and self.ed == self.es:
             raise InputError(f"End-diastole and end-systole cannot both be phase {self.ed}: change --ed or --es.")
 
@@ -118,7 +123,6 @@ CHOICES: dict[str, Any] = {
     "method": MethodName,
     "image": ImageKind,
     "device": DeviceName,
-    "label_map": LabelMapName,
     "layout": LayoutName,
 }
 

@@ -17,23 +17,27 @@ from numpy.typing import DTypeLike, NDArray
 
 from dmcvr.clinical.cycle import beat_ms
 from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice_summation
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, NoHeartError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.structures import LABEL_MAPS, Numbering, numbering_of, written
 from dmcvr.exam.volume import Volume, slice_affines
 from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
-from dmcvr.geometry.locate import Located, Region, prepare
+from dmcvr.geometry.greys import prepare_upright, without_blank_slices
+from dmcvr.geometry.locate import Located, Region
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
 from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
 from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
-from dmcvr.io.read import find_exam, with_labels
+from dmcvr.io.labels import with_labels
+from dmcvr.io.read import find_exam
 from dmcvr.io.result import write_result
 from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import shares
+from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
 from dmcvr.quality.flags import nearest_slices, quality_flags
@@ -96,8 +100,8 @@ def reconstruct(
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
-    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, and `TypeError` for a
-    keyword that is no option.
+    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, `NoHeartError` (one of
+    those) where the slices show no heart and `allow_empty` is not set, and `TypeError` for a keyword that is no option.
     """
     options = replace(options or Options(), **changes)
     options.check()
@@ -105,7 +109,8 @@ def reconstruct(
     stages = stages or Stages()
 
     with stages("load"):
-        stack = load(source, options)
+        exam = source if isinstance(source, SliceStack | Exam) else find_exam(Path(source), layout=options.layout)
+        stack = load(exam, options)
         marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
         engine = engine or Engine.load(
             options.weights_name,
@@ -115,10 +120,12 @@ def reconstruct(
             image=options.image,
         )
     with stages("locate"):
-        region = prepare(stack, engine.segment, engine.model.preset.size)
+        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size)
     grid = DenseGrid.of(stack, region, options.spacing_mm)
 
     acquired = [_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases))]
+    at_slices = np.stack([phase.labels for phase in acquired])
+    doubts = _no_heart(stack, region, at_slices, options)
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
     residuals = []
@@ -130,11 +137,12 @@ def reconstruct(
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
-        found = assess(stack, region, grid, np.stack([phase.labels for phase in acquired]), labels, marks, engine)
+        found = assess(stack, region, grid, at_slices, labels, marks, engine)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
         "labels": "given" if stack.labels is not None else "segmented",
+        "label_map": None if options.labels_in is None else _spoken(_numbering(exam, options)),
         "output": {
             "shape": list(grid.shape),
             "spacing_mm": grid.spacing_mm,
@@ -142,7 +150,7 @@ def reconstruct(
         },
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
-        **exam_record(stack, region.located, found.measures["ed_es_warnings"]),
+        **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
@@ -150,17 +158,48 @@ def reconstruct(
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
-    """The phases that are asked for, with the labels that are given; raises `InputError`."""
-    if isinstance(source, SliceStack):
-        stack = source
-    else:
-        stack = (source if isinstance(source, Exam) else find_exam(Path(source), layout=options.layout)).read()
-    if options.phase != "all":
-        stack = stack.select_phases([stack.phase_index(options.phase)])
-    if options.labels_in is not None:
-        given = Path(options.labels_in)
-        stack = with_contours(stack, given) if is_contours(given) else with_labels(stack, given, options.label_map)
-    return stack
+    """The phases that are asked for, with the labels that are given, without blank slices; raises `InputError`."""
+    exam = source if isinstance(source, SliceStack | Exam) else find_exam(Path(source), layout=options.layout)
+    stack = exam.read() if isinstance(exam, Exam) else exam
+    phases = list(range(len(stack.phases))) if options.phase == "all" else [stack.phase_index(options.phase)]
+    if options.labels_in is None:
+        return without_blank_slices(stack if options.phase == "all" else stack.select_phases(phases))
+    if is_contours(Path(options.labels_in)):
+        return without_blank_slices(with_contours(stack.select_phases(phases), Path(options.labels_in)))
+    numbering = _numbering(exam, options)
+    stack = with_labels(stack, Path(options.labels_in), numbering, phases=phases)
+    if options.label_map is None:
+        why = "as the exam's layout numbers them" if isinstance(exam, Exam) and exam.numbering else "as dmcvr does"
+        said = f"The given labels were taken to be numbered {_spoken(numbering)}, {why}: --label-map says otherwise."
+        stack = replace(stack, warnings=(*stack.warnings, said))
+    return without_blank_slices(stack)
+
+
+def _numbering(exam: SliceStack | Exam, options: Options) -> str | Numbering:
+    """How the given labels are numbered: as said, else as the exam's layout has it, else as ours."""
+    layout = exam.numbering if isinstance(exam, Exam) else None
+    return options.label_map or layout or "dmcvr"
+
+
+def _spoken(numbering: str | Numbering) -> str:
+    """A numbering for people and records: written out, a named one with its name."""
+    if not isinstance(numbering, str):
+        return written(numbering)
+    return f"{numbering} ({written(numbering_of(numbering))})" if numbering in LABEL_MAPS else numbering
+
+
+def _no_heart(stack: SliceStack, region: Region, labels: NDArray[np.uint8], options: Options) -> list[str]:
+    """Warnings, where an exam without a heart is allowed; else raises `NoHeartError`. Labels that are given are one."""
+    seen = HeartSeen.of(labels, stack.positions_mm)
+    if stack.labels is not None or (region.located.found and seen.missing is None):
+        return []
+    missing = seen.missing or "what was found is too small"
+    if not options.allow_empty:
+        raise NoHeartError(
+            f"No heart is seen in these slices: {missing}; give a short-axis stack of the heart, or insist on a result "
+            "with --allow-empty."
+        )
+    return [f"No heart is seen in these slices: {missing}. What is written is none."]
 
 
 @dataclass(frozen=True)
@@ -258,6 +297,7 @@ def _flags(
         at_slices,
         np.stack(planes),
         dense,
+        pictured=crop_labels(stack, np.ones_like(stack.images[:1], np.uint8), frame)[0] > 0,
         positions_mm=stack.positions_mm,
         dense_positions_mm=heights,
         pixel_mm=frame.pixel_mm,
@@ -295,7 +335,7 @@ def _acquired(stack: SliceStack, region: Region, phase: int, engine: Engine, sta
         given = crop_labels(stack, stack.labels[phase : phase + 1], region.located.frame)[0]
         return Acquired(images, given, labels_given=True)
     with stages("segment"):
-        return Acquired.segmented(images, stack.positions_mm, engine.segment_stack)
+        return Acquired.segmented(images, stack.positions_mm, engine.segment_stack, region.located.frame.pixel_mm)
 
 
 def _check_engine(options: Options, engine: Engine | None) -> None:

@@ -41,10 +41,34 @@ def test_nothing_but_the_image(exam: Path, tmp_path: Path, capsys: pytest.Captur
     """An exam without a heart, and neither labels nor meshes are wanted."""
     out = tmp_path / "out"
     formats = ["--label-format", "none", "--mesh-format", "none"]
-    main(["reconstruct", "-i", str(exam), "-o", str(out), "--method", "linear", "--spacing", "4", *formats])
-    assert "No heart was found" in capsys.readouterr().err
+    main(
+        [
+            "reconstruct",
+            "-i",
+            str(exam),
+            "-o",
+            str(out),
+            "--method",
+            "linear",
+            "--spacing",
+            "4",
+            "--allow-empty",
+            *formats,
+        ]
+    )
+    assert "No heart is seen" in capsys.readouterr().err
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
     assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+
+
+def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["reconstruct", "-i", str(exam), "-o", str(tmp_path / "out"), "--method", "linear", "--spacing", "8"])
+    assert stopped.value.code == 3
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("dmcvr: No heart is seen in these slices: no left ventricle with a wall was found; give")
+    assert "--allow-empty" in sentence
+    assert not (tmp_path / "out").exists()
 
 
 #: What is refused by the command's words alone, and what the sentence says.

@@ -13,7 +13,7 @@ def test_a_segmenter_s_labels_are_one_heart() -> None:
     labels[:, 4:10, 4:10] = 1
     labels[0, 15, 15] = 1
     images, places = np.zeros(labels.shape, np.float32), np.arange(3.0)
-    acquired = Acquired.segmented(images, places, lambda images, positions_mm: shares(labels))
+    acquired = Acquired.segmented(images, places, lambda images, positions_mm: shares(labels), 1.5)
     labels[0, 15, 15] = 0
     np.testing.assert_array_equal(acquired.labels, labels)
     np.testing.assert_array_equal(acquired.probabilities.argmax(axis=1), labels)  # the stray piece's are gone, too

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.hearts import cone
 
+from dmcvr.clinical.measures import PhaseVolumes, measures
+from dmcvr.exam.stack import Patient
 from dmcvr.quality.flags import (
+    anatomy,
+    at_the_edge,
     cut_off,
+    fractions_differ,
     implausible_between,
+    mass_drifts,
     misaligned,
     nearest_slices,
     out_of_distribution,
@@ -36,6 +43,56 @@ def test_cut_off() -> None:
     assert cut_off(whole[:, ::-1][:, 3:]).level == "look"
     assert "base" in cut_off(ring()).text
     assert cut_off(np.zeros((1, 5, 4, 4), np.uint8)).level == "unknown"
+
+
+def test_a_heart_at_the_edge_of_the_picture() -> None:
+    labels = cone()
+    everywhere = np.ones(labels.shape[1:], bool)
+    assert at_the_edge(labels, everywhere, 4.5).level == "fine"
+    cut = everywhere.copy()
+    cut[1:3, :6] = False  # the RV lies there
+    found = at_the_edge(np.where(cut[None], labels, 0).astype(np.uint8), cut, 4.5)
+    assert found.level == "look"
+    assert "in slice 2, 3 (RV cavity): volumes are too small" in found.text
+    assert at_the_edge(labels, everywhere, 0.5).level == "look"  # two pixels away are 1 mm
+    for axis, shift in ((2, -12), (3, 12)):  # out of the square that is looked at
+        moved = np.roll(labels, shift, axis=axis)
+        assert at_the_edge(moved, everywhere, 4.5).level == "look"
+    assert at_the_edge(np.zeros_like(labels), everywhere, 4.5).level == "unknown"
+
+
+def test_anatomy() -> None:
+    labels = cone()
+    assert anatomy(labels).text == "The myocardium encloses the LV cavity (100 % of its border)."
+    exchanged = np.array([0, 3, 2, 1], np.uint8)[labels]
+    assert "only 41 % of the LV cavity's border" in anatomy(exchanged).text  # what of the RV meets the septum
+    assert anatomy(exchanged).level == "look"
+    left = np.where(labels == 3, 0, labels).astype(np.uint8)
+    assert anatomy(left).text == "Nothing is labelled as RV cavity: that volume is 0, not measured."
+    atrium = np.concatenate([np.where(labels == 3, 3, 0).astype(np.uint8)[:, :2], labels], axis=1)
+    assert "% of the RV cavity lies in slices without left ventricle" in anatomy(atrium).text
+
+
+def test_one_number_measured_twice() -> None:
+    def measured(masses: tuple[float, ...], slices: float, phases: tuple[str, ...] = ("ED", "ES")) -> dict[str, object]:
+        dense = tuple(PhaseVolumes(ml, g / 1.05, 0.0) for ml, g in zip((100.0, 50.0, 60.0), masses, strict=False))
+        summed = (PhaseVolumes(100.0, 0.0, 0.0), PhaseVolumes(slices, 0.0, 0.0), PhaseVolumes(60.0, 0.0, 0.0))
+        return measures(dense, summed[: len(dense)], phases, Patient())
+
+    steady = measured((100, 105), 52)
+    assert mass_drifts(steady).level == fractions_differ(steady).level == "fine"
+    drifting = measured((193, 220), 46)
+    assert mass_drifts(drifting).text.startswith(
+        "LV mass is 193 to 220 g over the phases (13 %): 193 g at ED, 220 g at ES. Muscle keeps its mass"
+    )
+    assert fractions_differ(drifting).text == "LV 50 % in 3D against 54 % by slices (4.0 points)."
+    assert mass_drifts(drifting).level == fractions_differ(drifting).level == "look"
+    falling = measured((169, 145), 53.5)
+    assert mass_drifts(falling).level == fractions_differ(falling).level == "look"
+    cine = measured((150, 145, 169), 50, ("0", "1", "2"))  # in a phase that is neither ED nor ES
+    assert mass_drifts(cine).level == "look"
+    alone = measured((150,), 50, ("ED",))
+    assert mass_drifts(alone).level == fractions_differ(alone).level == "unknown"
 
 
 def test_misaligned() -> None:

@@ -72,7 +72,7 @@ Command = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: exit 0 on success, 2 with one sentence on bad input, 130 on an interrupt."""
+    """Entry point: exit 0 on success, 130 on an interrupt; with one sentence, 2 on bad input, 3 without a heart."""
     command: Any = tyro.cli(
         Command,
         prog="dmcvr",
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except InputError as error:
         print(f"dmcvr: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt as interrupt:  # a training says what it saved
         print(f"dmcvr: {str(interrupt) or 'interrupted, nothing was written.'}", file=sys.stderr)
         sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -14,6 +14,8 @@ from dmcvr.errors import InputError
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, DeviceName, Options, chosen_formats
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dmcvr.io.exam import Exam
     from dmcvr.reconstruction import Reconstruction
 
@@ -132,11 +134,7 @@ def print_summary(heart: Reconstruction, folder: Path) -> None:
     if len(run["phases"]) > len(chosen) > 0:
         text = f"ED is phase {chosen[0]}, ES is phase {chosen[1]}, of {len(run['phases'])}"
         console.print(f"{text}: {numbers['ed_es_chosen_by']}", highlight=False)
-    for side in ("lv", "rv"):
-        function = numbers["dense_volume"].get(side)
-        if function and function["ef_percent"] is not None:
-            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
-            console.print(f"{text}, EF {function['ef_percent']:.0f} %", highlight=False)
+    _print_function(console, numbers)
     if run["source"]:
         print(run["source"]["summary"])
     for warning in run["warnings"]:
@@ -145,3 +143,17 @@ def print_summary(heart: Reconstruction, folder: Path) -> None:
     for flag in looks:
         print(f"Look: {flag['name']}. {flag['text']}", file=sys.stderr)
     print(f"Written to {folder}: open {folder / 'report.html'} (research software, not a medical device)")
+
+
+def _print_function(console: Console, numbers: dict[str, Any]) -> None:
+    """Volumes and ejection fractions, and what should be one number and was measured twice."""
+    both = numbers["consistency"]
+    for side in ("lv", "rv"):
+        function = numbers["dense_volume"].get(side)
+        if function and function["ef_percent"] is not None:
+            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
+            slices = f" (by slices {both[side]['ef_slices_percent']:.0f} %)" if both[side] else ""
+            console.print(f"{text}, EF {function['ef_percent']:.0f} %{slices}", highlight=False)
+    if both["mass_ed_g"] is not None:
+        text = f"LV mass: {both['mass_ed_g']:.0f} g at ED, {both['mass_es_g']:.0f} g at ES"
+        console.print(text, highlight=False)

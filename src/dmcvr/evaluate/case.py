@@ -125,8 +125,8 @@ class Inputs:
         images = self._region.images[self._phase]
         if not contender.manual:
             if self._segmented is None:
-                segment = self._bench.engine.segment_stack
-                self._segmented = Acquired.segmented(images, self._stack.positions_mm, segment)
+                segment, pixel_mm = self._bench.engine.segment_stack, self._region.located.frame.pixel_mm
+                self._segmented = Acquired.segmented(images, self._stack.positions_mm, segment, pixel_mm)
             return self._segmented
         if self._given is None:
             assert self._stack.labels is not None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dmcvr.evaluate.case import Bench, Case, Findings, levels
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.geometry.region import uncrop_labels
-from dmcvr.labels.components import keep_one_heart
+from dmcvr.labels.tidy import tidy_labels
 from dmcvr.quality.metrics import dice, hd95_mm
 
 
@@ -61,4 +61,5 @@ def _segmented(stack: SliceStack, bench: Bench) -> NDArray[np.uint8]:
         uncrop_labels(segment(images, stack.positions_mm), frame, stack.affines, (rows, columns), stack.normal)
         for images in region.images
     )
-    return np.stack([keep_one_heart(labels) for labels in found])
+    pixel_mm = float(np.sqrt(np.prod(stack.pixel_mm)))
+    return np.stack([tidy_labels(labels, pixel_mm) for labels in found])

@@ -168,10 +168,13 @@ def stack_normal(affines: Float64[np.ndarray, "N 4 4"]) -> Float64[np.ndarray, "
 
 def same_grid(a: SliceStack, b: SliceStack, *, within_mm: float = 0.1) -> bool:
     """Whether both have the same pixels at the same places; their phases, and thickness, may differ."""
+    return a.images.shape[1:] == b.images.shape[1:] and same_places(a.affines, b.affines, within_mm=within_mm)
+
+
+def same_places(a: Float64[np.ndarray, "N 4 4"], b: Float64[np.ndarray, "M 4 4"], *, within_mm: float = 0.1) -> bool:
+    """Whether slices of these affines have their pixels at the same places."""
     corners = slice(0, 3), [0, 1, 3]  # the third axis of a slice is a direction alone, of any length
-    return a.images.shape[1:] == b.images.shape[1:] and bool(
-        np.allclose(a.affines[:, *corners], b.affines[:, *corners], rtol=0, atol=within_mm)
-    )
+    return len(a) == len(b) and bool(np.allclose(a[:, *corners], b[:, *corners], rtol=0, atol=within_mm))
 
 
 def _check_arrays(

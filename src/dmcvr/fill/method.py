@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.geometry.plan import Plan
-from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import probabilities
 from dmcvr.labels.segment import SegmentStack
+from dmcvr.labels.tidy import tidy_labels
 from dmcvr.stages import Stages
 
 
@@ -42,11 +42,15 @@ class Acquired:
 
     @classmethod
     def segmented(
-        cls, images: Float32[np.ndarray, "N S S"], positions_mm: Float64[np.ndarray, " N"], segment: SegmentStack
+        cls,
+        images: Float32[np.ndarray, "N S S"],
+        positions_mm: Float64[np.ndarray, " N"],
+        segment: SegmentStack,
+        pixel_mm: float,
     ) -> Acquired:
-        """With the segmenter's labels, one heart of them."""
+        """With the segmenter's labels, made one heart."""
         found = segment(images, positions_mm)
-        return cls(images, keep_one_heart(found.argmax(axis=1).astype(np.uint8)), found=found)
+        return cls(images, tidy_labels(found.argmax(axis=1).astype(np.uint8), pixel_mm), found=found)
 
 
 @dataclass(frozen=True)

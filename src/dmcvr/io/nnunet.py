@@ -8,19 +8,13 @@ from pathlib import Path
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.structures import structure_of
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import nifti_files, nifti_named, nifti_stem
 from dmcvr.io.parts import Part, exam_of
 
 _NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$", re.IGNORECASE)
 _FOLDERS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
-
-#: How datasets name the three structures.
-_STRUCTURES = {
-    "lv": 1, "lvc": 1, "lvcavity": 1, "lvbp": 1, "lvbloodpool": 1, "leftventricle": 1,
-    "myo": 2, "mlv": 2, "lvm": 2, "lvmyo": 2, "lvmyocardium": 2, "myocardium": 2,
-    "rv": 3, "rvc": 3, "rvcavity": 3, "rvbp": 3, "rightventricle": 3,
-}  # fmt: skip
 
 
 def case_of(path: Path) -> Path | None:
@@ -82,9 +76,9 @@ def known_labels(root: Path) -> dict[int, int]:
 
     Raises `InputError` where it names none of LV cavity, myocardium and RV cavity, or one of them twice.
     """
-    numbers = _numbers(root / "dataset.json")
-    ours = sorted(value for value in (numbers or {}).values() if value)
-    if numbers is None or numbers.get(0) != 0 or not ours or len(set(ours)) < len(ours):
+    numbers = {value: structure or 0 for value, structure in (_numbers(root / "dataset.json") or {}).items()}
+    ours = sorted(structure for structure in numbers.values() if structure)
+    if numbers.get(0) != 0 or not ours or len(set(ours)) < len(ours):
         raise InputError(
             f"{root / 'dataset.json'} does not tell which labels are LV, MYO and RV: name those there are so, each "
             "once, and the background 0."
@@ -94,16 +88,20 @@ def known_labels(root: Path) -> dict[int, int]:
 
 def _label_map(dataset: Path) -> dict[int, int] | None:
     """The file's values to ours, where dataset.json names all three structures and no other; else None."""
-    found = _numbers(dataset)
-    return found if found and found.get(0) == 0 and sorted(found.values()) == [0, 1, 2, 3] else None
+    found = _numbers(dataset) or {}
+    known = {value: structure for value, structure in found.items() if structure is not None}
+    hearts = sorted(structure for structure in known.values() if structure)
+    return known if len(known) == len(found) and known.get(0) == 0 and hearts == [1, 2, 3] else None
 
 
-def _numbers(dataset: Path) -> dict[int, int] | None:
-    """The file's values to ours, 0 for another name, by dataset.json (of nnU-Net v2 or v1); None where it cannot be
-    read."""
+def _numbers(dataset: Path) -> dict[int, int | None] | None:
+    """The file's values to ours, None for a name we do not know, by dataset.json (of nnU-Net v2 or v1).
+
+    None where that cannot be read.
+    """
     try:
         names = json.loads(dataset.read_text(encoding="utf-8"))["labels"]
         pairs = [(name, value) if not str(name).isdecimal() else (value, name) for name, value in names.items()]
-        return {int(value): _STRUCTURES.get(re.sub(r"[^a-z]", "", str(name).lower()), 0) for name, value in pairs}
+        return {int(value): structure_of(str(name)) for name, value in pairs}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from dmcvr.errors import InputError
 from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
 from dmcvr.exam.stack import Patient, SliceStack, same_grid
+from dmcvr.exam.structures import Numbering
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import ImageHeader, nifti_named, nifti_stem, read_header, read_stack
 from dmcvr.io.labels import to_internal
@@ -57,7 +58,7 @@ def exam_of(
     patient: Patient | None = None,
     beside: list[tuple[str, str, Path, str]] | None = None,
     notes: tuple[str, ...] = (),
-    label_map: str | dict[int, int] | None = None,
+    label_map: str | Numbering | None = None,
 ) -> Exam:
     """The exam of these parts, whose phases are joined in their order.
 
@@ -82,11 +83,12 @@ def exam_of(
         Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed))),
         lambda: _join([_read(part, person) for part in parts], parts),
         _labelled_reader(labelled, person, label_map),
+        label_map,
     )
 
 
 def _labelled_reader(
-    parts: list[Part], patient: Patient, label_map: str | dict[int, int] | None
+    parts: list[Part], patient: Patient, label_map: str | Numbering | None
 ) -> Callable[[], SliceStack] | None:
     if not parts or label_map is None:
         return None
@@ -101,7 +103,7 @@ def _read(part: Part, patient: Patient) -> SliceStack:
     return stack if part.phases is None else replace(stack, phases=part.phases)
 
 
-def _labelled(part: Part, patient: Patient, label_map: str | dict[int, int]) -> SliceStack:
+def _labelled(part: Part, patient: Patient, label_map: str | Numbering) -> SliceStack:
     """A part with its labels; of a 4D label file the same frames, of a 3D one the only one."""
     if part.labels is None:
         raise InputError(f"{part.path.name} has no labels.")

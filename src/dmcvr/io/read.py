@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from dmcvr.errors import InputError
-from dmcvr.exam.stack import SliceStack, same_grid
+from dmcvr.exam.stack import SliceStack
 from dmcvr.io.acdc import find_acdc, is_acdc_exam
 from dmcvr.io.archive import find_zip
 from dmcvr.io.exam import Exam
-from dmcvr.io.image import image_files, is_image, no_image, read_stack
-from dmcvr.io.labels import to_internal
+from dmcvr.io.image import image_files, is_image, no_image
 from dmcvr.io.mnms import cine_of, find_mnms
 from dmcvr.io.mnms2 import find_mnms2, is_mnms2_patient
 from dmcvr.io.nnunet import find_nnunet, is_nnunet
@@ -101,26 +100,6 @@ def _folders(parents: list[Path]) -> list[Path]:
     """The folders in these, by name."""
     found = [path for parent in parents for path in sorted(parent.iterdir()) if path.is_dir() and path.name[0] != "."]
     return found[:MAX_PATIENTS]
-
-
-def with_labels(stack: SliceStack, path: Path, convention: str) -> SliceStack:
-    """The stack with labels from an image file of the same grid, in a named convention.
-
-    Raises `InputError` where shape or values do not fit.
-    """
-    given = read_stack(path)  # sorts the slices as it sorts those of the image
-    if given.images.shape != stack.images.shape:
-        raise InputError(
-            f"The labels in {path.name} have {_shape(given.images.shape)}, the image has "
-            f"{_shape(stack.images.shape)}: give labels for just the phases that are reconstructed (--phase)."
-        )
-    if not same_grid(given, stack):
-        raise InputError(f"The labels in {path.name} lie elsewhere than the image: their headers differ.")
-    return replace(stack, labels=to_internal(given.images, convention))
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} phase(s), {shape[1]} slices of {shape[2]} x {shape[3]} pixels"
 
 
 def _is_nifti(path: Path) -> bool:

@@ -45,7 +45,7 @@ def find_sunnybrook(path: Path) -> Exam:
         )
     source = replace(exam.source, pieces=exam.source.pieces + tuple(pieces))
     chosen = [(file, match["name"], int(match["phase"])) for file, match in files]
-    return Exam(source, exam.load, (lambda: _labelled(exam.load(), chosen)) if chosen else None)
+    return Exam(source, exam.load, (lambda: _labelled(exam.load(), chosen)) if chosen else None, "acdc")
 
 
 def _labelled(stack: SliceStack, files: list[tuple[Path, str, int]]) -> SliceStack:

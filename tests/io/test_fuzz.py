@@ -29,7 +29,8 @@ from hypothesis import strategies as st
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.io.contours import with_contours
-from dmcvr.io.read import find_exam, read_exam, with_labels
+from dmcvr.io.labels import with_labels
+from dmcvr.io.read import find_exam, read_exam
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 

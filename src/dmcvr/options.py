@@ -72,6 +72,8 @@ class Options:
     """NIfTI labels of the acquired slices."""
     label_map: LabelMapName = "dmcvr"
     """How --labels-in numbers the structures."""
+    unmirror: bool = False
+    """Where the file's frame mirrors the heart (as in ACDC): write everything in one that does not."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None

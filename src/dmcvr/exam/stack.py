@@ -123,6 +123,14 @@ class SliceStack:
             times_ms=None if self.times_ms is None else tuple(self.times_ms[i] for i in indices),
         )
 
+    def reflected(self) -> SliceStack:
+        """The same slices in a mirrored world: each keeps its place in plane, their order along `normal` is reversed."""
+        normal, (start, *_, stop) = self.normal, self.positions_mm
+        affines = self.affines.copy()
+        affines[:, :3] -= 2 * normal[:, None] * (normal @ affines[:, :3])[:, None]
+        affines[:, :3, 3] += (start + stop) * normal
+        return replace(self, affines=affines)
+
     def without_labels(self) -> SliceStack:
         """The same exam, its labels unknown."""
         return replace(self, labels=None)

@@ -10,6 +10,10 @@ from jaxtyping import Float64, Shaped
 from dmcvr.errors import InputError
 
 
+#: Written into every file whose frame shows the heart so.
+MIRRORED = "MIRROR IMAGE of the heart"
+
+
 @dataclass(frozen=True)
 class Volume:
     """Voxels of one or more phases on one grid.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,26 @@ from torch import Tensor
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
-from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.model.checkpoint import load_autoencoder, load_orienter
 from dmcvr.model.device import choose_device, fast_precision
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
 from dmcvr.options import DEFAULT_WEIGHTS, ImageKind
 from dmcvr.stages import Stages
 
-#: Slices a network call.
+#: Slices a network call; of the small one that tells how they lie.
 BATCH = 16
+VOTES = 64
 
 #: What a preset says of drawing.
 FROM_PRESET = ("steps", "corrections", "start", "temperature", "texture", "detail")
+
+
+@cache
+def bundled_orienter() -> Orienter:
+    """Loaded once."""
+    return load_orienter()[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +83,7 @@ class Engine:
     precision  of the networks' arithmetic
     batch      slices a network call
     info       what its weights file says; None for a model made in memory
+    orienter   tells how a picture lies; so small that it runs on the CPU
     =========  ========================================================================
     """
 
@@ -83,6 +93,7 @@ class Engine:
     precision: torch.dtype
     batch: int = BATCH
     info: WeightsInfo | None = None
+    orienter: Orienter = field(default_factory=bundled_orienter)
 
     @classmethod
     def of(
@@ -124,6 +135,12 @@ class Engine:
         with self.batches(len(x)) as (parts, _):
             found = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in parts]
         return np.asarray(torch.cat(found).cpu().numpy())
+
+    @torch.no_grad()
+    def upright(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]:
+        """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
+        x = torch.from_numpy(np.ascontiguousarray(views, dtype=np.float32))[:, None]
+        return np.asarray(torch.cat([self.orienter(part) for part in x.split(VOTES)]).numpy())
 
     def encode(
         self, images: Float32[np.ndarray, "N S S"], *, last: int | None = None, stages: Stages | None = None

@@ -2,84 +2,111 @@
 
 Short-axis views are shown with the RV on the left and the anterior wall up, as seen from the apex. A file may
 store them turned or mirrored in any way, and headers are wrong more often than hearts.
+
+1. A small network sees every slice of a few phases in all eight ways, and gives each way its share of one vote.
+2. Ways that come near the winner are looked at again: in which of them does the segmenter see more heart, and which is
+   nearer to how a patient lies in the header's frame?
+3. What is still close then, or has the RV on the wrong side, is in doubt, and that is said.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int
 
-from dmcvr.labels.components import largest_component
 from dmcvr.labels.segment import Segment
 
 Axes = tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]
 
-#: Slices from the middle of the stack that are looked at in every orientation.
+#: The square that tells how a picture lies, and its pixels a side.
+VIEW_MM = 336.0
+VIEW_PIXELS = 112
+
+#: Phases of a cine that vote, spread over it.
+VOTING_PHASES = 5
+
+#: Slices from the middle of the stack that are segmented in every way that comes near the winner.
 ORIENTING_SLICES = 4
 
+#: A way whose vote is less than this below the winner's (nats, mean over the slices) is looked at again.
+CLOSE = 1.0
+
+#: What twice as much heart in the segmenter's eyes counts, in nats; and a way a patient lies against its opposite.
+HEART_WEIGHT = 0.3
+PRIOR_WEIGHT = 0.1
+
+#: A winner by less than this, in nats, is in doubt.
+SURE = 0.3
+
 #: The way from RV to LV lies within this of the picture's right.
-MAX_TURN_DEG = 60.0
+MAX_TURN_DEG = 75.0
 
 #: The end of a stack whose third has this many times the heart area of the other's is the base.
 BASE_RATIO = 1.3
 
-#: Where a header knows no scanner, the picture's down is taken to be posterior and inferior (RAS+).
-USUAL_DOWN = np.array([0.0, -1.0, -1.0])
+#: The picture's right and down where a header tells the truth (RAS+): to the left, behind; and down, behind.
+USUAL_RIGHT = np.array([-0.8, -0.6, 0.0])
+USUAL_DOWN = np.array([0.0, -0.6, -0.8])
+
+
+class Upright(Protocol):
+    """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
+
+    def __call__(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]: ...
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the picture lies, and what the network sees in it then.
+    """How the picture lies.
 
-    ==============  ============  ===========================================================================
-    u, v            (3,)          axes of the picture in the world
-    mirrored        bool or None  whether the world's geometry mirrors a real heart (None: cannot tell)
-    probabilities   (N, 4, S, S)  of the views, drawn on u and v
-    ==============  ============  ===========================================================================
+    ======  ====  =====================================================================================
+    u, v    (3,)  axes of the picture in the world
+    margin        by how much the picture speaks for it rather than for the next best way, in nats; more
+                  than `SURE` is sure
+    ======  ====  =====================================================================================
     """
 
     u: Float64[np.ndarray, " 3"]
     v: Float64[np.ndarray, " 3"]
-    mirrored: bool | None
-    probabilities: Float32[np.ndarray, "N 4 S S"]
+    margin: float
 
 
 def find_orientation(
-    views: Float32[np.ndarray, "N S S"], axes: list[Axes], normal: Float64[np.ndarray, " 3"], segment: Segment
+    votes: Float64[np.ndarray, " 8"],
+    views: Float32[np.ndarray, "N S S"],
+    axes: list[Axes],
+    segment: Segment,
 ) -> Orientation:
-    """Choose among eight pairs of axes; `views` (N, S, S) are drawn on the first, sorted along `normal`.
+    """Choose among eight pairs of axes by their votes; `views` (N, S, S) of one phase are drawn on the first pair."""
+    score = votes.copy()
+    close = np.flatnonzero(votes > votes.max() - CLOSE)
+    if len(close) > 1:
+        low = max(0, (len(views) - ORIENTING_SLICES) // 2)
+        few = views[low : low + ORIENTING_SLICES]
+        heart = np.array([heart_seen(segment(turn(few, axes[0], axes[way]))) for way in close])
+        score = np.full(len(axes), votes.max() - CLOSE)
+        score[close] = votes[close] + HEART_WEIGHT * np.log2(heart / heart.max())
+        score[close] += PRIOR_WEIGHT * np.array(
+            [(axes[w][0] @ USUAL_RIGHT + axes[w][1] @ USUAL_DOWN) / 2 for w in close]
+        )
+    order = np.argsort(-score, kind="stable")
+    u, v = axes[order[0]]
+    return Orientation(u, v, float(score[order[0]] - score[order[1]]))
 
-    1. The network looks at every orientation; where it sees the most heart, it is believed about RV, LV and base.
-    2. The RV has to be on the left.
-    3. Of the two mirror images left, the one seen from the apex is right, if the header comes from a scanner
-       (a short-axis plane is oblique: axes along the coordinate axes are a placeholder); else the usual one.
 
-    Where the network sees no RV or no base, its preference decides.
-    """
-    low = max(0, (len(views) - ORIENTING_SLICES) // 2)
-    few = views[low : low + ORIENTING_SLICES]
-    evidence = [_evidence(segment(turn(few, axes[0], pair))) for pair in axes]
-    seen = int(np.argmax(evidence))
-    probabilities = segment(turn(views, axes[0], axes[seen]))
-    labels = probabilities.argmax(axis=1)
-    labels = np.where(largest_component(labels > 0), labels, 0)
-    rightwards, to_base = _right_to_left_ventricle(labels, axes[seen]), _to_base(labels, normal)
+def count_votes(views: Float32[np.ndarray, "B S S"], axes: list[Axes], upright: Upright) -> Float64[np.ndarray, " 8"]:
+    """(8,) mean log probability of each pair of axes over the views (B, S, S), which are drawn on the first pair."""
+    logits = np.stack([upright(turn(views, axes[0], pair)) for pair in axes], axis=1).astype(np.float64)
+    shares = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return np.asarray(shares.mean(axis=0))
 
-    allowed = np.ones(len(axes), dtype=bool)
-    if rightwards is not None:
-        allowed &= np.array([rightwards @ u > np.cos(np.radians(MAX_TURN_DEG)) for u, _ in axes])
-        if not from_scanner(normal):
-            allowed &= np.array([v @ USUAL_DOWN > 0 for _, v in axes])
-        elif to_base is not None:
-            allowed &= np.array([np.cross(u, v) @ to_base > 0 for u, v in axes])
-    best = int(np.argmax(np.where(allowed | ~allowed.any(), evidence, -1.0)))
-    u, v = axes[best]
-    if best != seen:
-        probabilities = segment(turn(views, axes[0], axes[best]))
-    mirrored = None if to_base is None else bool(np.cross(u, v) @ to_base < 0)
-    return Orientation(u, v, mirrored, probabilities)
+
+def voting_phases(count: int) -> list[int]:
+    """The phases of so many that vote."""
+    return sorted({round(n) for n in np.linspace(0, count - 1, min(count, VOTING_PHASES))})
 
 
 def from_scanner(normal: Float64[np.ndarray, " 3"]) -> bool:
@@ -97,14 +124,14 @@ def turn(views: Float32[np.ndarray, "N S S"], drawn: Axes, wanted: Axes) -> Floa
     return np.ascontiguousarray(views)
 
 
-def _evidence(probabilities: Float32[np.ndarray, "N 4 S S"]) -> float:
-    """How much heart the network sees: the geometric mean of the three structures' confident areas."""
+def heart_seen(probabilities: Float32[np.ndarray, "N 4 S S"]) -> float:
+    """How much heart the segmenter sees: the geometric mean of the three structures' confident areas."""
     confident = np.where(probabilities[:, 1:] > 0.5, probabilities[:, 1:], 0).sum(axis=(0, 2, 3))
     return float(np.prod(confident + 1.0) ** (1 / 3))
 
 
-def _right_to_left_ventricle(labels: Int[np.ndarray, "N S S"], axes: Axes) -> Float64[np.ndarray, " 3"] | None:
-    """(3,) unit vector from the RV's to the LV's centroid, over the slices that show both."""
+def right_ventricle_is_left(labels: Int[np.ndarray, "N S S"]) -> bool | None:
+    """Whether the way from the RV's to the LV's centroid leads to the picture's right; None where neither is seen."""
     ways = []
     for slice_ in labels:
         right, left = np.argwhere(slice_ == 3), np.argwhere((slice_ == 1) | (slice_ == 2))
@@ -113,13 +140,12 @@ def _right_to_left_ventricle(labels: Int[np.ndarray, "N S S"], axes: Axes) -> Fl
     if not ways:
         return None
     a, b = np.mean(ways, axis=0)
-    way = a * axes[0] + b * axes[1]
-    return np.asarray(way / max(float(np.linalg.norm(way)), 1e-9))
+    return bool(a > np.cos(np.radians(MAX_TURN_DEG)) * np.hypot(a, b))
 
 
-def _to_base(labels: Int[np.ndarray, "N S S"], normal: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"] | None:
-    """(3,) unit vector to the base: the end where the heart is larger; None where both are alike."""
-    areas = (labels > 0).sum(axis=(1, 2))
+def find_base(heart: Bool[np.ndarray, "N S S"]) -> int | None:
+    """The end of the stack that is the base, -1 (first) or 1 (last), where the heart is larger; None: both alike."""
+    areas = heart.sum(axis=(1, 2))
     areas = areas[areas > 0]
     if len(areas) < 3:
         return None
@@ -127,4 +153,4 @@ def _to_base(labels: Int[np.ndarray, "N S S"], normal: Float64[np.ndarray, " 3"]
     first, last = areas[:third].mean(), areas[-third:].mean()
     if max(first, last) < BASE_RATIO * min(first, last):
         return None
-    return -normal if first > last else normal
+    return -1 if first > last else 1

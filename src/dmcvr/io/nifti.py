@@ -10,7 +10,7 @@ import gzip
 import math
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +36,13 @@ MAX_OFFSET = 2**24
 MAX_DEFLATE = 1032
 
 
+#: Slices are further apart than this many pixels.
+CLEARLY = 1.5
+
+
 @dataclass(frozen=True)
 class NiftiImage:
-    """What a file holds: data (I, J, K, P), affine (4, 4) to RAS+ mm, and what had to be assumed."""
+    """What a file holds, slices last: data (I, J, K, P), affine (4, 4) to RAS+ mm, and what had to be assumed."""
 
     data: Shaped[np.ndarray, "I J K P"]
     affine: Float64[np.ndarray, "4 4"]
@@ -47,7 +51,7 @@ class NiftiImage:
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """What a file claims to hold: (I, J, K) voxels of these sizes in mm, and how many phases."""
+    """What a file claims to hold, slices last: (I, J, K) voxels of these sizes in mm, and how many phases."""
 
     shape: tuple[int, int, int]
     phases: int
@@ -57,8 +61,10 @@ class NiftiHeader:
 def read_header(path: Path) -> NiftiHeader:
     """The header of a 3D or 4D NIfTI file, without its voxels; raises `InputError` for anything else."""
     image = _open(path)
-    i, j, k = (int(n) for n in image.shape[:3])
-    x, y, z = (float(size) for size in image.header.get_zooms()[:3])
+    zooms = image.header.get_zooms()[:3]
+    order = slices_last(image.shape[:3], zooms)
+    i, j, k = (int(image.shape[axis]) for axis in order)
+    x, y, z = (float(zooms[axis]) for axis in order)
     return NiftiHeader((i, j, k), int(np.prod(image.shape[3:])), (x, y, z))
 
 
@@ -70,7 +76,20 @@ def read_nifti(path: Path) -> NiftiImage:
         zooms = np.asarray(image.header.get_zooms()[:3], dtype=np.float64)
         data = np.asanyarray(image.dataobj)
     affine, remarks = _affine_with_spacing(affine, zooms, path.name)
-    return NiftiImage(data.reshape(*data.shape[:3], -1), affine, remarks)
+    order = slices_last(data.shape[:3], zooms)
+    data = np.moveaxis(data.reshape(*data.shape[:3], -1), order, (0, 1, 2))
+    return NiftiImage(data, affine[:, [*order, 3]], remarks)
+
+
+def slices_last(shape: Sequence[int], zooms: Sequence[float]) -> list[int]:
+    """The order of a file's three axes in which its slices come last: the axis of the largest steps and fewest voxels.
+
+    Where no axis is clearly that one (as in a volume without slices), the order is the file's own.
+    """
+    axis = int(np.argmax(zooms))
+    others = [n for n in range(3) if n != axis]
+    clear = zooms[axis] > CLEARLY * max(zooms[n] for n in others) and shape[axis] < min(shape[n] for n in others)
+    return [*others, axis] if clear else [0, 1, 2]
 
 
 def read_stack(
@@ -80,7 +99,7 @@ def read_stack(
     frames: tuple[int, ...] | None = None,
     patient: Patient | None = None,
 ) -> SliceStack:
-    """A 3D or 4D NIfTI file as a short-axis stack: slices along the third axis, phases along the fourth.
+    """A 3D or 4D NIfTI file as a short-axis stack: phases along the fourth axis, slices along the one that `slices_last` tells.
 
     `frames` takes only these of the fourth axis (from 0), `phases` names what is taken.
     """
@@ -106,11 +125,12 @@ def read_stack(
     )
 
 
-def write_nifti(path: Path, volume: Volume) -> None:
-    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set."""
+def write_nifti(path: Path, volume: Volume, note: str = "") -> None:
+    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set; a note in `descrip`."""
     data = volume.data[0] if volume.data.shape[0] == 1 else np.moveaxis(volume.data, 0, 3)
     image = nib.Nifti1Image(data, volume.affine)
     image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = note.encode()
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     nib.save(image, path)

@@ -16,10 +16,14 @@ from dmcvr.errors import InputError
 from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
-from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
+from dmcvr.model.weights import ORIENTER, WeightsInfo, describe, find, require_kind
 
 M = TypeVar("M", bound=nn.Module)
+
+#: What a weights file may hold.
+KINDS: dict[str, type[nn.Module]] = {"autoencoder": Autoencoder, "segmenter": Segmenter, "orienter": Orienter}
 
 
 def save_weights(
@@ -32,7 +36,7 @@ def save_weights(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a model's weights and its record: its last training, and those before it; `kind` follows from its class."""
-    kind = "autoencoder" if isinstance(model, Autoencoder) else "segmenter"
+    kind = next(kind for kind, of in KINDS.items() if isinstance(model, of))
     record = {"kind": kind, "preset": preset.as_dict(), "stages": [*before, training]}
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
@@ -55,7 +59,14 @@ def load_segmenter(name: str | Path) -> tuple[Segmenter, WeightsInfo]:
     info = describe(find(name))
     if info.kind == "autoencoder":
         return load_autoencoder(name)[0].segmenter, info
+    require_kind(info, "segmenter")
     return _load(Segmenter(info.preset.segmenter), info.path), info
+
+
+def load_orienter(name: str | Path = ORIENTER) -> tuple[Orienter, WeightsInfo]:
+    """The network that tells how a picture lies, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "orienter")
+    return _load(Orienter(info.preset.orienter), info.path), info
 
 
 def _load(model: M, path: Path) -> M:

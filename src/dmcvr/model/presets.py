@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dmcvr.errors import InputError
@@ -22,6 +22,14 @@ class SegmenterConfig:
     def reduction(self) -> int:
         """How many pixels one cell of z_mor spans."""
         return int(self.patch * 2 ** (len(self.channels) - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrienterConfig:
+    """What tells how a picture lies: channels a level, each level half the resolution of the one before it."""
+
+    patch: int = 2
+    channels: tuple[int, ...] = (16, 24, 32, 48)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +100,7 @@ class Preset:
     time_power: float = 1.0
     between: float = 0.0
     labeller: SegmenterConfig | None = None
+    orienter: OrienterConfig = field(default_factory=OrienterConfig)
 
     def __post_init__(self) -> None:
         if self.denoiser.surroundings and self.denoiser.prediction != "v":
@@ -214,6 +223,7 @@ def preset_from_dict(record: dict[str, Any]) -> Preset:
         "segmenter": build(SegmenterConfig, record["segmenter"]),
         "encoder": build(EncoderConfig, record["encoder"]),
         "denoiser": build(DenoiserConfig, record["denoiser"]),
+        "orienter": build(OrienterConfig, record.get("orienter", {})),
         "labeller": build(SegmenterConfig, record["labeller"]) if record.get("labeller") else None,
     }
     preset: Preset = build(Preset, record | nested)

@@ -19,10 +19,13 @@ from dmcvr.model.presets import Preset, preset_from_dict
 
 FOLDER = Path(__file__).parent.parent / "weights"
 
+#: The bundled network that tells how a picture lies, whatever fills the gaps.
+ORIENTER = "orienter"
+
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter".
+    """A weights file without its tensors. `kind` is "autoencoder" (whole model), "segmenter" or "orienter".
 
     `stages` are the records of the trainings behind it, the first one first (written by `dmcvr.train.run.train`).
     """
@@ -66,7 +69,8 @@ def require_kind(info: WeightsInfo, kind: str, advice: str | None = None) -> Wei
     """The same; raises `InputError` where the file holds another kind, with advice on what to do."""
     if info.kind != kind:
         advice = f": train it with dmcvr train {kind}" if advice is None else advice
-        raise InputError(f"{info.path} holds a {info.kind}; expected an {kind}{advice}.")
+        held, wanted = (f"{'a' if name == 'segmenter' else 'an'} {name}" for name in (info.kind, kind))
+        raise InputError(f"{info.path} holds {held}; expected {wanted}{advice}.")
     return info
 
 

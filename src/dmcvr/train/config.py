@@ -12,7 +12,7 @@ from dmcvr.errors import InputError
 from dmcvr.model.presets import Preset, get_preset
 from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
 
-Kind = Literal["segmenter", "autoencoder", "labeller", "drawing"]
+Kind = Literal["segmenter", "autoencoder", "labeller", "drawing", "orienter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class TrainConfig:
     batch: int | None = None
     """Slices a step; default: 24 for the segmenter and the labeller, 16 for the others."""
     learning_rate: float | None = None
-    """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller, 2e-4 for the drawing."""
+    """Default: 2e-3 for segmenter and orienter, 5e-4 for the autoencoder, 1e-3 for the labeller, 2e-4 for the drawing."""
     seed: int = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -90,9 +90,10 @@ class TrainConfig:
 
     def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
         preset = get_preset(self.preset or "compact")
-        if kind == "segmenter":
+        if kind in ("segmenter", "orienter"):
             if start is not None:
-                raise InputError(f"A segmenter starts from nothing; got the weights {start}: leave them out.")
+                name = "An orienter" if kind == "orienter" else "A segmenter"
+                raise InputError(f"{name} starts from nothing; got the weights {start}: leave them out.")
             return preset, None
         grows = kind == "autoencoder"
         info = describe(find(start or ("compact" if grows else "aligned")))

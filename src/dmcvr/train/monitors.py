@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.fill.engine import BATCH, Engine
+from dmcvr.geometry.orient import VIEW_MM, VIEW_PIXELS
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.presets import Preset
@@ -18,6 +20,7 @@ from dmcvr.train.between import Places, mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
+from dmcvr.train.orienter import way_logits
 from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
 
@@ -28,6 +31,9 @@ MONITORED = 12
 
 #: A view as it is.
 STILL = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
+
+#: The same, wide.
+WHOLE = replace(STILL, view_mm=VIEW_MM)
 
 
 def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -48,6 +54,31 @@ def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
         scores = {f"dice_{c}": dice(found == c, labels == c) for c in (1, 2, 3)}
         trainer.record_held_out(scores)
         save_tiles(trainer.out / "samples.png", [images, images], [labels, found])
+
+    return monitor
+
+
+def orienter_monitor(held_out: TrainingSet) -> Monitor:
+    """How many held-out slices, and how many exams by the mean over their slices, are seen as they lie."""
+    views, _ = random_view(
+        torch.from_numpy(held_out.images)[:, None], None, torch.Generator().manual_seed(0), WHOLE, VIEW_PIXELS
+    )
+    exams = [f"{name} {phase}" for name, phase in zip(held_out.patients, held_out.phases, strict=True)]
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        with torch.no_grad():
+            votes = [way_logits(model, part.to(device)).log_softmax(dim=1).cpu() for part in views.split(BATCH)]
+        found = torch.cat(votes).numpy()
+        means = [found[np.array(exams) == exam].mean(axis=0) for exam in dict.fromkeys(exams)]
+        margins = [vote[0] - vote[1:].max() for vote in means]
+        trainer.record_held_out(
+            {
+                "right_slices": float((found.argmax(axis=1) == 0).mean()),
+                "right_exams": float(np.mean(np.array(margins) > 0)),
+                "least_margin": float(min(margins)),
+            }
+        )
 
     return monitor
 

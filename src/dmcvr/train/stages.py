@@ -16,6 +16,7 @@ from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.checkpoint import load_autoencoder, load_segmenter
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind
@@ -23,7 +24,15 @@ from dmcvr.train.data import TrainingSet
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
-from dmcvr.train.monitors import Monitor, autoencoder_monitor, labeller_monitor, mean_monitor, segmenter_monitor
+from dmcvr.train.monitors import (
+    Monitor,
+    autoencoder_monitor,
+    labeller_monitor,
+    mean_monitor,
+    orienter_monitor,
+    segmenter_monitor,
+)
+from dmcvr.train.orienter import orienter_objective
 from dmcvr.train.pairs import PairSet, registered
 from dmcvr.train.segmenter import segmenter_objective
 
@@ -76,6 +85,10 @@ def stage_name(kind: Kind, preset: Preset) -> str:
 
 def _new_segmenter(preset: Preset, start: Path | None) -> nn.Module:
     return Segmenter(preset.segmenter)
+
+
+def _new_orienter(preset: Preset, start: Path | None) -> nn.Module:
+    return Orienter(preset.orienter)
 
 
 def _new_autoencoder(preset: Preset, start: Path | None) -> nn.Module:
@@ -168,5 +181,13 @@ STAGES = {
         batch=16,
         learning_rate=2e-4,
         settle=_half_way,
+    ),
+    "orienter": Stage(
+        build=_new_orienter,
+        objective=lambda on, batch, device: orienter_objective(on.slices, batch=batch, device=device),
+        monitor=lambda on: orienter_monitor(on.slices),
+        steps=3_000,
+        batch=16,
+        learning_rate=2e-3,
     ),
 }

@@ -124,7 +124,7 @@ class SliceStack:
         )
 
     def reflected(self) -> SliceStack:
-        """The same slices in a mirrored world: each keeps its place in plane, their order along `normal` is reversed."""
+        """The same slices in a mirrored world: their order along `normal` is reversed, their place in plane is not."""
         normal, (start, *_, stop) = self.normal, self.positions_mm
         affines = self.affines.copy()
         affines[:, :3] -= 2 * normal[:, None] * (normal @ affines[:, :3])[:, None]

@@ -9,7 +9,6 @@ from jaxtyping import Float64, Shaped
 
 from dmcvr.errors import InputError
 
-
 #: Written into every file whose frame shows the heart so.
 MIRRORED = "MIRROR IMAGE of the heart"
 

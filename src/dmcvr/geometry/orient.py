@@ -23,7 +23,7 @@ Axes = tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]
 
 #: The square that tells how a picture lies, and its pixels a side.
 VIEW_MM = 336.0
-VIEW_PIXELS = 112
+VIEW_PIXELS = 80
 
 #: Phases of a cine that vote, spread over it.
 VOTING_PHASES = 5

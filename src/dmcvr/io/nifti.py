@@ -19,7 +19,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from jaxtyping import Float64, Shaped
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import Patient, SliceStack
@@ -81,14 +81,15 @@ def read_nifti(path: Path) -> NiftiImage:
     return NiftiImage(data, affine[:, [*order, 3]], remarks)
 
 
-def slices_last(shape: Sequence[int], zooms: Sequence[float]) -> list[int]:
+def slices_last(shape: Sequence[int], zooms: ArrayLike) -> list[int]:
     """The order of a file's three axes in which its slices come last: the axis of the largest steps and fewest voxels.
 
     Where no axis is clearly that one (as in a volume without slices), the order is the file's own.
     """
-    axis = int(np.argmax(zooms))
+    step = np.asarray(zooms, dtype=np.float64)
+    axis = int(step.argmax())
     others = [n for n in range(3) if n != axis]
-    clear = zooms[axis] > CLEARLY * max(zooms[n] for n in others) and shape[axis] < min(shape[n] for n in others)
+    clear = step[axis] > CLEARLY * step[others].max() and shape[axis] < min(shape[n] for n in others)
     return [*others, axis] if clear else [0, 1, 2]
 
 
@@ -99,7 +100,7 @@ def read_stack(
     frames: tuple[int, ...] | None = None,
     patient: Patient | None = None,
 ) -> SliceStack:
-    """A 3D or 4D NIfTI file as a short-axis stack: phases along the fourth axis, slices along the one that `slices_last` tells.
+    """A 3D or 4D NIfTI file as a short-axis stack: phases along the fourth axis, slices as `slices_last` tells.
 
     `frames` takes only these of the fourth axis (from 0), `phases` names what is taken.
     """

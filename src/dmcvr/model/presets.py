@@ -28,8 +28,8 @@ class SegmenterConfig:
 class OrienterConfig:
     """What tells how a picture lies: channels a level, each level half the resolution of the one before it."""
 
-    patch: int = 2
-    channels: tuple[int, ...] = (16, 24, 32, 48)
+    patch: int = 4
+    channels: tuple[int, ...] = (24, 40, 56)
 
 
 @dataclass(frozen=True, kw_only=True)

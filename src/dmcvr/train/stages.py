@@ -186,8 +186,8 @@ STAGES = {
         build=_new_orienter,
         objective=lambda on, batch, device: orienter_objective(on.slices, batch=batch, device=device),
         monitor=lambda on: orienter_monitor(on.slices),
-        steps=3_000,
-        batch=16,
-        learning_rate=2e-3,
+        steps=4_000,
+        batch=10,
+        learning_rate=3e-3,
     ),
 }

@@ -8,11 +8,15 @@ import pytest
 from dmcvr.geometry.orient import (
     CLOSE,
     SURE,
+    USUAL_DOWN,
+    USUAL_RIGHT,
+    USUAL_WAY_DEG,
     Axes,
     count_votes,
     find_base,
     find_orientation,
     from_scanner,
+    right_to_left_deg,
     right_ventricle_is_left,
     turn,
     voting_phases,
@@ -74,20 +78,22 @@ def nearly_blind(better: int, by: float) -> np.ndarray:
     return votes
 
 
-def test_of_two_that_are_close_the_header_decides_and_doubt_remains() -> None:
+def test_of_two_that_are_close_a_scanner_s_header_decides_and_doubt_remains() -> None:
     """A ring looks the same from all sides: nothing but the prior tells, and it is not believed to be sure."""
     ring = np.where(np.abs(np.hypot(*np.mgrid[-23.5:24, -23.5:24]) - 12) < 3, 2, 0)
     views = np.repeat(GREY[ring][None], 4, axis=0)
-    axes = [
-        (np.array([1.0, 0, 0]), np.array([0, -1.0, 0])),
-        (np.array([-1.0, 0, 0]), np.array([0, -1.0, 0])),
-        *axes_of(PLACEHOLDER)[:6],
-    ]
+    normal = np.cross(USUAL_RIGHT, USUAL_DOWN)
+    right = USUAL_RIGHT / np.linalg.norm(USUAL_RIGHT)
+    down = np.cross(normal / np.linalg.norm(normal), right)
+    axes = [(-right, down), (right, down), *axes_of(PLACEHOLDER)[:6]]
     found = find_orientation(nearly_blind(0, 0.0), views, axes, segment)
-    np.testing.assert_array_equal(found.u, [-1, 0, 0])  # a patient's left, as ACDC and most scanners have it
+    np.testing.assert_array_equal(found.u, right)
     assert 0 < found.margin < SURE
     against = find_orientation(nearly_blind(0, 0.5), views, axes, segment)
-    np.testing.assert_array_equal(against.u, [1, 0, 0])  # seen is seen
+    np.testing.assert_array_equal(against.u, -right)  # seen is seen
+
+    nowhere = [(np.array([side, 0, 0.0]), np.array([0, -1.0, 0])) for side in (1, -1)] + axes[2:]
+    assert find_orientation(nearly_blind(0, 0.0), views, nowhere, segment).margin == 0  # a placeholder knows nothing
 
 
 def test_of_two_that_are_close_the_one_with_more_heart_is_taken() -> None:
@@ -123,6 +129,9 @@ def test_a_slice_that_cannot_tell_does_not_outvote_one_that_can() -> None:
 
 def test_the_rv_has_its_side() -> None:
     labels = picture()
+    assert right_to_left_deg(labels) == pytest.approx(np.degrees(np.arctan2(3, 14)), abs=0.5)
+    assert right_to_left_deg(np.rot90(labels, 1, (1, 2))) == pytest.approx(np.degrees(np.arctan2(3, 14)) + 90, abs=0.5)
+    assert abs(USUAL_WAY_DEG) < 45
     assert right_ventricle_is_left(labels) is True
     assert right_ventricle_is_left(labels[:, ::-1]) is False
     assert right_ventricle_is_left(labels.swapaxes(1, 2)) is False

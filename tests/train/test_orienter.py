@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from train.conftest import NAMES, discs, tiny
@@ -15,7 +16,7 @@ from dmcvr.model.checkpoint import load_orienter, load_segmenter
 from dmcvr.model.weights import describe
 from dmcvr.train.data import CANVAS, PIXEL_MM, random_view
 from dmcvr.train.monitors import WHOLE
-from dmcvr.train.orienter import eight_ways, way_logits
+from dmcvr.train.orienter import as_shown, eight_ways, way_logits
 from dmcvr.train.run import train
 
 
@@ -27,6 +28,19 @@ def test_eight_ways_are_different_and_each_is_one_of_them_again() -> None:
     for way in ways:
         again = eight_ways(way[None])[0]
         assert all(any(torch.equal(a, b) for b in ways) for a in again)
+
+
+def test_an_exam_that_is_stored_a_quarter_turn_away_is_turned_back() -> None:
+    """All of its slices alike, and none of another exam; the discs' RV lies on the left already."""
+    plain = discs()
+    first = plain.patients == NAMES[0]
+    for quarters in (1, 2, 3):
+        images, labels = plain.images.copy(), plain.labels.copy()
+        images[first] = np.rot90(images[first], quarters, (1, 2))
+        labels[first] = np.rot90(labels[first], quarters, (1, 2))
+        found = as_shown(replace(plain, images=images, labels=labels))
+        np.testing.assert_array_equal(found.images, plain.images)
+        np.testing.assert_array_equal(found.labels, plain.labels)
 
 
 def test_logits_follow_their_way() -> None:

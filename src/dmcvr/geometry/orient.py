@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Integer
 
 from dmcvr.labels.segment import Segment
 
@@ -41,15 +41,19 @@ PRIOR_WEIGHT = 0.1
 #: A winner by less than this, in nats, is in doubt.
 SURE = 0.3
 
-#: The way from RV to LV lies within this of the picture's right.
+#: The way from RV to LV in the picture, in degrees from its right, downwards: ACDC's patients have -55 to 24 as they
+#: are stored, but for one in six with 35 to 68, a quarter turn away. Further from it than this is the wrong side.
+USUAL_WAY_DEG = -15.0
 MAX_TURN_DEG = 75.0
 
-#: The end of a stack whose third has this many times the heart area of the other's is the base.
-BASE_RATIO = 1.3
+#: Balanced over its middle, a stack leans towards its base by more than this share of its weight: of ACDC's 200
+#: manually labelled stacks all do but one (0.07), and none towards the apex.
+LEANING = 0.1
 
-#: The picture's right and down where a header tells the truth (RAS+): to the left, behind; and down, behind.
-USUAL_RIGHT = np.array([-0.8, -0.6, 0.0])
-USUAL_DOWN = np.array([0.0, -0.6, -0.8])
+#: The picture's right and down in a scanner's frame (RAS+): to the left and behind; and down, a little to the right.
+#: Three scanners' exams agree within 35 degrees.
+USUAL_RIGHT = np.array([-0.65, -0.72, -0.24])
+USUAL_DOWN = np.array([0.44, -0.23, -0.87])
 
 
 class Upright(Protocol):
@@ -80,7 +84,10 @@ def find_orientation(
     axes: list[Axes],
     segment: Segment,
 ) -> Orientation:
-    """Choose among eight pairs of axes by their votes; `views` (N, S, S) of one phase are drawn on the first pair."""
+    """Choose among eight pairs of axes by their votes; `views` (N, S, S) of one phase are drawn on the first pair.
+
+    A frame that comes from no scanner has nothing to say about it.
+    """
     score = votes.copy()
     close = np.flatnonzero(votes > votes.max() - CLOSE)
     if len(close) > 1:
@@ -89,9 +96,9 @@ def find_orientation(
         heart = np.array([heart_seen(segment(turn(few, axes[0], axes[way]))) for way in close])
         score = np.full(len(axes), votes.max() - CLOSE)
         score[close] = votes[close] + HEART_WEIGHT * np.log2(heart / heart.max())
-        score[close] += PRIOR_WEIGHT * np.array(
-            [(axes[w][0] @ USUAL_RIGHT + axes[w][1] @ USUAL_DOWN) / 2 for w in close]
-        )
+        if from_scanner(np.cross(*axes[0])):
+            usual = [(axes[way][0] @ USUAL_RIGHT + axes[way][1] @ USUAL_DOWN) / 2 for way in close]
+            score[close] += PRIOR_WEIGHT * np.array(usual)
     order = np.argsort(-score, kind="stable")
     u, v = axes[order[0]]
     return Orientation(u, v, float(score[order[0]] - score[order[1]]))
@@ -130,8 +137,8 @@ def heart_seen(probabilities: Float32[np.ndarray, "N 4 S S"]) -> float:
     return float(np.prod(confident + 1.0) ** (1 / 3))
 
 
-def right_ventricle_is_left(labels: Int[np.ndarray, "N S S"]) -> bool | None:
-    """Whether the way from the RV's to the LV's centroid leads to the picture's right; None where neither is seen."""
+def right_to_left_deg(labels: Integer[np.ndarray, "N S S"]) -> float | None:
+    """The way from the RV's to the LV's centroid, in degrees from the picture's right, downwards; None: not seen."""
     ways = []
     for slice_ in labels:
         right, left = np.argwhere(slice_ == 3), np.argwhere((slice_ == 1) | (slice_ == 2))
@@ -140,17 +147,24 @@ def right_ventricle_is_left(labels: Int[np.ndarray, "N S S"]) -> bool | None:
     if not ways:
         return None
     a, b = np.mean(ways, axis=0)
-    return bool(a > np.cos(np.radians(MAX_TURN_DEG)) * np.hypot(a, b))
+    return float(np.degrees(np.arctan2(b, a)))
+
+
+def right_ventricle_is_left(labels: Integer[np.ndarray, "N S S"]) -> bool | None:
+    """Whether the RV lies where it belongs, on the LV's left in the picture; None where neither is seen."""
+    angle = right_to_left_deg(labels)
+    return None if angle is None else abs((angle - USUAL_WAY_DEG + 180) % 360 - 180) < MAX_TURN_DEG
 
 
 def find_base(heart: Bool[np.ndarray, "N S S"]) -> int | None:
-    """The end of the stack that is the base, -1 (first) or 1 (last), where the heart is larger; None: both alike."""
-    areas = heart.sum(axis=(1, 2))
-    areas = areas[areas > 0]
-    if len(areas) < 3:
+    """The end of the stack that is the base, -1 (first) or 1 (last): that towards which the heart is larger, if any.
+
+    Slices that show heart are weighed by its area on a beam that rests in their middle.
+    """
+    areas = heart.sum(axis=(1, 2)).astype(float)
+    seen = np.flatnonzero(areas)
+    if len(seen) < 3:
         return None
-    third = max(1, len(areas) // 3)
-    first, last = areas[:third].mean(), areas[-third:].mean()
-    if max(first, last) < BASE_RATIO * min(first, last):
-        return None
-    return -1 if first > last else 1
+    arm = seen - seen.mean()
+    leaning = float((arm * areas[seen]).sum() / (np.abs(arm) * areas[seen]).sum())
+    return None if abs(leaning) < LEANING else int(np.sign(leaning))

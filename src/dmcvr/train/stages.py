@@ -32,7 +32,7 @@ from dmcvr.train.monitors import (
     orienter_monitor,
     segmenter_monitor,
 )
-from dmcvr.train.orienter import orienter_objective
+from dmcvr.train.orienter import as_shown, orienter_objective
 from dmcvr.train.pairs import PairSet, registered
 from dmcvr.train.segmenter import segmenter_objective
 
@@ -184,8 +184,8 @@ STAGES = {
     ),
     "orienter": Stage(
         build=_new_orienter,
-        objective=lambda on, batch, device: orienter_objective(on.slices, batch=batch, device=device),
-        monitor=lambda on: orienter_monitor(on.slices),
+        objective=lambda on, batch, device: orienter_objective(as_shown(on.slices), batch=batch, device=device),
+        monitor=lambda on: orienter_monitor(as_shown(on.slices)),
         steps=4_000,
         batch=10,
         learning_rate=3e-3,

@@ -30,7 +30,7 @@ class TrainConfig:
     max_steps: int | None = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: int | None = None
-    """Slices a step; default: 24 for the segmenter and the labeller, 10 for the orienter, 16 for the others."""
+    """Slices a step; default: 24 for the segmenter and the labeller, 8 for the orienter, 16 for the others."""
     learning_rate: float | None = None
     """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller, 2e-4 for the drawing, 3e-3 for
     the orienter."""

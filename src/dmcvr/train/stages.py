@@ -186,8 +186,8 @@ STAGES = {
         build=_new_orienter,
         objective=lambda on, batch, device: orienter_objective(as_shown(on.slices), batch=batch, device=device),
         monitor=lambda on: orienter_monitor(as_shown(on.slices)),
-        steps=4_000,
-        batch=10,
+        steps=2_111,
+        batch=8,
         learning_rate=3e-3,
     ),
 }

@@ -162,3 +162,13 @@ def test_a_scanner_s_frame_is_oblique() -> None:
     assert from_scanner(OBLIQUE[2])
     assert not from_scanner(np.array([0, 0, 1.0]))
     assert not from_scanner(np.array([0, np.sin(0.02), np.cos(0.02)]))
+
+
+def test_a_way_that_was_far_behind_does_not_win_by_the_faults_of_those_before_it() -> None:
+    """Both of the close ways show the RV on the wrong side; a third one that nobody voted for stays behind."""
+    axes = axes_of(OBLIQUE)
+    upside = turn(GREY[picture()], axes[0], (-axes[0][0], -axes[0][1]))
+    votes = np.full(8, -2.0 - CLOSE)
+    votes[:2] = -1.0
+    found = find_orientation(votes, upside, axes, segment)
+    assert any(np.array_equal(found.u, u) and np.array_equal(found.v, v) for u, v in axes[:2])

@@ -50,7 +50,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     exam = make_phantom(SEED, SCAN)
     engine = Engine.load(device="cpu")
-    region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size)
+    region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size, engine.upright)
     slices(region, exam, folder / "slices.png")
     between(region, exam, engine, folder / "between.png")
     long_axis(exam, engine, folder / "long_axis.png")

@@ -263,7 +263,7 @@ def test_a_stack_without_a_heart_needs_insisting(few: SliceStack, engine: Engine
 
 
 def test_voxels_are_as_large_as_the_pixels_unless_told(few: SliceStack, engine: Engine) -> None:
-    region = prepare(few, engine.segment, 128)
+    region = prepare(few, engine.segment, 128, engine.upright)
     assert DenseGrid.of(few, region, None).spacing_mm == pytest.approx(1.5)
     small = replace(few, affines=few.affines * np.array([0.1, 0.1, 1, 1]))
     assert DenseGrid.of(small, replace(region), None).spacing_mm == 0.4  # no finer than this
@@ -314,3 +314,34 @@ def test_a_real_cine(data: Path, engine: Engine) -> None:
     assert numbers["ed_es_warnings"] == []
     assert numbers["wall_thickness"]["phase"] == numbers["ed_phase"]
     assert "the picture shows upper" in numbers["wall_thickness"]["orientation"]
+
+
+def test_a_mirrored_heart_is_said_in_every_file_and_unmirror_writes_it_as_it_is(
+    short: SliceStack, engine: Engine, tmp_path: Path
+) -> None:
+    """The phantom's world is a patient's; in its mirror image the heart is one, and comes back by --unmirror."""
+    true, mirrored, back = (
+        dmcvr.reconstruct(stack, method="nearest", spacing_mm=5.0, engine=engine, unmirror=unmirror)
+        for stack, unmirror in ((short, True), (short.reflected(), False), (short.reflected(), True))
+    )
+    assert [heart.run["heart"]["mirrored_geometry"] for heart in (true, mirrored, back)] == [False, True, False]
+    assert [heart.run["heart"]["unmirrored"] for heart in (true, mirrored, back)] == [False, False, True]
+    assert any("--unmirror" in warning for warning in mirrored.run["warnings"])
+    assert not any("mirror" in warning for warning in back.run["warnings"])
+    assert np.mean(back.labels.data != true.labels.data) < 0.001  # rounding, in the slices as they are drawn
+    assert np.mean(mirrored.labels.data[..., ::-1] != true.labels.data) < 0.001
+    np.testing.assert_allclose(back.labels.affine, true.labels.affine, atol=1e-6)
+    assert back.acquired is not None
+    np.testing.assert_allclose(back.acquired.affines, short.affines, atol=1e-6)
+
+    said = {}
+    for name, heart in (("mirrored", mirrored), ("back", back)):
+        heart.save(tmp_path / name, mesh_formats=("ply", "stl", "glb"))
+        said[name] = [
+            "MIRROR" in str(nib.load(tmp_path / name / f"{volume}.nii.gz").header["descrip"])
+            for volume in ("image", "labels", "acquired")
+        ] + [
+            b"MIRROR IMAGE" in (tmp_path / name / file).read_bytes()[:2000]
+            for file in ("labels.seg.nrrd", "meshes/lv_cavity.ply", "meshes/lv_cavity.stl", "meshes/heart.glb")
+        ]
+    assert said == {"mirrored": [True] * 7, "back": [False] * 7}

@@ -76,6 +76,8 @@ class Options:
     the exam's layout does, else dmcvr (1 LV cavity, 2 myocardium, 3 RV)."""
     allow_empty: bool = False
     """Write a result even where no heart is seen in the slices; else that is an error (exit status 3)."""
+    unmirror: bool = False
+    """Where the file's frame mirrors the heart (as in ACDC): write everything in one that does not."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None

@@ -25,7 +25,7 @@ from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.geometry.greys import prepare_upright, without_blank_slices
-from dmcvr.geometry.locate import Located, Region
+from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
 from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
@@ -72,7 +72,14 @@ class Reconstruction(Result):
         beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
         with whole_folder(Path(folder)) as partial:
             write_result(self, partial, label_formats=label_formats)
-            write_meshes(partial / "meshes", self.labels, self.phases, formats=mesh_formats, beat_s=beat / 1000)
+            write_meshes(
+                partial / "meshes",
+                self.labels,
+                self.phases,
+                formats=mesh_formats,
+                beat_s=beat / 1000,
+                mirrored=self.mirrored,
+            )
             write_report(self, partial / "report.html")
         return Path(folder)
 
@@ -120,7 +127,9 @@ def reconstruct(
             image=options.image,
         )
     with stages("locate"):
-        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size)
+        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright)
+        if options.unmirror:
+            stack, region = unmirrored(stack, region)
     grid = DenseGrid.of(stack, region, options.spacing_mm)
 
     acquired = [_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases))]
@@ -301,6 +310,8 @@ def _flags(
         positions_mm=stack.positions_mm,
         dense_positions_mm=heights,
         pixel_mm=frame.pixel_mm,
+        located=region.located,
+        normal=stack.normal,
         confidence=region.located.confidence if stack.labels is None else None,
         measures=numbers,
         features=exam_features(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from helpers.niftis import OBLIQUE, grey, save
 
 from dmcvr.errors import InputError
 from dmcvr.exam.volume import Volume
+from dmcvr.io.claims import slices_last
 from dmcvr.io.image import read_header, read_image, read_stack
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.read import read_exam
@@ -93,3 +95,34 @@ def test_frames_and_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stack.images, np.moveaxis(data[..., [3, 1]], (3, 2), (0, 1)))
     with pytest.raises(InputError, match="has 4 phases, counted from 0; phase 4 was asked for"):
         read_stack(path, frames=(0, 4))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_slices_lie_along_the_axis_of_the_largest_steps(tmp_path: Path, order: tuple[int, int, int]) -> None:
+    """Whatever the order of the axes, pixels and affine together are the same slices in the same world."""
+    rng = np.random.default_rng(0)
+    data, affine = rng.random((20, 24, 5, 2), dtype=np.float32), np.diag([1.5, 1.4, 9.0, 1.0])
+    nib.save(nib.Nifti1Image(data.transpose(*order, 3), affine[:, [*order, 3]]), tmp_path / "x.nii")
+    stack = read_stack(tmp_path / "x.nii")
+    assert stack.images.shape[:2] == (2, 5)
+    assert (stack.spacing_mm, stack.thickness_mm) == (9.0, 9.0)
+    header = read_header(tmp_path / "x.nii")
+    assert (header.shape[2], header.zooms[2], header.phases) == (5, 9.0, 2)
+    for n in range(5):
+        pixels = stack.images[1, n] if stack.affines[n][0, 0] else stack.images[1, n].T
+        np.testing.assert_array_equal(pixels, data[:, :, n, 1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "zooms", "order"),
+    [
+        ((256, 216, 10), (1.4, 1.4, 10), [0, 1, 2]),
+        ((10, 256, 216), (10, 1.4, 1.4), [1, 2, 0]),
+        ((256, 10, 216), (1.4, 8, 1.4), [0, 2, 1]),
+        ((100, 110, 90), (1.5, 1.5, 1.5), [0, 1, 2]),  # no slices: as the file has it
+        ((256, 256, 300), (1.5, 3.0, 1.5), [0, 1, 2]),  # coarse, but not few
+        ((10, 256, 216), (1, 1, 1), [0, 1, 2]),
+    ],
+)
+def test_slices_last(shape: tuple[int, ...], zooms: tuple[float, ...], order: list[int]) -> None:
+    assert slices_last(shape, zooms) == order

@@ -39,12 +39,12 @@ def test_a_part_is_not_a_whole_model(tmp_path: Path) -> None:
     save_weights(StackSegmenter(TINY.stack_segmenter), stack, preset=TINY, training=TRAINING)
     assert load_morphology(code)[1].kind == "morphology"
     assert load_segmenter(stack)[1].kind == "segmenter"
-    for path, held in ((code, "morphology"), (stack, "segmenter")):
-        with pytest.raises(InputError, match=f"holds a {held} network; expected an autoencoder"):
+    for path, held in ((code, "a morphology network"), (stack, "a segmenter")):
+        with pytest.raises(InputError, match=f"holds {held}; expected an autoencoder"):
             load_autoencoder(path)
     with pytest.raises(InputError, match="holds a morphology network; expected a segmenter"):
         load_segmenter(code)
-    with pytest.raises(InputError, match="holds a segmenter network; expected a morphology"):
+    with pytest.raises(InputError, match="holds a segmenter; expected a morphology network"):
         load_morphology(stack)
 
 

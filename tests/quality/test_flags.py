@@ -7,12 +7,16 @@ from helpers.hearts import cone
 
 from dmcvr.clinical.measures import PhaseVolumes, measures
 from dmcvr.exam.stack import Patient
+from dmcvr.geometry.locate import Located
+from dmcvr.geometry.region import Frame
 from dmcvr.quality.flags import (
+    Flag,
     anatomy,
     at_the_edge,
     cut_off,
     fractions_differ,
     implausible_between,
+    lying,
     mass_drifts,
     misaligned,
     nearest_slices,
@@ -107,6 +111,36 @@ def test_misaligned() -> None:
     assert found.level == "look"
     assert "Slice 4 lies 9.0 mm" in found.text
     assert misaligned(labels[:, :2], positions[:2], 1.5).level == "unknown"
+
+
+def lying_as(normal: np.ndarray, *, v: np.ndarray, **changes: object) -> Flag:
+    """A heart's picture with its right to the patient's left and behind, `v` down."""
+    u = np.cross(v, normal)
+    frame = Frame(np.zeros(3), u, v, 128, 1.5)
+    values: dict[str, object] = {"confidence": 0.9, "found": True, "mirrored": False, "margin": 3.0, "rv_left": True}
+    return lying(Located(frame, **values | changes), normal)  # type: ignore[arg-type]
+
+
+def test_how_the_heart_lies() -> None:
+    normal, down = np.array([0.66, -0.66, 0.36]), np.array([0.0, -0.48, -0.88])
+    normal, placeholder = normal / np.linalg.norm(normal), np.array([0.0, 0, 1])
+    down -= (down @ normal) * normal
+    assert lying_as(normal, v=down).level == "fine"
+    for changes, said in (
+        ({"margin": 0.1}, "another way nearly as much"),
+        ({"rv_left": False}, "not seen on the left"),
+        ({"mirrored": None}, "Base and apex cannot be told apart"),
+        ({"mirrored": True}, "wrong order"),
+        ({"v": -down}, "as in no patient"),
+    ):
+        found = lying_as(normal, **{"v": down, **changes})  # type: ignore[arg-type]
+        assert (found.level, said in found.text) == ("look", True)
+    behind = np.array([0.0, -1, 0])
+    assert "mirrors the heart" in lying_as(placeholder, v=behind, mirrored=True).text
+    assert lying_as(placeholder, v=behind, mirrored=True).level == "fine"  # no scanner said so
+    assert "this one does not" in lying_as(placeholder, v=behind, unmirrored=True).text
+    assert lying_as(placeholder, v=-behind).level == "fine"
+    assert lying_as(normal, v=down, found=False).level == "unknown"
 
 
 def test_confidence() -> None:

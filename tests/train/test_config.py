@@ -47,7 +47,7 @@ def morphology(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("segmenter", {"pairs": Path("pairs.npz")}, None, "Preset tiny sees no neighbours"),
         ("autoencoder", {"pairs": Path("pairs.npz")}, "morphology", "Preset tiny sees no neighbours"),
         ("segmenter", {"resume": True}, None, "no checkpoint in .* run without --resume"),
-        ("segmenter", {}, "aligned", "A segmenter network starts from nothing; got the weights"),
+        ("segmenter", {}, "aligned", "A segmenter starts from nothing; got the weights"),
         ("morphology", {}, "morphology", "A morphology network starts from nothing; got the weights"),
         ("autoencoder", {}, "aligned", "is not of preset tiny"),
         ("autoencoder", {}, "nowhere", "There are no weights at nowhere"),

@@ -20,6 +20,7 @@ from dmcvr.cli.train import (
     TrainDrawing,
     TrainLabeller,
     TrainMorphology,
+    TrainOrienter,
     TrainPack,
     TrainRange,
     TrainSegmenter,
@@ -60,6 +61,7 @@ Command = (
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
+        | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],

@@ -57,6 +57,14 @@ class TrainDrawing(TrainConfig):
         _train("drawing", self, self.autoencoder)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainOrienter(TrainConfig):
+    """What tells how a picture lies: which of its eight turned and mirrored views is the one that is shown."""
+
+    def run(self) -> None:
+        _train("orienter", self)
+
+
 def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
     config.check(kind, start)  # before torch is imported
     from dmcvr.train.run import train

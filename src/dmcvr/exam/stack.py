@@ -144,6 +144,14 @@ class SliceStack:
             pictures=None if self.pictures is None else tuple(self.pictures[i] for i in indices),
         )
 
+    def reflected(self) -> SliceStack:
+        """The same slices in a mirrored world: their order along `normal` is reversed, their place in plane is not."""
+        normal, (start, *_, stop) = self.normal, self.positions_mm
+        affines = self.affines.copy()
+        affines[:, :3] -= 2 * normal[:, None] * (normal @ affines[:, :3])[:, None]
+        affines[:, :3, 3] += (start + stop) * normal
+        return replace(self, affines=affines)
+
     def without_labels(self) -> SliceStack:
         """The same exam, its labels unknown."""
         return replace(self, labels=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,27 @@ from torch import Tensor
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
-from dmcvr.model.checkpoint import load_autoencoder, load_segmenter
+from dmcvr.model.checkpoint import load_autoencoder, load_orienter, load_segmenter
 from dmcvr.model.device import choose_device, fast_precision
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import Stacks, StackSegmenter
 from dmcvr.model.weights import WeightsInfo, is_bundled
 from dmcvr.options import DEFAULT_SEGMENTER, DEFAULT_WEIGHTS, ImageKind
 from dmcvr.stages import Stages
 
-#: Slices a network call.
+#: Slices a network call; of the small one that tells how they lie.
 BATCH = 16
+VOTES = 64
 
 #: What a preset says of drawing.
 FROM_PRESET = ("steps", "corrections", "start", "temperature", "texture", "detail")
+
+
+@cache
+def bundled_orienter() -> Orienter:
+    """Loaded once."""
+    return load_orienter()[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +86,7 @@ class Engine:
     info            what its weights file says; None for a model made in memory
     segmenter       of acquired slices, likewise; None: E_mor's head labels each by itself
     segmenter_info  what its weights file says
+    orienter        tells how a picture lies; so small that it runs on the CPU
     ==============  ========================================================================
     """
 
@@ -88,6 +98,7 @@ class Engine:
     info: WeightsInfo | None = None
     segmenter: StackSegmenter | None = None
     segmenter_info: WeightsInfo | None = None
+    orienter: Orienter = field(default_factory=bundled_orienter)
 
     @classmethod
     def of(
@@ -159,6 +170,12 @@ class Engine:
         stacks = Stacks.of(torch.zeros(len(x), dtype=torch.long, device=self.device), where)
         with self.batches(len(x)):
             return np.asarray(self.segmenter.probabilities(x, stacks).cpu().numpy())
+
+    @torch.no_grad()
+    def upright(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]:
+        """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
+        x = torch.from_numpy(np.ascontiguousarray(views, dtype=np.float32))[:, None]
+        return np.asarray(torch.cat([self.orienter(part) for part in x.split(VOTES)]).numpy())
 
     def encode(
         self, images: Float32[np.ndarray, "N S S"], *, last: int | None = None, stages: Stages | None = None

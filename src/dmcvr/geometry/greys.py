@@ -8,6 +8,7 @@ import numpy as np
 
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.locate import Region, prepare
+from dmcvr.geometry.orient import Upright
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.labels.segment import Segment
 from dmcvr.labels.tidy import tidy_labels
@@ -29,18 +30,18 @@ TURNED = (
 )
 
 
-def prepare_upright(stack: SliceStack, segment: Segment, size: int) -> tuple[SliceStack, Region]:
+def prepare_upright(stack: SliceStack, segment: Segment, size: int, upright: Upright) -> tuple[SliceStack, Region]:
     """Find the heart, as `prepare` does; where it is not clear, in the pictures' negative too.
 
     The stack that comes back is the one that was given, or its negative, with a warning, where that alone shows a heart
     in more slices.
     """
-    region = prepare(stack, segment, size)
+    region = prepare(stack, segment, size, upright)
     here = _seen(stack, region, segment)
     if here.missing is None and here.rings >= SURE_RINGS and region.located.confidence >= SURE_CONFIDENCE:
         return stack, region
     turned = replace(stack, images=stack.images.max() - stack.images, warnings=(*stack.warnings, TURNED))
-    negative = prepare(turned, segment, size)
+    negative = prepare(turned, segment, size, upright)
     there = _seen(turned, negative, segment)
     sure = there.missing is None and negative.located.confidence >= CLEAR_CONFIDENCE
     return (turned, negative) if sure and there.rings > here.rings else (stack, region)

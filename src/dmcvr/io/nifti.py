@@ -69,11 +69,12 @@ def describe_nifti(path: Path) -> Described:
     return Described(shape, dtype, claims, load, (_ANALYZE,) if kind == "analyze" else ())
 
 
-def write_nifti(path: Path, volume: Volume) -> None:
-    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set."""
+def write_nifti(path: Path, volume: Volume, note: str = "") -> None:
+    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set; a note in `descrip`."""
     data = volume.data[0] if volume.data.shape[0] == 1 else np.moveaxis(volume.data, 0, 3)
     image = nib.Nifti1Image(data, volume.affine)
     image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = note.encode()
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     nib.save(image, path)

@@ -16,9 +16,10 @@ from dmcvr.errors import InputError
 from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
-from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
+from dmcvr.model.weights import ORIENTER, WeightsInfo, describe, find, require_kind
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -27,6 +28,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "autoencoder": Autoencoder,
     "morphology": Segmenter,
     "segmenter": StackSegmenter,
+    "orienter": Orienter,
 }
 
 
@@ -40,7 +42,7 @@ def save_weights(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a model's weights and its record: its last training, and those before it; `kind` follows from its class."""
-    kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
+    kind = next(kind for kind, of in KINDS.items() if isinstance(model, of))
     record = {"kind": kind, "preset": preset.as_dict(), "stages": [*before, training]}
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
@@ -70,6 +72,12 @@ def load_segmenter(name: str | Path) -> tuple[StackSegmenter, WeightsInfo]:
     """The segmenter of acquired slices, from a bundled name or a file."""
     info = require_kind(describe(find(name)), "segmenter")
     return _load(StackSegmenter(info.preset.stack_segmenter), info.path), info
+
+
+def load_orienter(name: str | Path = ORIENTER) -> tuple[Orienter, WeightsInfo]:
+    """The network that tells how a picture lies, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "orienter")
+    return _load(Orienter(info.preset.orienter), info.path), info
 
 
 def _load(model: M, path: Path) -> M:

@@ -52,6 +52,14 @@ class StackSegmenterConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrienterConfig:
+    """What tells how a picture lies: channels a level, each level half the resolution of the one before it."""
+
+    patch: int = 4
+    channels: tuple[int, ...] = (24, 40, 56)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """E_sem: a half U-Net to a vector."""
 
@@ -121,6 +129,7 @@ class Preset:
     between: float = 0.0
     labeller: SegmenterConfig | None = None
     stack_segmenter: StackSegmenterConfig = field(default_factory=StackSegmenterConfig)
+    orienter: OrienterConfig = field(default_factory=OrienterConfig)
 
     def __post_init__(self) -> None:
         if self.denoiser.surroundings and self.denoiser.prediction != "v":
@@ -247,6 +256,7 @@ def preset_from_dict(record: dict[str, Any]) -> Preset:
         "segmenter": build(SegmenterConfig, record["segmenter"]),
         "encoder": build(EncoderConfig, record["encoder"]),
         "denoiser": build(DenoiserConfig, record["denoiser"]),
+        "orienter": build(OrienterConfig, record.get("orienter", {})),
         "labeller": build(SegmenterConfig, record["labeller"]) if record.get("labeller") else None,
         "stack_segmenter": build(StackSegmenterConfig, record.get("stack_segmenter", {})),
     }

@@ -19,12 +19,22 @@ from dmcvr.model.presets import Preset, preset_from_dict
 
 FOLDER = Path(__file__).parent.parent / "weights"
 
+#: The bundled network that tells how a picture lies, whatever fills the gaps.
+ORIENTER = "orienter"
+
+
+#: What a file may hold: a whole model; E_mor and its head; what labels acquired slices; what tells how they lie.
+KIND_WORDS = {
+    "autoencoder": "an autoencoder",
+    "morphology": "a morphology network",
+    "segmenter": "a segmenter",
+    "orienter": "an orienter",
+}
+
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """A weights file without its tensors.
-
-    `kind` is "autoencoder" (a whole model), "morphology" (E_mor and its head), or "segmenter" (of acquired slices).
+    """A weights file without its tensors. `kind` is one of `KIND_WORDS`.
 
     `stages` are the records of the trainings behind it, the first one first (written by `dmcvr.train.run.train`).
     """
@@ -68,9 +78,9 @@ def require_kind(info: WeightsInfo, kind: str, advice: str | None = None) -> Wei
     """The same; raises `InputError` where the file holds another kind, with advice on what to do."""
     if info.kind != kind:
         advice = f": train it with dmcvr train {kind}" if advice is None else advice
-        article = "an" if kind == "autoencoder" else "a"
-        held = "an autoencoder" if info.kind == "autoencoder" else f"a {info.kind} network"
-        raise InputError(f"{info.path} holds {held}; expected {article} {kind}{advice}.")
+        raise InputError(
+            f"{info.path} holds {KIND_WORDS.get(info.kind, info.kind)}; expected {KIND_WORDS[kind]}{advice}."
+        )
     return info
 
 

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float64, Int, UInt8
 from scipy import ndimage
 
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
+from dmcvr.geometry.locate import Located
+from dmcvr.geometry.orient import SURE, USUAL_DOWN, USUAL_RIGHT, from_scanner
 from dmcvr.labels.enclosure import ENCLOSED, enclosed_share
 from dmcvr.quality.metrics import dice
 from dmcvr.quality.training_range import TrainingRange
@@ -35,6 +37,9 @@ JUMP_MM = 5.0
 
 #: Slices with less LV than this share of the largest do not count: near the apex the centre is anywhere.
 SMALL_SHARE = 0.25
+
+#: Cosine between a direction of the picture and where a patient's would lead; below, the header is wrong.
+AGAINST = -0.3
 
 #: Mean probability of the structures found; below, the segmenter is unsure.
 UNSURE = 0.8
@@ -83,6 +88,8 @@ def quality_flags(
     positions_mm: Float64[np.ndarray, " N"],
     dense_positions_mm: Float64[np.ndarray, " K"],
     pixel_mm: float,
+    located: Located,
+    normal: Float64[np.ndarray, " 3"],
     confidence: float | None,
     measures: dict[str, Any],
     features: dict[str, float],
@@ -98,6 +105,8 @@ def quality_flags(
     positions_mm        (N,)          of the acquired slices
     dense_positions_mm  (K,)          of the dense slices
     pixel_mm                          of slice_labels
+    located                           where the heart was found, and how it lies
+    normal              (3,)          of the stack
     confidence                        the segmenter's; None where the labels were given
     measures                          as measures.json
     features                          of the exam, by `training_range.exam_features`
@@ -106,6 +115,7 @@ def quality_flags(
     """
     nearest = nearest_slices(dense_positions_mm, positions_mm)
     flags = [
+        lying(located, normal),
         cut_off(slice_labels),
         at_the_edge(slice_labels, pictured, pixel_mm),
         anatomy(slice_labels),
@@ -126,6 +136,40 @@ def nearest_slices(
 ) -> Int[np.ndarray, " N"]:
     """(N,) the dense slice nearest to each acquired one."""
     return np.abs(dense_positions_mm[None] - positions_mm[:, None]).argmin(axis=1)
+
+
+def lying(located: Located, normal: Float64[np.ndarray, " 3"]) -> Flag:
+    """Whether the picture says clearly how the heart lies, and whether the header agrees."""
+    name = "How the heart lies"
+    frame = located.frame
+    if not located.found:
+        return Flag(name, "unknown", "No heart was found, so how it lies could not be checked.")
+    found = []
+    if located.margin < SURE:
+        found.append(
+            "the picture speaks for another way nearly as much: see in the report whether the RV is on the left and "
+            "the anterior wall up, for labels and volumes depend on it"
+        )
+    if located.rv_left is False:
+        found.append("the right ventricle is not seen on the left of the left one, where it belongs")
+    if located.mirrored is None:
+        found.append("base and apex cannot be told apart, so the files' frame may mirror the heart")
+    if from_scanner(normal):
+        if located.mirrored:
+            found.append("in the scanner's frame the heart is a mirror image: are the slices in the wrong order?")
+        elif min(frame.u @ USUAL_RIGHT, frame.v @ USUAL_DOWN) < AGAINST:
+            found.append(
+                "the picture was believed, and the header says that the heart lies as in no patient: its left and "
+                "right, or front and back, are exchanged"
+            )
+    if found:
+        return Flag(name, "look", "; ".join(found)[:1].upper() + "; ".join(found)[1:] + ".")
+    if located.unmirrored:
+        return Flag(
+            name, "fine", "The picture says it clearly. The files' frame mirrored the heart; this one does not."
+        )
+    mirrored = " The files' frame mirrors the heart." if located.mirrored else ""
+    return Flag(name, "fine", f"The picture says it clearly.{mirrored}")
 
 
 def cut_off(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:

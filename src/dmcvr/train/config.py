@@ -10,9 +10,9 @@ from typing import Literal
 
 from dmcvr.errors import InputError
 from dmcvr.model.presets import Preset, get_preset
-from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
+from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
 
-Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing"]
+Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,10 @@ class TrainConfig:
     max_steps: int | None = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: int | None = None
-    """Slices a step; default: 16 for the autoencoder and the drawing, 24 for the others."""
+    """Slices a step; default: 16 for the autoencoder and the drawing, 8 for the orienter, 24 for the others."""
     learning_rate: float | None = None
-    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 1e-3 for the others."""
+    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 1e-3 for the
+    others."""
     seed: int = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -97,9 +98,10 @@ class TrainConfig:
 
     def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
         preset = get_preset(self.preset or "compact")
-        if kind in ("segmenter", "morphology"):
+        if kind in ("segmenter", "morphology", "orienter"):
             if start is not None:
-                raise InputError(f"A {kind} network starts from nothing; got the weights {start}: leave them out.")
+                name = KIND_WORDS[kind].capitalize()
+                raise InputError(f"{name} starts from nothing; got the weights {start}: leave them out.")
             return preset, None
         grows = kind == "autoencoder"
         info = describe(find(start or ("compact" if grows else "aligned")))

@@ -166,6 +166,8 @@ class Augmentation:
     bias: float = 0.2
     mirrored: float = 0.0  # share of views
     elastic_mm: float = 0.0  # SD of a smooth deformation
+    view_mm: float = ROI_MM  # side of a view
+    field: float = 1.0  # least share of the view's sides that a picture fills; beyond, its edge goes on
 
 
 #: A view as it is.
@@ -207,10 +209,10 @@ def random_view(
     zoom = 1 + uniform(-1, 1) * how.scale
     shift = torch.randn(b, 2, generator=generator) * how.shift_mm / PIXEL_MM
     elsewhere = uniform(0, 1) < how.anywhere
-    shift = torch.where(elsewhere[:, None], uniform(-0.5, 0.5, 2) * (canvas - ROI_MM / PIXEL_MM / 2), shift)
+    shift = torch.where(elsewhere[:, None], uniform(-0.5, 0.5, 2) * (canvas - how.view_mm / PIXEL_MM / 2), shift)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     side = torch.where(torch.rand(b, generator=generator) < how.mirrored, -1.0, 1.0) if how.mirrored else 1.0
-    ratio = ROI_MM / PIXEL_MM / canvas
+    ratio = how.view_mm / PIXEL_MM / canvas
     theta = torch.stack(
         [
             torch.stack([side * cos * ratio, -sin * ratio, shift[:, 0] * 2 / canvas], dim=1),
@@ -219,6 +221,12 @@ def random_view(
         dim=1,
     )
     grid = F.affine_grid(theta, [b, 1, size, size], align_corners=False)
+    if how.field < 1:
+        sides = uniform(how.field, 1, 1, 1, 2)
+        low = -1 + 2 * (1 - sides) * uniform(0, 1, 1, 1, 2)
+        plain = F.affine_grid(torch.eye(2, 3).expand(b, 2, 3), [b, 1, size, size], align_corners=False)
+        seen = torch.maximum(torch.minimum(plain, low + 2 * sides), low)
+        grid = (seen.flatten(1, 2) @ theta[:, :, :2].mT + theta[:, None, :, 2]).view(grid.shape)
     if how.elastic_mm:
         bends = torch.randn(b, 2, ELASTIC_KNOTS, ELASTIC_KNOTS, generator=generator) * how.elastic_mm
         bends = F.interpolate(bends, size=(size, size), mode="bicubic", align_corners=True)

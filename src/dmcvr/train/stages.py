@@ -16,6 +16,7 @@ from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.checkpoint import load_autoencoder, load_morphology
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
@@ -30,9 +31,11 @@ from dmcvr.train.monitors import (
     labeller_monitor,
     mean_monitor,
     morphology_monitor,
+    orienter_monitor,
     segmenter_monitor,
 )
 from dmcvr.train.morphology import morphology_objective
+from dmcvr.train.orienter import as_shown, orienter_objective
 from dmcvr.train.pairs import PairSet, registered
 from dmcvr.train.segmenter import segmenter_objective
 
@@ -89,6 +92,10 @@ def _new_morphology(preset: Preset, start: Path | None) -> nn.Module:
 
 def _new_segmenter(preset: Preset, start: Path | None) -> nn.Module:
     return StackSegmenter(preset.stack_segmenter)
+
+
+def _new_orienter(preset: Preset, start: Path | None) -> nn.Module:
+    return Orienter(preset.orienter)
 
 
 def _new_autoencoder(preset: Preset, start: Path | None) -> nn.Module:
@@ -181,6 +188,14 @@ STAGES = {
         batch=16,
         learning_rate=2e-4,
         settle=_half_way,
+    ),
+    "orienter": Stage(
+        build=_new_orienter,
+        objective=lambda on, batch, device: orienter_objective(as_shown(on.slices), batch=batch, device=device),
+        monitor=lambda on: orienter_monitor(as_shown(on.slices)),
+        steps=2_111,
+        batch=8,
+        learning_rate=3e-3,
     ),
     "segmenter": Stage(
         build=_new_segmenter,

@@ -9,6 +9,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dmcvr.errors import InputError
+from dmcvr.exam.volume import MIRRORED
 from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.image import NOTICE, write_image
 from dmcvr.io.dicom.planes import identity_of, read_heart, read_source, referenced
@@ -58,12 +59,21 @@ def export(
             if not name.isdecimal() or int(name) >= count:
                 raise InputError(f"Phase {name!r} of the result is not one of the {count} phases of the source.")
             sources.append(referenced([slice_[int(name)] for slice_ in selection.slices], identity))
+    about = MIRRORED if heart.mirrored else ""
     with whole_folder(output, marker=MARKER) as partial:
         if to == "dicom" or selection is None:
-            written = write_image(partial, heart.image, phases, identity, times_ms=heart.times_ms, sources=sources)
+            written = write_image(
+                partial, heart.image, phases, identity, times_ms=heart.times_ms, sources=sources, about=about
+            )
             sources = written if selection is None else sources
         if to == "dicom-seg":
-            write_seg(partial, heart.labels, phases, sources=sources)
-        about = {"to": to, "phases": [heart.phases[index] for index in phases], "identity_kept": identity.kept}
-        (partial / MARKER).write_text(json.dumps({**about, "notice": NOTICE}, indent=2) + "\n", encoding="utf-8")
+            write_seg(partial, heart.labels, phases, sources=sources, about=about)
+        record = {
+            "to": to,
+            "phases": [heart.phases[index] for index in phases],
+            "identity_kept": identity.kept,
+            "mirrored": heart.mirrored,
+            "notice": NOTICE,
+        }
+        (partial / MARKER).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return output

@@ -63,13 +63,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class Heart:
-    """A result as pictures: image and labels on one grid, its phases, and where the acquired slices were."""
+    """A result as pictures: image and labels on one grid, its phases, and where the acquired slices were.
+
+    `mirrored`: the frame shows a mirror image of the heart. `unmirrored`: it did, and is another one now.
+    """
 
     image: Planes
     labels: Planes
     phases: tuple[str, ...]
     times_ms: tuple[float, ...] | None
     positions_mm: tuple[float, ...] | None
+    mirrored: bool
+    unmirrored: bool
 
 
 def planes_of(data: Shaped[np.ndarray, "P I J K"], affine: Float64[np.ndarray, "4 4"]) -> Planes:
@@ -100,11 +105,13 @@ def read_heart(folder: Path) -> Heart:
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The record run.json in {folder} is damaged: reconstruct the exam again.") from error
     grey, labels = (planes_of(volume.data, volume.affine) for volume in (result.image, result.labels))
-    return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm)
+    return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm, result.mirrored, result.unmirrored)
 
 
 def read_source(path: Path, heart: Heart) -> Selection:
     """The DICOM that a result was made from; raises `InputError` where its slices lie elsewhere."""
+    if heart.unmirrored:
+        raise InputError("This result was made with --unmirror, so it has left its source's frame: leave out --source.")
     selection = select(path)
     first = selection.slices[0][0].affine
     normal = first[:3, 2] * np.sign(first[np.abs(first[:3, 2]).argmax(), 2])

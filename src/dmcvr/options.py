@@ -74,6 +74,8 @@ class Options:
     """How --labels-in numbers the structures."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
+    series: Annotated[str | None, arg(metavar="N")] = None
+    """Of DICOM: read the stack that this series is part of, as dmcvr inspect numbers it; default: the best one."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
 

@@ -149,7 +149,10 @@ def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack
     if isinstance(source, SliceStack):
         stack = source
     else:
-        stack = (source if isinstance(source, Exam) else find_exam(Path(source), layout=options.layout)).read()
+        exam = source
+        if not isinstance(exam, Exam):
+            exam = find_exam(Path(exam), layout=options.layout, series=options.series)
+        stack = exam.read()
     if options.phase != "all":
         stack = stack.select_phases([stack.phase_index(options.phase)])
     if options.labels_in is not None:

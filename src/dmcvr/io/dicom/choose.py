@@ -69,9 +69,12 @@ def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> S
     notes += phased.notes
     left_out = _left_out(chosen, phased.out, numbers)
     choices = choices_of(stacks, chosen)
-    if len(choices) > 1 and series is None:
-        others = "; ".join(f"{c.names}, {c.size} (--series {c.series})" for c in choices if not c.taken)
-        notes.append(f"There are {len(choices)} short-axis stacks: {choices[0].names} was taken. The others: {others}.")
+    same = [choice for choice in choices if choice.kind == choices[0].kind]
+    if len(same) > 1 and series is None:
+        others = "; ".join(f"{c.names}, {c.size} (--series {c.series})" for c in same[1:])
+        notes.append(
+            f"There are {len(same)} short-axis stacks: {same[0].names}, {same[0].size}, was taken. Others: {others}."
+        )
     check_stack(chosen.grid, [slice_.place_mm for slice_ in phased.slices])
     used = {id(frame) for slice_ in phased.frames for frame in slice_}
     source = Source(
@@ -168,7 +171,7 @@ def _say_takes(slices: tuple[Slice, ...], numbers: dict[int, int], notes: list[s
     for slice_ in slices:
         if slice_.take.why:
             ways.setdefault(slice_.take.why, []).append(numbers[id(slice_)])
-    notes += [f"{slices_in_words(which)} {why}." for why, which in ways.items()]
+    notes += [f"{slices_in_words(which)}: {why}." for why, which in ways.items()]
 
 
 def _say_again(chosen: Stack, numbers: dict[int, int], notes: list[str]) -> None:
@@ -180,8 +183,7 @@ def _say_again(chosen: Stack, numbers: dict[int, int], notes: list[str]) -> None
             ways.setdefault((old.run.label, at.run.label), []).append(numbers[id(at)])
     for (old_label, label), which in ways.items():
         notes.append(
-            f"{slices_in_words(which)} was scanned in series {old_label} and again in series {label}: the later was "
-            "taken."
+            f"{slices_in_words(which)}: scanned in series {old_label} and again in series {label} (the later was used)."
         )
 
 
@@ -193,14 +195,14 @@ def _say_laid(chosen: Stack, slices: tuple[Slice, ...], numbers: dict[int, int],
         most = max(grid.tilt_deg(slice_.frame) for slice_ in tilted)
         off = HEART_RADIUS_MM * np.sin(np.radians(most))
         notes.append(
-            f"{slices_in_words([numbers[id(s)] for s in tilted])} tilted by up to {most:.1f} degrees to the others: "
-            f"laid into the stack's planes (at the heart's rim {off:.1f} mm off, within the slice's thickness)."
+            f"{slices_in_words([numbers[id(s)] for s in tilted])}: tilted by up to {most:.1f} degrees to the others, "
+            f"and laid into the stack's planes (at the heart's rim {off:.1f} mm off, within the slice's thickness)."
         )
     other = [slice_ for slice_ in slices if not grid.fits(slice_.frame)]
     if other:
         notes.append(
-            f"{slices_in_words([numbers[id(s)] for s in other])} with another matrix, pixel size or turn in the plane: "
-            "resampled onto the pixels of the others."
+            f"{slices_in_words([numbers[id(s)] for s in other])}: another matrix, pixel size or turn in the plane than "
+            "the others', and resampled onto their pixels."
         )
 
 

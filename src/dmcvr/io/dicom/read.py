@@ -16,6 +16,7 @@ from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.io.dicom.choose import Selection, select
 from dmcvr.io.dicom.headers import DicomFrame, lenient
+from dmcvr.io.dicom.phases import slices_in_words
 from dmcvr.io.exam import Exam
 from dmcvr.io.limits import check_size
 
@@ -47,15 +48,19 @@ def load(selection: Selection) -> SliceStack:
     check_size((phases, slices, columns, rows), "The short-axis cine")
     by_frame = _pixels(frames)
     notes: list[str] = []
+    reordered: dict[str, list[int]] = {}
     images = np.empty((phases, slices, columns, rows), dtype=np.float32)
     for n, (slice_, others) in enumerate(zip(selection.slices, selection.others, strict=True)):
         pictures = [selection.grid.picture(frame, by_frame[frame.path, frame.index]) for frame in slice_]
         name, order = smoothest(pictures, others)
         if name:
-            notes.append(
-                f"The pictures of slice {n + 1} follow one another in the order of their {name}: it was taken."
-            )
+            reordered.setdefault(name, []).append(n + 1)
         images[:, n] = np.stack(pictures)[list(order)]
+    for name, which in reordered.items():
+        notes.append(
+            f"{slices_in_words(which)}: pictures follow one another by far smaller steps in the order of their {name}, "
+            "which was taken."
+        )
     thicknesses = [frame.thickness_mm for frame in frames if frame.thickness_mm is not None]
     spacings = np.diff(selection.affines[:, :3, 3] @ selection.grid.normal)
     if not thicknesses:

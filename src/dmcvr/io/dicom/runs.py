@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -146,8 +146,21 @@ def find_runs(frames: list[DicomFrame]) -> tuple[list[Run], int]:
                 break
         else:
             series[key].append([frame])
-    runs = [Run(tuple(planes), str(key[2])) for key, group in series.items() for planes in group]
-    return runs, len(frames) - len(once)
+    found = [Run(tuple(planes), str(key[2])) for key, group in series.items() for planes in group]
+    return _told_apart(found), len(frames) - len(once)
+
+
+def _told_apart(runs: list[Run]) -> list[Run]:
+    """Of several runs of one series that may each be a stack, the second is "7/2", the third "7/3"."""
+    count: Counter[str] = Counter()
+    named = []
+    for run in runs:
+        if run.slices > 2:
+            count[run.label] += 1
+            if count[run.label] > 1:
+                run = replace(run, label=f"{run.label}/{count[run.label]}")
+        named.append(run)
+    return named
 
 
 def _identity(frame: DicomFrame) -> tuple[object, ...]:

@@ -21,6 +21,9 @@ MIN_SLICES = 3
 #: A slice of another series joins a stack if it is at least this share of a spacing away from all its slices.
 NEW_PLACE = 0.6
 
+#: Slices further apart than so many thicknesses leave room for another between them.
+ROOM = 1.5
+
 #: Planes tilted by more are another view.
 SAME_VIEW_DEG = 15.0
 
@@ -169,23 +172,24 @@ def _is_rival(other: list[Run], seed: list[Run]) -> bool:
     grid = _grid(own)
     places = np.array([grid.place_mm(slice_.frame) for slice_ in own])
     theirs = [grid.place_mm(slice_.frame) for run in other for slice_ in _slices(run)]
-    near = NEW_PLACE * _spacing(places, seed[0])
+    near = _near_mm(places, seed[0])
     same = sum(np.abs(places - place).min() < near for place in theirs)
     return same >= MIN_SLICES and same * 2 >= len(theirs)
 
 
-def _spacing(places: np.ndarray, run: Run) -> float:
+def _near_mm(places: np.ndarray, run: Run) -> float:
+    """Slices closer than this are at one place."""
     gaps = np.diff(np.unique(places))
     thickness = run.first.thickness_mm or 5.0
     gaps = gaps[gaps > max(0.5, 0.4 * thickness)]  # not those between takes of one slice
-    return float(np.median(gaps)) if len(gaps) else thickness
+    return NEW_PLACE * min(float(np.median(gaps)) if len(gaps) else thickness, ROOM * thickness)
 
 
 def _grown(seed: list[Run], others: list[Run]) -> Stack:
     """The seed's slices, the later of those taken again, and what other runs have at new places."""
     grid = _grid([slice_ for run in seed for slice_ in _slices(run)])
     own = [_placed(run, grid) for run in seed]
-    gap = NEW_PLACE * _spacing(np.array([s.place_mm for slices in own for s in slices]), seed[0])
+    gap = _near_mm(np.array([s.place_mm for slices in own for s in slices]), seed[0])
     taken: list[Slice] = []
     again: list[Slice] = []
     out: list[tuple[Slice, str]] = []

@@ -73,7 +73,7 @@ class Take:
     others        other orders that the headers allow, as indices of `frames`: for the picture to decide
     copies        pictures that were there twice
     left          pictures of other takes or heartbeats at this place
-    why           what was left and why: "was taken twice (the later take is used)"; ""
+    why           what was left and why: "taken twice (the later was used)"; ""
     ============  ===================================================================================================
     """
 
@@ -158,8 +158,8 @@ def _takes(frames: list[DicomFrame]) -> tuple[list[list[DicomFrame]], str]:
         whole = [group for group in groups if len(group) >= WHOLE * fullest]
         chosen = whole[-1]
         which = "the later" if chosen is groups[-1] else "the last whole one"
-        what = "shows {} heartbeats" if _are_beats(groups) else "was taken {} times"
-        text = what.format(len(groups)).replace("taken 2 times", "taken twice")
+        times = "twice" if len(groups) == 2 else f"{len(groups)} times"
+        text = f"{len(groups)} heartbeats" if _are_beats(groups) else f"taken {times}"
         return [*(g for g in groups if g is not chosen), chosen], f"{text} ({which} was used)"
     return [frames], ""
 
@@ -170,7 +170,10 @@ def _partitions(frames: list[DicomFrame], beating: Key | None) -> Iterator[list[
         key = ORDERS[name]
         ordered = sorted(frames, key=key) if is_sound(frames, key) else []
         if ordered and beating is not None:
-            yield _at_drops(ordered, beating)
+            groups = _at_drops(ordered, beating)
+            yield groups
+            if len(groups) == 1 and (name != "file names" or is_sound(frames, beating)):
+                return  # time rises all along: one take
         if name == "acquisition times" or (name == "content times" and len({f.acquired_s for f in frames}) > 1):
             yield _apart(frames, key)
         numbers = {frame.acquisition for frame in frames}
@@ -239,9 +242,14 @@ def _are_beats(groups: list[list[DicomFrame]]) -> bool:
     """Whether the groups follow one another without a breath between, by a clock that runs from picture to picture."""
     for name in ("acquisition times", "content times"):
         key = ORDERS[name]
-        if all(is_sound(group, key) for group in groups):
-            ends = [(min(map(key, group)), max(map(key, group))) for group in groups]
-            return all(b[0] - a[1] < BETWEEN_TAKES_S for a, b in zip(ends, ends[1:], strict=False))
+        if any(key(frame) is None for group in groups for frame in group):
+            continue
+        ends = [(min(map(key, group)), max(map(key, group))) for group in groups]
+        between = [b[0] - a[1] for a, b in zip(ends, ends[1:], strict=False)]
+        if max(between) >= BETWEEN_TAKES_S:
+            return False
+        if min(between) > 0 and all(is_sound(group, key) for group in groups):
+            return True
     return False
 
 
@@ -299,7 +307,10 @@ def _one_beat(take: Take) -> tuple[Take, str]:
     beat = take.beat_ms
     if beat is None or reach < ONE_BEAT * beat or not _is_certain(take, reach, beat):
         long = reach > MAX_BEAT_MS and np.median(np.diff(times)) <= MAX_STEP_MS
-        return take, f"covers {reach:.0f} ms, perhaps more than one heartbeat (all were used as one)" if long else ""
+        return (
+            take,
+            f"phases over {reach:.0f} ms, perhaps of more than one heartbeat (all were used as one)" if long else "",
+        )
     number = np.floor((times - times[0]) / beat + 1e-3).astype(int)
     sizes = np.bincount(number)
     if len(sizes) < 2 or sizes.max() < MIN_CINE_PHASES or len(times) / len(sizes) < MIN_CINE_PHASES / 2:
@@ -311,7 +322,7 @@ def _one_beat(take: Take) -> tuple[Take, str]:
     several = round(reach / beat, 1)
     return (
         Take(frames, kept, take.order, beat),
-        f"shows {several:g} heartbeats ({'the last whole one' if last else 'the first'} was used)",
+        f"{several:g} heartbeats ({'the last whole one' if last else 'the first'} was used)",
     )
 
 

@@ -118,7 +118,7 @@ def of(*slices: int) -> Callable[[Picture], bool]:
 
 
 def again(cine: Cine, where: Callable[[Picture], bool], change: Callable[[Picture], None], *, phases: int = 20) -> Cine:
-    """Another take of some slices, its grey values 7 higher, changed further; the earlier ones are not what is wanted."""
+    """Another take of some slices, its grey values 7 higher, changed further."""
     later = copied([p for p in cine if where(p) and p.phase < phases])
     for picture in later:
         picture.take = 1
@@ -198,7 +198,7 @@ def with_phases(cine: Cine, count: int, where: Callable[[Picture], bool]) -> Cin
         members = sorted((p for p in cine if p.slice == n), key=lambda p: p.phase)
         beat = float(members[0].dataset.NominalInterval)
         for k in range(count):
-            source = members[int(round(k * PHASES / count)) % PHASES]
+            source = members[round(k * PHASES / count) % PHASES]
             picture = copied([source])[0]
             picture.name = f"{n:02d}-{k:02d}.dcm"
             put(

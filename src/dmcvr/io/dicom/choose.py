@@ -58,6 +58,8 @@ def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> S
     if only is not None and series is None:
         series = next(run.label for run in runs for frame in run.frames if frame.path == only)
     stacks = [*find_stacks([run for run in runs if run.is_cine]), *find_stacks([r for r in runs if r.is_still])]
+    if only is not None and not any(series in stack.labels for stack in stacks):
+        raise InputError(f"{path.name} is one picture, and its folder holds no stack: give the folder of the exam.")
     candidates = _candidates(stacks, runs, path) if series is None else _asked(stacks, runs, series)
     chosen = candidates[0]
     _say_kind(chosen, stacks, notes)

@@ -153,6 +153,12 @@ def is_dicom(path: Path) -> bool:
     return start[128:132] == b"DICM" or any(_is_chain(start, order) for order in "<>")
 
 
+def is_bare(path: Path) -> bool:
+    """Whether a file has no preamble, so that nothing says how it is encoded."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] != b"DICM"
+
+
 def is_dicomdir(path: Path) -> bool:
     """Whether a file is the directory of a medium, which lists files and holds no picture."""
     if path.name.upper() == "DICOMDIR":

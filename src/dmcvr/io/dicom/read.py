@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.io.dicom.choose import Selection, select
-from dmcvr.io.dicom.headers import DicomFrame, lenient
+from dmcvr.io.dicom.headers import DicomFrame, is_bare, lenient
 from dmcvr.io.dicom.phases import slices_in_words
 from dmcvr.io.exam import Exam
 from dmcvr.io.limits import check_size
@@ -108,8 +111,7 @@ def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float
         header = Dataset()
         try:
             with lenient():
-                pixels = iter_pixels(path, ds_out=header, indices=sorted(wanted), raw=True)
-                for index, picture in zip(sorted(wanted), pixels, strict=True):
+                for index, picture in zip(sorted(wanted), _raw(path, header, sorted(wanted)), strict=True):
                     frame = wanted[index]
                     if picture.shape != frame.shape[::-1]:
                         raise ValueError("another size than the header's")
@@ -118,6 +120,18 @@ def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float
         except Exception as error:  # pydicom and its decoders raise many kinds for a damaged file
             raise InputError(_undecodable(header, error)) from error
     return found
+
+
+def _raw(path: Path, header: Dataset, indices: list[int]) -> Iterator[NDArray[Any]]:
+    """The stored values of some of a file's frames; `header` is filled on the way."""
+    if is_bare(path):  # no meta header: pydicom has guessed how the data set is encoded, and its pixels are plain
+        dataset = dcmread(path, force=True)
+        implicit, little = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        return iter_pixels(dataset, indices=indices, raw=True)
+    return iter_pixels(path, ds_out=header, indices=indices, raw=True)
 
 
 def _undecodable(header: Dataset, error: Exception) -> str:

@@ -268,6 +268,7 @@ def _flags(
             pixel_mm=float(np.mean(stack.pixel_mm)),
         ),
         trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
+        left_out=() if stack.source is None else stack.source.left_out,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
@@ -36,6 +37,51 @@ class Picture:
 
 
 Cine = list[Picture]
+
+
+#: Elements that a reader may look at.
+WANTED = {
+    tag_for_keyword(keyword)
+    for keyword in [
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "Modality",
+        "ImageType",
+        "SeriesInstanceUID",
+        "SeriesNumber",
+        "SeriesDescription",
+        "ProtocolName",
+        "StudyInstanceUID",
+        "PatientID",
+        "FrameOfReferenceUID",
+        "Rows",
+        "Columns",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "PixelSpacing",
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "SliceThickness",
+        "SpacingBetweenSlices",
+        "SliceLocation",
+        "TriggerTime",
+        "NominalInterval",
+        "HeartRate",
+        "AcquisitionTime",
+        "AcquisitionNumber",
+        "ContentTime",
+        "InstanceNumber",
+        "EchoTime",
+        "ReconstructionDiameter",
+        "PixelData",
+        "AccessionNumber",
+        "StudyDate",
+    ]
+}
 
 
 def read_cine(folder: Path) -> Cine:
@@ -91,6 +137,21 @@ def each(cine: Cine, change: Callable[[Picture], None], where: Callable[[Picture
     for picture in cine:
         if where(picture):
             change(picture)
+    return cine
+
+
+def cropped(cine: Cine, size: int) -> Cine:
+    """The middle of each picture under what of its header is read, to be written and read in less time."""
+    for picture in cine:
+        for tag in set(picture.dataset.keys()) - WANTED:
+            del picture.dataset[tag]
+        d, image = picture.dataset, pixels(picture)
+        start = (np.array(image.shape) - size) // 2
+        axes, corner = (np.array(v, dtype=float) for v in (d.ImageOrientationPatient, d.ImagePositionPatient))
+        spacing = np.array(d.PixelSpacing, dtype=float)
+        corner = corner + start[1] * spacing[1] * axes[:3] + start[0] * spacing[0] * axes[3:]
+        d.ImagePositionPatient = [f"{v:.4f}" for v in corner]
+        set_pixels(picture, image[start[0] : start[0] + size, start[1] : start[1] + size])
     return cine
 
 
@@ -484,10 +545,14 @@ def pixel(size: float | str, **values: Any) -> Mutation:
     return lambda c: each(c, put(PixelSpacing=[size, size], **{"ReconstructionDiameter": None, **values}))
 
 
+def field(picture: Picture) -> float:
+    return 1.367188 * picture.dataset.Columns
+
+
 #: Geometry that no heart fits, and the slices to find where another element tells them; None: refused.
 GEOMETRY: dict[str, tuple[Mutation, int | None]] = {
-    "pixels of 13.7 mm, the field of view tells": (pixel(13.67188, ReconstructionDiameter=350), 12),
-    "pixels of 0.0137 mm, the field of view tells": (pixel(0.01367188, ReconstructionDiameter=350), 12),
+    "pixels of 13.7 mm, the field of view tells": (pixel(13.67188, ReconstructionDiameter=field), 12),
+    "pixels of 0.0137 mm, the field of view tells": (pixel(0.01367188, ReconstructionDiameter=field), 12),
     "pixels of 13.7 mm, nothing tells": (pixel(13.67188), None),
     "pixels of 0.14 mm, nothing tells": (pixel(0.1367188), None),
     "one image position, slice locations": (flat, 12),

@@ -98,17 +98,16 @@ def print_source(source: Source) -> None:
 
     table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD)
     table.add_column("taken")
-    table.add_column("found", overflow="fold")
+    table.add_column("found", no_wrap=True)
     table.add_column("kind", no_wrap=True)
     for number in ("slices", "phases", "pixel", "apart", "thick"):
         table.add_column(number, justify="right")
     pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
     for piece in pieces:
-        pixel = "" if piece.pixel_mm is None else " x ".join(f"{size:.3g}" for size in piece.pixel_mm)
+        pixel = "" if piece.pixel_mm is None else " x ".join(dict.fromkeys(f"{size:.3g}" for size in piece.pixel_mm))
         sizes = ("" if size is None else f"{size:.3g}" for size in (piece.spacing_mm, piece.thickness_mm))
         taken = "yes" if piece.taken else "no"
-        kind = f"{piece.kind}, {piece.view}" if piece.view else piece.kind
-        row = (taken, escape(piece.name), escape(kind), str(piece.slices), str(piece.phases), pixel, *sizes)
+        row = (taken, escape(piece.name), escape(piece.kind), str(piece.slices), str(piece.phases), pixel, *sizes)
         table.add_row(*row, style="bold" if piece.taken else "")
     console = Console()
     console.print(table)

@@ -101,5 +101,6 @@ def _why_not(run: Run, chosen: Stack, kind: str) -> str:
     if kind == SHORT_AXIS:
         return "no cine"
     if kind == LONG_AXIS_CINE:
-        return "recognised; not part of the short-axis stack"
+        view = view_of(run, chosen.grid.normal)
+        return f"recognised{f' as a {view} view' if view else ''}; not part of the short-axis stack"
     return f"not the short-axis cine: {kind}"

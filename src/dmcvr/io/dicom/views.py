@@ -17,8 +17,8 @@ LONG_AXIS_FROM_DEG = 60.0
 #: More parallel slices are no view.
 MAX_VIEW_SLICES = 3
 
-#: Where each view cuts the short axis, in degrees seen from the apex: from the patient's left towards the feet.
-_CUTS_DEG = {"4-chamber": 0.0, "2-chamber": 115.0, "3-chamber": 55.0}
+#: Where each view cuts the short axis, in degrees as `cut_deg` counts them: 60 from one view to the next.
+_CUTS_DEG = {"4-chamber": 5.0, "2-chamber": 65.0, "3-chamber": 125.0}
 
 #: A description that is further from the cut than this is not believed.
 BELIEVED_DEG = 40.0

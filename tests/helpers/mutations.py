@@ -43,45 +43,15 @@ Cine = list[Picture]
 WANTED = {
     tag_for_keyword(keyword)
     for keyword in [
-        "SOPClassUID",
-        "SOPInstanceUID",
-        "Modality",
-        "ImageType",
-        "SeriesInstanceUID",
-        "SeriesNumber",
-        "SeriesDescription",
-        "ProtocolName",
-        "StudyInstanceUID",
-        "PatientID",
-        "FrameOfReferenceUID",
-        "Rows",
-        "Columns",
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-        "BitsAllocated",
-        "BitsStored",
-        "HighBit",
-        "PixelRepresentation",
-        "PixelSpacing",
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "SliceThickness",
-        "SpacingBetweenSlices",
-        "SliceLocation",
-        "TriggerTime",
-        "NominalInterval",
-        "HeartRate",
-        "AcquisitionTime",
-        "AcquisitionNumber",
-        "ContentTime",
-        "InstanceNumber",
-        "EchoTime",
-        "ReconstructionDiameter",
-        "PixelData",
-        "AccessionNumber",
-        "StudyDate",
+        "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber",
+        "SeriesDescription", "ProtocolName", "StudyInstanceUID", "PatientID", "FrameOfReferenceUID", "Rows", "Columns",
+        "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
+        "PixelRepresentation", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
+        "SpacingBetweenSlices", "SliceLocation", "TriggerTime", "NominalInterval", "HeartRate", "AcquisitionTime",
+        "AcquisitionNumber", "ContentTime", "InstanceNumber", "EchoTime", "ReconstructionDiameter", "PixelData",
+        "AccessionNumber", "StudyDate",
     ]
-}
+}  # fmt: skip
 
 
 def read_cine(folder: Path) -> Cine:

@@ -99,7 +99,7 @@ def find_stacks(runs: list[Run]) -> list[Stack]:
     for pool in _pools([run for run in runs if run.slices < MIN_SLICES]):
         seeds += _layers(pool)
     made: dict[frozenset[int], Stack] = {}
-    for seed in seeds:
+    for seed in sorted(seeds, key=lambda seed: -sum(run.slices for run in seed)):  # the larger gives planes and pixels
         rivals = {id(run) for other in seeds if other is not seed and _is_rival(other, seed) for run in other}
         stack = _grown(seed, [run for run in runs if run not in seed and id(run) not in rivals])
         if len(stack.slices) >= MIN_SLICES:

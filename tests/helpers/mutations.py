@@ -542,7 +542,7 @@ def without_meta(cine: Cine, folder: Path, *, implicit: bool, first: int = 0, bi
     """Written as bare data sets: no preamble, no meta header; elements before `first` are left out."""
     folder.mkdir(parents=True, exist_ok=True)
     with lenient():
-        for picture in cine:
+        for picture in copied(cine):
             bare = Dataset({element.tag: element for element in picture.dataset if element.tag >= first})
             with (folder / picture.name).open("wb") as file:
                 stream = DicomIO(file)

@@ -1,4 +1,7 @@
-"""A real cine under the headers of other scanners, archives and anonymisers: 12 slices x 20 phases in each."""
+"""A real cine under the headers of other scanners, archives and anonymisers: 12 slices x 20 phases in each.
+
+The normal run tries every third; `pytest -m slow -n0 tests/io/dicom/test_real.py` tries the others.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,17 @@ def truth(cine: Cine) -> np.ndarray:
     return found
 
 
+def variants(table: dict[str, object]) -> list[object]:
+    """Every third in the normal run, all of them in the slow one: each writes and reads 240 files and more."""
+    return [name if n % 3 == 0 else pytest.param(name, marks=pytest.mark.slow) for n, name in enumerate(table)]
+
+
 def read(cine: Cine, mutation: Mutation, folder: Path, series: str | None = None) -> SliceStack:
     mutations.write_cine(mutation(mutations.copied(cine)), folder)
     return find_exam(folder, layout="dicom", series=series).read()
 
 
-@pytest.mark.parametrize("name", mutations.TIMES)
+@pytest.mark.parametrize("name", variants(mutations.TIMES))
 def test_every_picture_is_found_at_its_place_and_time(name: str, cine: Cine, truth: np.ndarray, tmp_path: Path) -> None:
     stack = read(cine, mutations.TIMES[name], tmp_path)
     np.testing.assert_array_equal(stack.images, truth)
@@ -51,7 +59,7 @@ def test_every_picture_is_found_at_its_place_and_time(name: str, cine: Cine, tru
         assert 0 <= stack.times_ms[0] < 40
 
 
-@pytest.mark.parametrize("name", mutations.TAKES)
+@pytest.mark.parametrize("name", variants(mutations.TAKES))
 def test_one_whole_take_is_used_and_said(name: str, cine: Cine, truth: np.ndarray, tmp_path: Path) -> None:
     mutation, take = mutations.TAKES[name]
     stack = read(cine, mutation, tmp_path)
@@ -67,7 +75,7 @@ def test_one_whole_take_is_used_and_said(name: str, cine: Cine, truth: np.ndarra
         assert any(word in " ".join(stack.warnings) for word in ("twice", "2 heartbeats", "was used"))
 
 
-@pytest.mark.parametrize("name", mutations.PLANS)
+@pytest.mark.parametrize("name", variants(mutations.PLANS))
 def test_slices_that_differ_are_kept_or_named(name: str, cine: Cine, truth: np.ndarray, tmp_path: Path) -> None:
     mutation, kept = mutations.PLANS[name]
     stack = read(cine, mutation, tmp_path)
@@ -85,7 +93,7 @@ def test_slices_that_differ_are_kept_or_named(name: str, cine: Cine, truth: np.n
         assert away < 0.04 * truth[inner].mean()  # what resampling and the nearest phase cost
 
 
-@pytest.mark.parametrize("name", mutations.STACKS)
+@pytest.mark.parametrize("name", variants(mutations.STACKS))
 def test_of_two_stacks_one_is_taken_and_the_other_is_named(name: str, cine: Cine, tmp_path: Path) -> None:
     mutation, slices, other, others = mutations.STACKS[name]
     stack = read(cine, mutation, tmp_path)
@@ -101,13 +109,13 @@ def test_of_two_stacks_one_is_taken_and_the_other_is_named(name: str, cine: Cine
         find_exam(tmp_path, layout="dicom", series="77")
 
 
-@pytest.mark.parametrize("name", mutations.WORDS)
+@pytest.mark.parametrize("name", variants(mutations.WORDS))
 def test_a_cine_is_one_whatever_its_name(name: str, cine: Cine, truth: np.ndarray, tmp_path: Path) -> None:
     stack = read(cine, mutations.WORDS[name], tmp_path)
     np.testing.assert_array_equal(stack.images, truth)
 
 
-@pytest.mark.parametrize("name", mutations.GEOMETRY)
+@pytest.mark.parametrize("name", variants(mutations.GEOMETRY))
 def test_geometry_that_no_heart_fits(name: str, cine: Cine, truth: np.ndarray, tmp_path: Path) -> None:
     mutation, slices = mutations.GEOMETRY[name]
     if slices is None:

@@ -80,6 +80,8 @@ class Options:
     """Where the file's frame mirrors the heart (as in ACDC): write everything in one that does not."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
+    series: Annotated[str | None, arg(metavar="N")] = None
+    """Of DICOM: read the stack that this series is part of, as dmcvr inspect numbers it; default: the best one."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
     segmenter: Annotated[str | None, arg(metavar="NAME|FILE|none")] = None

@@ -116,7 +116,7 @@ def reconstruct(
     stages = stages or Stages()
 
     with stages("load"):
-        exam = source if isinstance(source, SliceStack | Exam) else find_exam(Path(source), layout=options.layout)
+        exam = _exam(source, options)
         stack = load(exam, options)
         marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
         engine = engine or Engine.load(
@@ -168,7 +168,7 @@ def reconstruct(
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
     """The phases that are asked for, with the labels that are given, without blank slices; raises `InputError`."""
-    exam = source if isinstance(source, SliceStack | Exam) else find_exam(Path(source), layout=options.layout)
+    exam = _exam(source, options)
     stack = exam.read() if isinstance(exam, Exam) else exam
     phases = list(range(len(stack.phases))) if options.phase == "all" else [stack.phase_index(options.phase)]
     if options.labels_in is None:
@@ -182,6 +182,13 @@ def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack
         said = f"The given labels were taken to be numbered {_spoken(numbering)}, {why}: --label-map says otherwise."
         stack = replace(stack, warnings=(*stack.warnings, said))
     return without_blank_slices(stack)
+
+
+def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:
+    """What lies at a path, understood; what is given otherwise."""
+    if isinstance(source, SliceStack | Exam):
+        return source
+    return find_exam(Path(source), layout=options.layout, series=options.series)
 
 
 def _numbering(exam: SliceStack | Exam, options: Options) -> str | Numbering:
@@ -322,6 +329,7 @@ def _flags(
             pixel_mm=float(np.mean(stack.pixel_mm)),
         ),
         trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
+        left_out=() if stack.source is None else stack.source.left_out,
     )
 
 

@@ -251,6 +251,41 @@ def try_dicom_tags(reader: Reader, whole: bytes, changes: dict[str, object]) -> 
     reader({"x.dcm": file.getvalue()}, lambda folder: find_exam(folder, layout="dicom").read())
 
 
+#: What places a picture in time and space, and values that scanners, anonymisers and fools write.
+PLACING = [
+    "TriggerTime", "InstanceNumber", "AcquisitionTime", "ContentTime", "TemporalPositionIdentifier", "NominalInterval",
+    "HeartRate", "AcquisitionNumber", "SeriesNumber", "SeriesInstanceUID", "SOPInstanceUID", "SliceThickness",
+    "SliceLocation", "SpacingBetweenSlices", "ReconstructionDiameter", "FrameOfReferenceUID", "InversionTime",
+    "SeriesDescription", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "ImageType",
+]  # fmt: skip
+PLACES = st.one_of(
+    st.none(),
+    st.sampled_from([0, 1, -1, 20, 400, 5000, 1e5, 1e300, "", "x", "083000.5", "1.2.3", "LOCALIZER", "lge", "P"]),
+    st.lists(st.sampled_from([0, 1, -1, 0.1, 0.7, -0.7, 1.5, 10, 150, 1e6]), min_size=1, max_size=6),
+    st.floats(-1000, 1000),
+    st.integers(-5, 50),
+)
+
+
+def try_dicom_places(reader: Reader, files: list[bytes], changes: list[tuple[str, list[bool], object]]) -> None:
+    """Elements of time and place set in some files of a classic cine."""
+    written = {}
+    with pydicom.config.disable_value_validation():
+        for n, whole in enumerate(files):
+            dataset = pydicom.dcmread(io.BytesIO(whole))
+            for keyword, where, value in changes:
+                if where[n % len(where)]:
+                    try:
+                        setattr(dataset, keyword, value)
+                        dataset.save_as(io.BytesIO())
+                    except Exception:  # pydicom cannot write this value: as it was
+                        dataset = pydicom.dcmread(io.BytesIO(whole))
+            file = io.BytesIO()
+            dataset.save_as(file)
+            written[f"{n}.dcm"] = file.getvalue()
+    reader(written, lambda folder: find_exam(folder, layout="dicom").read())
+
+
 def run(name: str, count: int, attempt: Callable[..., None], **strategies: st.SearchStrategy[object]) -> None:
     reader = Reader()
 
@@ -402,6 +437,20 @@ def test_dicom_tags(count: int, enhanced: bytes) -> None:
     values = st.one_of(TEXTS, st.integers(-(2**40), 2**40), st.floats(), st.none())
     changes = st.dictionaries(st.sampled_from(KEYWORDS), values, min_size=1, max_size=4)
     run("DICOM tags", count, try_dicom_tags, whole=st.just(enhanced), changes=changes)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_dicom_places(count: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("places")
+    files = dicoms.cine(folder, series="1.2.3.4", places_mm=(0, 10, 20), phases=5)
+    change = st.tuples(st.sampled_from(PLACING), st.lists(st.booleans(), min_size=1, max_size=7), PLACES)
+    changes = st.lists(change, min_size=1, max_size=6)
+    run("DICOM places", count, try_dicom_places, files=st.just([f.read_bytes() for f in files]), changes=changes)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_bare_dicom_bytes(count: int, enhanced: bytes) -> None:
+    run("bare DICOM bytes", count, try_dicom_bytes, whole=st.just(enhanced[132:]), damage=DAMAGE)
 
 
 def test_bombs_are_refused_before_they_unpack(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ def test_cut_off() -> None:
     whole = np.concatenate([np.zeros((1, 1, 40, 40), np.uint8), ring()], axis=1)
     assert cut_off(whole).level == "fine"
     assert "apex" in cut_off(whole[:, :6]).text
+    assert cut_off(whole, ["Slice 3 of 12 was left out: tilted."]).level == "look"
+    assert "The scan may cover more" in cut_off(whole[:, :6], ["Slice 7 was left out: tilted."]).text
     assert cut_off(whole[:, ::-1][:, 3:]).level == "look"
     assert "base" in cut_off(ring()).text
     assert cut_off(np.zeros((1, 5, 4, 4), np.uint8)).level == "unknown"

@@ -14,6 +14,8 @@ from dmcvr.errors import InputError
 from dmcvr.options import LayoutName
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dmcvr.exam.source import Source
 
 Layout = Annotated[LayoutName, arg(help="how the files lie on disk")]
@@ -25,13 +27,16 @@ class Inspect:
 
     path: Positional[Path]
     layout: Layout = "auto"
+    series: Annotated[str | None, arg(metavar="N", help="read the stack that this series of the DICOM is part of")] = (
+        None
+    )
     json: bool = False
     """Print JSON, as in run.json."""
 
     def run(self) -> None:
         from dmcvr.io.read import find_exam
 
-        source = find_exam(self.path, layout=self.layout).source
+        source = find_exam(self.path, layout=self.layout, series=self.series).source
         if self.json:
             json.dump(source.record(), sys.stdout, indent=2)
             print()
@@ -50,6 +55,7 @@ class Export:
     source: Path | None = None
     """Folder of the DICOM that the exam was read from, to refer to."""
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
+    series: Annotated[str | None, arg(metavar="N", help="of the source, as for reconstruct")] = None
     keep_identity: bool = False
     """Write the source's patient and study, for the clinic's archive."""
 
@@ -66,6 +72,7 @@ class Export:
             source=self.source,
             phase=self.phase,
             keep_identity=self.keep_identity,
+            series=self.series,
         )
         print(f"Written to {self.output} (research software, not a medical device)")
 
@@ -78,6 +85,22 @@ class Export:
         print(f"Written to {self.output}: valves and apex are estimates (research software, not a medical device)")
 
 
+def _choices(source: Source) -> Table:
+    """The stacks to choose from."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Short-axis stacks to choose from", box=SIMPLE_HEAD)
+    for name in ("taken", "option", "of", "size", "kind"):
+        table.add_column(name, overflow="fold")
+    for choice in source.choices:
+        kind = f"{choice.kind}, described as {choice.doubt}" if choice.doubt else choice.kind
+        row = ("yes" if choice.taken else "no", f"--series {choice.series}", choice.names, choice.size, kind)
+        table.add_row(*(escape(cell) for cell in row), style="bold" if choice.taken else "")
+    return table
+
+
 def print_source(source: Source) -> None:
     """A table of the pieces, then why some are left, what was passed over, and what was assumed."""
     from rich.box import SIMPLE_HEAD
@@ -87,19 +110,21 @@ def print_source(source: Source) -> None:
 
     table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD)
     table.add_column("taken")
-    table.add_column("found", overflow="fold")
+    table.add_column("found", no_wrap=True)
     table.add_column("kind", no_wrap=True)
     for number in ("slices", "phases", "pixel", "apart", "thick"):
         table.add_column(number, justify="right")
     pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
     for piece in pieces:
-        pixel = "" if piece.pixel_mm is None else " x ".join(f"{size:.3g}" for size in piece.pixel_mm)
+        pixel = "" if piece.pixel_mm is None else " x ".join(dict.fromkeys(f"{size:.3g}" for size in piece.pixel_mm))
         sizes = ("" if size is None else f"{size:.3g}" for size in (piece.spacing_mm, piece.thickness_mm))
         taken = "yes" if piece.taken else "no"
         row = (taken, escape(piece.name), escape(piece.kind), str(piece.slices), str(piece.phases), pixel, *sizes)
         table.add_row(*row, style="bold" if piece.taken else "")
     console = Console()
     console.print(table)
+    if len(source.choices) > 1:
+        console.print(_choices(source))
     lines = [f"{piece.name}: {piece.why}" for piece in pieces if piece.why]
     lines += [f"Passed over: {count} x {what}" for what, count in source.ignored.items()]
     lines += [f"Note: {note}" for note in source.notes]

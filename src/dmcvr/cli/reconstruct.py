@@ -107,7 +107,7 @@ def check_exam(options: Options, source: Path, output: Path) -> Exam:
     from dmcvr.io.folder import check_output_folder
     from dmcvr.io.read import find_exam
 
-    exam = find_exam(source, layout=options.layout)
+    exam = find_exam(source, layout=options.layout, series=options.series)
     phases = sum(piece.phases for piece in exam.source.pieces if piece.taken)
     for name in ("phase", "ed", "es"):
         number = getattr(options, name)

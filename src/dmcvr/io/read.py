@@ -37,10 +37,22 @@ PATIENTS_DOWN = 3
 
 @dataclass(frozen=True)
 class Layout:
-    """How one kind of dataset lies on disk: whether a path is one of its exams, and the exam."""
+    """How one kind of dataset lies on disk: whether a path is one of its exams, and the exam.
+
+    `find_series` is there where an exam may hold several stacks: the one that a series is part of.
+    """
 
     recognise: Callable[[Path], bool]
     find: Callable[[Path], Exam]
+    find_series: Callable[[Path, str], Exam] | None = None
+
+    def exam(self, path: Path, series: str | None) -> Exam:
+        """The exam at a path, of the stack that a series is part of; raises `InputError`."""
+        if series is None:
+            return self.find(path)
+        if self.find_series is None:
+            raise InputError("--series chooses among the series of DICOM, and this exam is none: leave it out.")
+        return self.find_series(path, series)
 
 
 def read_exam(path: Path | str, *, layout: LayoutName = "auto", labels: bool = False) -> SliceStack:
@@ -53,22 +65,25 @@ def read_exam(path: Path | str, *, layout: LayoutName = "auto", labels: bool = F
     return find_exam(Path(path), layout=layout).read(labels=labels)
 
 
-def find_exam(path: Path, *, layout: LayoutName = "auto") -> Exam:
-    """What lies at `path`, understood from headers alone; raises `InputError` where it is no exam."""
+def find_exam(path: Path, *, layout: LayoutName = "auto", series: str | None = None) -> Exam:
+    """What lies at `path`, understood from headers alone; raises `InputError` where it is no exam.
+
+    Of several short-axis stacks among DICOM, `series` asks for the one that this series is part of.
+    """
     if layout not in get_args(LayoutName):
         raise InputError(f"Unknown layout {layout!r}: choose one of {', '.join(get_args(LayoutName))}.")
     if not path.exists():
         raise InputError(f"There is no file or folder {path}: check the path.")
     try:
         if path.is_file() and kind_of(path) == "zip":
-            return find_zip(path, lambda inside: find_exam(inside, layout=layout))
+            return find_zip(path, lambda inside: find_exam(inside, layout=layout, series=series))
         if layout != "auto":
-            return LAYOUTS[layout].find(path)
+            return LAYOUTS[layout].exam(path, series)
         for name, candidate in LAYOUTS.items():
             if name == "dicom" and path.is_dir():
                 _refuse_patients(path, least=2)  # before all of their files are looked at
             if candidate.recognise(path):
-                return candidate.find(path)
+                return candidate.exam(path, series)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
     if path.is_file():
@@ -127,10 +142,14 @@ def _is_dicom(path: Path) -> bool:
     return any(is_dicom(file) for file in ([path] if path.is_file() else islice(files_under(path), LOOKED_AT)))
 
 
-def _find_dicom(path: Path) -> Exam:
+def _find_dicom(path: Path, series: str | None = None) -> Exam:
     from dmcvr.io.dicom.read import find_dicom
 
-    return find_dicom(path)
+    return find_dicom(path, series=series)
+
+
+def _find_sunnybrook(path: Path, series: str) -> Exam:
+    return find_sunnybrook(path, series=series)
 
 
 #: In the order in which `auto` tries them: the more particular first.
@@ -140,7 +159,7 @@ LAYOUTS: dict[str, Layout] = {
     "mnms2": Layout(is_mnms2_patient, find_mnms2),
     "mnms": Layout(lambda path: cine_of(path) is not None, find_mnms),
     "nnunet": Layout(is_nnunet, find_nnunet),
-    "sunnybrook": Layout(is_sunnybrook, find_sunnybrook),
+    "sunnybrook": Layout(is_sunnybrook, find_sunnybrook, _find_sunnybrook),
     "nifti": Layout(_is_nifti, _find_nifti),
-    "dicom": Layout(_is_dicom, _find_dicom),
+    "dicom": Layout(_is_dicom, _find_dicom, _find_dicom),
 }

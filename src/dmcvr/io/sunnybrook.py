@@ -26,7 +26,7 @@ def is_sunnybrook(path: Path) -> bool:
     return any((path / f"{case}_dicom").is_dir() for case in cases)
 
 
-def find_sunnybrook(path: Path) -> Exam:
+def find_sunnybrook(path: Path, *, series: str | None = None) -> Exam:
     """The cine of one case; labels, where asked for, come with their phases alone (ED and ES)."""
     from dmcvr.io.dicom.read import find_dicom
 
@@ -36,7 +36,7 @@ def find_sunnybrook(path: Path) -> Exam:
     folders = sorted({path / f"{match['case']}_dicom" for _, match in files})
     if len(folders) > 1:
         raise InputError(f"{path} holds {len(folders)} cases: give the DICOM folder of one.")
-    exam = find_dicom(folders[0] if folders and folders[0].is_dir() else path, layout="sunnybrook")
+    exam = find_dicom(folders[0] if folders and folders[0].is_dir() else path, layout="sunnybrook", series=series)
     pieces = []
     for file, match in files:
         why = f"phase {int(match['phase'])}, taken if asked for"

@@ -7,6 +7,7 @@ were set on exams say on which.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -94,6 +95,7 @@ def quality_flags(
     measures: dict[str, Any],
     features: dict[str, float],
     trained_on: TrainingRange | None,
+    left_out: Sequence[str] = (),
 ) -> list[dict[str, str]]:
     """All checks of a result, as run.json keeps them.
 
@@ -111,12 +113,13 @@ def quality_flags(
     measures                          as measures.json
     features                          of the exam, by `training_range.exam_features`
     trained_on                        what the weights were trained on; None if that is not known
+    left_out                          sentences: slices that the scan has and the reader could not use
     ==================  ============  =================================================================
     """
     nearest = nearest_slices(dense_positions_mm, positions_mm)
     flags = [
         lying(located, normal),
-        cut_off(slice_labels),
+        cut_off(slice_labels, left_out),
         at_the_edge(slice_labels, pictured, pixel_mm),
         anatomy(slice_labels),
         misaligned(slice_labels, positions_mm, pixel_mm),
@@ -172,10 +175,11 @@ def lying(located: Located, normal: Float64[np.ndarray, " 3"]) -> Flag:
     return Flag(name, "fine", f"The picture says it clearly.{mirrored}")
 
 
-def cut_off(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
+def cut_off(labels: UInt8[np.ndarray, "P N A B"], left_out: Sequence[str] = ()) -> Flag:
     """Whether the heart reaches beyond the stack, by the whole LV's area in the end slices of (P, N, A, B) labels.
 
     The end with the larger heart is the base. There the stack is judged cut off if the end slice is the largest of all.
+    Where the reader left slices out, `left_out` says which and why: the scan may cover what the stack does not.
     """
     name = "Coverage"
     area = np.count_nonzero((labels == 1) | (labels == 2), axis=(2, 3)).max(axis=0).astype(float)
@@ -192,7 +196,12 @@ def cut_off(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
     if base >= 1:
         found.append("the base lies beyond the first slice (the LV is still growing where the stack ends)")
     if found:
-        return Flag(name, "look", "The stack cuts the heart off: " + "; ".join(found) + ". Volumes are too small.")
+        text = "The stack cuts the heart off: " + "; ".join(found) + ". Volumes are too small."
+        if left_out:
+            text += " The scan may cover more: slices were left out. " + " ".join(left_out)
+        return Flag(name, "look", text)
+    if left_out:
+        return Flag(name, "look", "The slices used cover the left ventricle, but not all were. " + " ".join(left_out))
     return Flag(name, "fine", "The slices cover the left ventricle from base to apex.")
 
 

@@ -29,6 +29,7 @@ def export(
     source: Path | None = None,
     phase: str = "all",
     keep_identity: bool = False,
+    series: str | None = None,
 ) -> Path:
     """Write a result folder as DICOM into `output`, which appears whole or not at all.
 
@@ -38,6 +39,7 @@ def export(
                    without it a SEG refers to the image series, which is written beside it
     phase          a phase's name, or "all"
     keep_identity  patient and study are the source's; otherwise placeholders in a new study
+    series         of the source, where the result was made of another stack than the first choice (--series)
     =============  ==========================================================================================
 
     Raises `InputError` where the result is not whole, the source is another exam, or highdicom is missing.
@@ -46,7 +48,7 @@ def export(
     if to == "dicom-seg":
         require_highdicom()
     heart = read_heart(result)
-    selection = None if source is None else read_source(source, heart)
+    selection = None if source is None else read_source(source, heart, series=series)
     identity = identity_of(selection, keep=keep_identity)
     phases = [index for index, name in enumerate(heart.phases) if phase in ("all", name)]
     if not phases:

@@ -108,15 +108,13 @@ def read_heart(folder: Path) -> Heart:
     return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm, result.mirrored, result.unmirrored)
 
 
-def read_source(path: Path, heart: Heart) -> Selection:
+def read_source(path: Path, heart: Heart, *, series: str | None = None) -> Selection:
     """The DICOM that a result was made from; raises `InputError` where its slices lie elsewhere."""
     if heart.unmirrored:
         raise InputError("This result was made with --unmirror, so it has left its source's frame: leave out --source.")
-    selection = select(path)
-    first = selection.slices[0][0].affine
-    normal = first[:3, 2] * np.sign(first[np.abs(first[:3, 2]).argmax(), 2])
-    middle = [(first_ - 1) / 2 for first_ in selection.slices[0][0].shape]
-    found = np.sort([(slice_[0].affine @ [*middle, 0, 1])[:3] @ normal for slice_ in selection.slices])
+    selection = select(path, series=series)
+    middle = [(size - 1) / 2 for size in selection.grid.frame.shape]
+    found = np.sort((selection.affines @ [*middle, 0, 1])[:, :3] @ selection.grid.normal)
     wanted = np.asarray(heart.positions_mm if heart.positions_mm is not None else ())
     if found.shape != wanted.shape or np.abs(found - wanted).max() > SAME_PLACE_MM:
         raise InputError(

@@ -88,10 +88,8 @@ class Phantom:
     def labels_on(self, affine: NDArray[np.float64], shape: tuple[int, int, int], phase: int) -> NDArray[np.uint8]:
         """(I, J, K) the exact labels at the voxels of any grid (index to RAS+ mm): no resampling."""
         to_heart = np.linalg.inv(self.frame.affine()) @ affine
-        index = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij", sparse=True)
-        x, y, z = (
-            sum((np.float32(row[a]) * index[a] for a in range(3)), start=np.float32(row[3])) for row in to_heart[:3]
-        )
+        i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
+        x, y, z = ((a * i + b * j + c * k + start).astype(np.float32) for a, b, c, start in to_heart[:3])
         return self.shapes[phase].labels(x, y, z)
 
     def valve_planes(self, phase: int) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -114,7 +114,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
     shapes = heart.beat(scan.phases)
     frame = HeartFrame.random(anatomy)
     cx, cy = (float(c) for c in anatomy.uniform((-8, 2), (12, 22)))
-    positions = slice_positions(shapes[0], scan, float(anatomy.uniform(0.6, 1.1)))
+    positions = slice_positions(shapes[0], scan, float(anatomy.uniform(0.4, 0.9)))
     patient = _random_patient(anatomy)
 
     pixels = slice_grid(scan, (cx, cy), positions)

@@ -1,4 +1,4 @@
-"""One breath-hold: how far each slice's heart lies beside the others', how sure that is, and the slices slid together."""
+"""One breath-hold: how far each slice's heart lies beside the others', how sure that is, and slices slid together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int, UInt8
+from jaxtyping import Bool, Float64, Int, UInt8
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -76,8 +76,8 @@ class BreathHolds:
         shifts = shifts_of(tracks, positions_mm)
         mean, cov, more = _with_views(shifts, crossings)
         seen = np.zeros(len(positions_mm), dtype=bool)
-        for source in (*tracks, *crossings):
-            seen[source.slices] = True
+        for slices in [*(track.slices for track in tracks), *(crossing.slices for crossing in crossings)]:
+            seen[slices] = True
         mean, reference = _referred(mean, seen, shifts.jumps)
         views = f"{len(crossings)} long-axis view{'s' if len(crossings) > 1 else ''}"
         sources = (*(SOURCES[track.name] for track in tracks), *([views] if crossings else []))

@@ -9,8 +9,8 @@ A *track* is a structure's place in every slice, to within a constant. It is tak
 - the slice's shift, common to all tracks: each slice's own (Student's t, so that one slice far away does not make the
   others suspect), and jumps from which on all slices lie elsewhere, where the evidence for one is strong.
 
-All is Gaussian but for a few standard deviations, which are found with the largest marginal likelihood under broad priors
-(MacKay 1992). The same model without shifts is what the evidence is compared with.
+All is Gaussian but for a few standard deviations, which are found by the largest marginal likelihood under broad
+priors (MacKay 1992). The same model without shifts is what the evidence is compared with.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from scipy import optimize
 
 Array = NDArray[np.float64]
 
-#: Standard deviations (mm) before anything is seen: of a slice's shift; of the curves, as the change of their slope over
-#: 10 mm per 10 mm; of noise. Medians over 35 exams of ACDC's training and development patients.
+#: Standard deviations (mm) before anything is seen: of a slice's shift; of the curves, as the change of their slope (mm
+#: per 10 mm) over 10 mm; of noise. Medians over 35 exams of ACDC's training and development patients.
 SHIFT_MM = 1.0
 AXIS_MM = 0.4
 CURVES_MM = {"cavity": 0.6, "whole": 0.3, "right": 2.2, "grey": 1.2}

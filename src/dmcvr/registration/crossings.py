@@ -24,7 +24,8 @@ Array = NDArray[np.float64]
 STEP_MM = 0.5
 HALF_MM = 80.0
 
-#: The slice's heart is looked for this far along the line, and the view's own this far off its plane and along the stack.
+#: The slice's heart is looked for this far along the line, and the view's own this far beside its plane and along the
+#: stack.
 REACH_MM = 12.0
 OFF_MM = np.arange(-6.0, 6.1, 2.0)
 

@@ -18,7 +18,7 @@ from dmcvr.registration.translation import translations
 
 Array = NDArray[np.float64]
 
-#: A structure counts in slices where it has this area, and this share of its largest: near its end its centre is anywhere.
+#: A structure counts where it has this area, and this share of its largest: towards its end the centre is anywhere.
 LEAST_MM2 = 150.0
 LEAST_SHARE = 0.2
 
@@ -44,8 +44,8 @@ def find_breath_holds(
     near = BreathHolds.of(tracks, (), positions, frame)
     if not views:
         return near
-    heart = (labels > 0).any(axis=0)
-    lines = crossings(views, region.images, heart, frame, positions, stack.normal, near.shifts_mm)
+    heart = np.asarray((labels > 0).any(axis=0))
+    lines = crossings(views, region.images, heart, frame, positions, stack.normal, near.found_mm)
     return BreathHolds.of(tracks, lines, positions, frame)
 
 
@@ -100,7 +100,7 @@ def _closeness(heart: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float32]
 
 
 def _track(name: str, beside: Array, area: Array | None) -> Track | None:
-    """From (P, N - 1, 2) steps to the next slice, in mm: their median over the phases, summed up along the longest run."""
+    """From (P, N - 1, 2) steps to the next slice, in mm: their median over the phases, summed along the longest run."""
     known = np.isfinite(beside).all(axis=2)
     seen = known.any(axis=0)
     runs, count = ndimage.label(seen)

@@ -27,7 +27,7 @@ def translations(
     Least squares over the weights (B, H, W), the slices' brightness and contrast free, by Gauss-Newton from
     `start` (B, 2).
     """
-    target, source, weight = (torch.from_numpy(np.ascontiguousarray(part))[:, None] for part in (fixed, moving, weights))
+    target, source, weight = (torch.from_numpy(np.array(part))[:, None] for part in (fixed, moving, weights))
     found = torch.from_numpy(np.asarray(start, dtype=np.float32))
     height, width = target.shape[2:]
     rows, columns = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")

@@ -23,14 +23,23 @@ class PhantomCommand:
     spacing: Annotated[float, arg(metavar="MM", help="distance between slices")] = 10.0
     thickness: Annotated[float, arg(metavar="MM", help="thickness of a slice")] = 8.0
     noise: Annotated[float, arg(help="standard deviation, as a share of white")] = 0.02
-    shift: Annotated[float, arg(metavar="MM", help="sideways breath-hold shift between slices (SD)")] = 0.0
+    shift: Annotated[float, arg(metavar="MM", help="sideways breath-hold shift of slices and views (SD an axis)")] = 0.0
+    phases: Annotated[int, arg(metavar="P", help="2: ED and ES; more: a cine with so many phases")] = 2
+    long_axis: Annotated[bool, arg(help="2-, 3-, 4-chamber and outflow views as well")] = True
 
     def run(self) -> None:
         from dmcvr.phantom import Scan, make_phantom, write_phantom
 
         if self.number < 1:
             raise InputError(f"Expected at least one exam; got -n {self.number}.")
-        scan = Scan(spacing_mm=self.spacing, thickness_mm=self.thickness, noise=self.noise, shift_mm=self.shift)
+        scan = Scan(
+            spacing_mm=self.spacing,
+            thickness_mm=self.thickness,
+            noise=self.noise,
+            shift_mm=self.shift,
+            phases=self.phases,
+            long_axis=self.long_axis,
+        )
         with shown_progress() as stages, stages("synthetic exams", self.number) as advance:
             for seed in range(self.seed, self.seed + self.number):
                 write_phantom(make_phantom(seed, scan), self.output / f"phantom{seed:03d}")

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from dmcvr.evaluate.contenders import Contender
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
+from dmcvr.exam.view import View
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.sharpen import sharpness
 from dmcvr.geometry.locate import Located, Region, prepare
 from dmcvr.geometry.region import Frame, crop_labels, label_centre, plane_axes
 from dmcvr.geometry.roi import ROI_MM
-from dmcvr.io.mnms2 import View
 from dmcvr.phantom import Phantom
 from dmcvr.quality.metrics import dice, hd95_mm, psnr_db, ssim
 

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
 from dmcvr.evaluate.case import Case
-from dmcvr.evaluate.long_axis import phantom_views
 from dmcvr.evaluate.settings import EXAMS, Settings
 from dmcvr.io.acdc import list_patients, read_acdc
 from dmcvr.io.mnms2 import read_mnms2
 from dmcvr.io.read import read_exam
-from dmcvr.phantom import make_phantom
+from dmcvr.phantom import Scan, make_phantom
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 from dmcvr.train.twins import find_twins
 
@@ -133,8 +132,8 @@ def _with_views(data: Path) -> Iterator[tuple[str, Path, Load]]:
 
 
 def _phantom(seed: int) -> Case:
-    exam = make_phantom(seed)
-    return Case(f"phantom{seed:03d}", exam.stack, exam, phantom_views(exam))
+    exam = make_phantom(seed, Scan(long_axis=True))
+    return Case(f"phantom{seed:03d}", exam.stack, exam, exam.views)
 
 
 def _pictures(folder: Path) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
 """long-axis: the dense heart cut along planes that no method has seen, against the exam's own long-axis views.
 
 With `--data`, a folder of M&Ms-2 patients (or one of them): the world geometry in the files places the views.
-Without, synthetic exams (10 mm apart), whose 2- and 4-chamber planes are cut from the exact truth. Image agreement
-is Pearson's correlation of grey values inside the part of the view that the stack covers (a view has its own
-brightness and contrast); Dice and HD95 of each structure where the view has labels and 1 cm2 of it. `shifted_`
+Without, synthetic exams (10 mm apart) with their 2-, 3-, 4-chamber and outflow views as scanned, and exact labels.
+Image agreement is Pearson's correlation of grey values inside the part of the view that the stack covers (a view has
+its own brightness and contrast); Dice and HD95 of each structure where the view has labels and 1 cm2 of it. `shifted_`
 columns: after the best in-plane translation of at most 5 mm, found on the images. A row is one view of one phase.
 """
 
@@ -20,15 +20,11 @@ from dmcvr.evaluate.case import Bench, Case, Findings, Picture, Row, label_score
 from dmcvr.evaluate.dense import DenseHeart, dense_hearts
 from dmcvr.evaluate.metric import SHIFTED
 from dmcvr.exam.stack import LABEL_NAMES
-from dmcvr.io.mnms2 import View
-from dmcvr.phantom import Phantom
+from dmcvr.exam.view import View
 from dmcvr.quality.metrics import correlation
 
 #: A structure with less than this in the view is not judged there.
 MIN_AREA_MM2 = 100.0
-
-#: Views of phantoms: this side and pixel size.
-VIEW_PX, VIEW_PIXEL_MM = 128, 1.5
 
 
 def long_axis(case: Case, bench: Bench) -> Findings:
@@ -44,29 +40,6 @@ def long_axis(case: Case, bench: Bench) -> Findings:
                 cuts.setdefault((view.name, phase), []).append((contender.name, rows[-1]["correlation"], cut))
     views = {(view.name, view.phase): view for view in case.views}
     return Findings(rows, [_picture(case.name, views[key], drawn) for key, drawn in cuts.items()])
-
-
-def phantom_views(exam: Phantom) -> tuple[View, ...]:
-    """2- and 4-chamber planes through the stack's middle line, cut from the exact truth."""
-    truth, normal = exam.truth_labels, exam.stack.normal
-    views = []
-    for p, phase in enumerate(exam.stack.phases):
-        where = np.argwhere((truth.data[p] == 1) | (truth.data[p] == 2))
-        centre = (truth.affine @ [*where.mean(axis=0), 1])[:3]
-        right = np.argwhere(truth.data[p] == 3)
-        septal = (truth.affine @ [*right.mean(axis=0), 1])[:3] - centre
-        septal = septal - normal * (septal @ normal)
-        septal /= np.linalg.norm(septal)
-        across = np.cross(normal, septal)
-        for name, direction in (("4-chamber", septal), ("2-chamber", across)):
-            affine = np.eye(4)
-            affine[:3, 0], affine[:3, 1] = direction * VIEW_PIXEL_MM, normal * VIEW_PIXEL_MM
-            affine[:3, 2] = np.cross(direction, normal)
-            affine[:3, 3] = centre - (direction + normal) * VIEW_PIXEL_MM * (VIEW_PX - 1) / 2
-            image = _cut(exam.truth_image.data[p], exam.truth_image.affine, affine, (VIEW_PX, VIEW_PX), order=1)
-            labels = _cut(truth.data[p], truth.affine, affine, (VIEW_PX, VIEW_PX), order=0)
-            views.append(View(name, phase, image.astype(np.float32), affine, labels.astype(np.uint8)))
-    return tuple(views)
 
 
 @dataclass(frozen=True)

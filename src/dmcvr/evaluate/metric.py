@@ -86,9 +86,13 @@ _EACH = tuple(
     )
 )
 
+#: Agreement in 3D.
+SOLID = (*DICE, *_EACH)
+
 _OTHERS = (
     Metric("mass_error_g", "LV mass error", "g", 2, "zero"),
     Metric("lv_ef_error_percent", "LV EF error", "%", 2, "zero"),
+    Metric("shift_error_mm", "shift error", "mm", 2, "lower"),
     Metric("flicker_between", "flicker between", better=None),
     Metric("flicker_acquired", "flicker acquired", better=None),
     Metric("flicker_ratio", "flicker ratio", better="lower"),
@@ -112,5 +116,5 @@ CLINICAL = tuple(
     )
 )
 
-METRICS = {metric.key: metric for metric in (*IMAGE, *DICE, *_EACH, *_OTHERS, *CLINICAL)}
+METRICS = {metric.key: metric for metric in (*IMAGE, *SOLID, *_OTHERS, *CLINICAL)}
 METRICS |= {SHIFTED + key: replace(metric, key=SHIFTED + key) for key, metric in METRICS.items()}

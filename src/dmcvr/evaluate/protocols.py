@@ -15,13 +15,13 @@ from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import clinical
 from dmcvr.evaluate.held_out import held_out
 from dmcvr.evaluate.long_axis import long_axis
-from dmcvr.evaluate.metric import DICE, IMAGE
+from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, SOLID
 from dmcvr.evaluate.phantom import phantom
 from dmcvr.evaluate.plots import bland_altman, paired_plot
 from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.segmentation import segmentation
 from dmcvr.evaluate.settings import ProtocolName
-from dmcvr.evaluate.tables import Bar, Tabulate, clinical_tables, comparison, segmentation_tables
+from dmcvr.evaluate.tables import Bar, Tabulate, clinical_tables, comparison, segmentation_tables, solid_tables
 
 #: The strongest that a user has without our networks: neighbours aligned by grey values and labels, averaged; and the
 #: same brought back to the sharpness that ours has.
@@ -36,6 +36,13 @@ BARS: tuple[Bar, ...] = (
     (SHARPENED, IMAGE),
     (f"{ALIGNED}:labels=manual", (*IMAGE, *DICE)),
     ("shape:labels=manual", DICE),
+)
+
+#: The same in 3D.
+SOLID_BARS: tuple[Bar, ...] = tuple(
+    (f"{name}{labels}", (*SOLID, METRICS["shift_error_mm"]))
+    for name in ("registration", ALIGNED, "shape")
+    for labels in ("", ":labels=manual")
 )
 
 
@@ -64,7 +71,12 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
             *(f"{name}:labels=manual" for name in ("dmcvr", "shape", "registration", ALIGNED)),
         ),
     ),
-    "phantom": Protocol(phantom, comparison("phase", bars=((ALIGNED, DICE),)), paired_plot, ("dmcvr", *PLAIN)),
+    "phantom": Protocol(
+        phantom,
+        solid_tables(SOLID_BARS),
+        paired_plot,
+        (*("dmcvr", *PLAIN), *(f"{name}:labels=manual" for name in ("dmcvr", *PLAIN))),
+    ),
     "long-axis": Protocol(long_axis, comparison("phase"), paired_plot, ("dmcvr", *PLAIN)),
     "segmentation": Protocol(segmentation, segmentation_tables, paired_plot, ()),
     "clinical": Protocol(

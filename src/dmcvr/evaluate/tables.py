@@ -45,7 +45,7 @@ class Table:
     @property
     def numeric(self) -> list[bool]:
         """Which columns of the text are numbers."""
-        words = ("task", "level", "phase", "group", "method", "score", "measure", "which")
+        words = ("task", "level", "phase", "kind", "group", "method", "score", "measure", "which")
         return [column not in words for column in self.text.columns]
 
     def markdown(self) -> str:
@@ -164,6 +164,25 @@ def segmentation_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -
         every = rows[rows["level"] == "all"]
         tables.append(means("Beside two annotators of one scan", every, metrics, "phase"))
     return tables
+
+
+def solid_tables(bars: tuple[Bar, ...]) -> Tabulate:
+    """Whole hearts as in `comparison`; then means and differences level by level, and by kind of heart."""
+    of_whole = comparison("phase", "kind", bars=bars)
+
+    def tabulate(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
+        is_whole = rows["level"] == "all"
+        part = rows[~is_whole].dropna(axis=1, how="all")
+        tables = of_whole(rows[is_whole], contenders)
+        further = [means("By level", part, metrics_of(part), "level")]
+        by_level = part.assign(task=part["task"] + ", " + part["level"])
+        further += [
+            differences(f"Against {bar}, by level", by_level, [m for m in metrics if m.key in part], contenders, bar)
+            for bar, metrics in bars
+        ]
+        return tables + [replace(table, further=True) for table in further if len(table.numbers)]
+
+    return tabulate
 
 
 def clinical_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:

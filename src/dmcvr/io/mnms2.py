@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.errors import InputError
 from dmcvr.exam.source import LONG_AXIS
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.io.exam import Exam
 from dmcvr.io.labels import to_internal
 from dmcvr.io.nifti import read_nifti
@@ -19,24 +18,6 @@ from dmcvr.io.parts import Part, exam_of, manual_labels
 
 #: 001_SA_ED.nii.gz and 001_LA_ES.nii.gz as published; sax_ed.nii.gz and lax_4c_es.nii.gz as often renamed.
 _NAME = re.compile(r"^(?:.*_)?(?P<kind>sa|sax|la|lax)(?P<view>_[234]c)?_(?P<phase>ed|es)\.nii(?:\.gz)?$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class View:
-    """One long-axis picture in the exam's world frame.
-
-    ======  ======  ============================================
-    image   (I, J)  float32, any intensity unit
-    affine  (4, 4)  pixel (i, j, 0, 1) to RAS+ mm
-    labels  (I, J)  uint8, the package's labels; None if unknown
-    ======  ======  ============================================
-    """
-
-    name: str
-    phase: str
-    image: Float32[np.ndarray, "I J"]
-    affine: Float64[np.ndarray, "4 4"]
-    labels: UInt8[np.ndarray, "I J"] | None = None
 
 
 def is_mnms2_patient(path: Path) -> bool:

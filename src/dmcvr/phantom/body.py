@@ -1,72 +1,95 @@
-"""What surrounds the heart: chest wall with its fat, lungs, liver, stomach, aorta. Image only, label 0."""
+"""What surrounds the heart: chest wall with its fat, lungs, liver, stomach, spine, aorta. Image only, label 0."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dmcvr.phantom.frame import Grid
-from dmcvr.phantom.paint import ellipsoid, paint, smooth_noise
-from dmcvr.phantom.shape import Array
+from dmcvr.phantom.frame import Box, Grid, HeartFrame
+from dmcvr.phantom.paint import paint, smooth_noise
+from dmcvr.phantom.solid import Array, Point, ellipsoid
 
 FAT, MUSCLE, LUNG, LIVER, BLOOD = 0.8, 0.22, 0.04, 0.27, 0.8
 
 
 @dataclass(frozen=True)
 class Body:
-    """What does not move with the heartbeat, (I, J, K) float32 each: the body and three fields of noise."""
+    """What does not move with the heartbeat, (I, J, K) float32 each: the body and three fields of noise.
+
+    `up` is the direction to the head in the heart frame.
+    """
 
     grid: Grid
+    up: Point
     body: Array
     coarse: Array
     middle: Array
     fine: Array
 
+    def within(self, box: Box) -> Body:
+        """The same, in a box of voxels."""
+        fields = {name: getattr(self, name)[box] for name in ("body", "coarse", "middle", "fine")}
+        return replace(self, grid=self.grid.within(box), **fields)
 
-def make_body(rng: np.random.Generator, grid: Grid) -> Body:
+
+def make_body(rng: np.random.Generator, grid: Grid, frame: HeartFrame) -> Body:
     """Draw the body around the place of the heart, with random proportions."""
     step = grid.step_mm
     coarse, middle, fine = (smooth_noise(rng, grid.shape, mm / step) for mm in (14.0, 5.0, 1.7))
-    body = _draw(rng, grid, coarse, middle, fine)
-    return Body(grid, body, coarse, middle, fine)
+    body = _draw(rng, grid, frame, coarse, middle, fine)
+    up = (float(frame.u[2]), float(frame.v[2]), float(frame.axis[2]))
+    return Body(grid, up, body, coarse, middle, fine)
 
 
-def _draw(rng: np.random.Generator, grid: Grid, coarse: Array, middle: Array, fine: Array) -> Array:
-    def jitter(value: float, spread: float) -> float:
-        return value + float(rng.uniform(-spread, spread))
+def _draw(rng: np.random.Generator, grid: Grid, frame: HeartFrame, coarse: Array, middle: Array, fine: Array) -> Array:
+    def jitter(value: float, spread: float) -> np.float32:
+        return np.float32(value + float(rng.uniform(-spread, spread)))
 
-    x, y, z = grid.mesh()
     step = grid.step_mm
+    right, front, head = _patient_axes(grid, frame)
     flat = np.zeros((1, 1, 1), dtype=np.float32)
 
-    lean = np.float32(jitter(0.15, 0.1))
-    wide, tall = jitter(122, 8), jitter(140, 8)
-    bx, by = x - np.float32(jitter(18, 5)) - lean * y, y - np.float32(jitter(35, 6)) - np.float32(0.1) * z
-    skin = ellipsoid(bx, by, flat, (wide, tall, 1e4)) + 3.5 * coarse
-    rim = jitter(15, 4) + np.float32(0.1) * z.clip(0, None) + np.float32(2) * np.roll(coarse, 9, axis=0)
+    # The chest: fat under the skin, muscle with ribs, a line of fat, lungs.
+    wide, deep = float(jitter(168, 8)), float(jitter(106, 5))
+    skin = ellipsoid(right, front + jitter(10, 4) + np.float32(0.08) * head, flat, (wide, deep, 1e4)) + 2.5 * coarse
+    rim = jitter(12, 4) + np.float32(2) * np.roll(coarse, 9, axis=0)
+    ribs = np.float32(1.5) * np.sin(head / np.float32(4.2) + np.float32(0.03) * right)
     image = np.full(grid.shape, 0.01, dtype=np.float32)
     paint(image, skin, FAT * (1 + 0.04 * middle), step_mm=step)
     paint(image, skin + rim, MUSCLE * (1 + 0.15 * middle), step_mm=step, ink=0.6)
-    paint(image, np.abs(skin + rim + 5) - np.float32(1.2) + 3 * np.clip(-coarse, -1, 1), FAT * 0.7, step_mm=step)
-    inside = skin + rim + np.float32(jitter(10, 2))
+    paint(image, np.abs(skin + rim + 5) - np.float32(1.2) + ribs + 3 * np.clip(-coarse, -1, 1), FAT * 0.7, step_mm=step)
+    inside = skin + rim + jitter(9, 2)
     lung = LUNG * (1 + 0.5 * np.clip(coarse, -1, 1)) + 0.35 * np.clip(fine - 2.1, 0, 1)
     paint(image, inside, lung, step_mm=step)
 
-    dome = np.float32(jitter(46, 4)) - np.float32(0.12) * z + np.float32(0.0025) * (x - 10) ** 2 + 2 * coarse
-    belly = np.maximum(inside, dome - y)
+    # Below the diaphragm: fat, liver on the right, stomach on the left.
+    dome = jitter(-36, 3) - np.float32(0.5) * front + np.float32(12) * np.clip(right / 60, -0.6, 1) + 2 * coarse
+    dome -= np.float32(0.002) * np.square(right - 10)
+    below = (head - dome) / np.float32(1.12)
+    belly = np.maximum(inside, below)
     paint(image, belly, FAT * 0.55 * (1 + 0.35 * np.clip(coarse + 0.5 * middle, -1.5, 1.5)), step_mm=step)
-    liver = ellipsoid(
-        x + np.float32(jitter(48, 10)), y - np.float32(jitter(98, 6)) + np.float32(0.15) * z, z - 30, (74, 50, 130)
-    )
     rough = 3 * coarse + 1.2 * middle
     vessels = 0.35 * np.clip(middle - 1.6, 0, 1)
-    paint(image, np.maximum(liver + rough, belly), LIVER * (1 + 0.05 * coarse) + vessels, step_mm=step, ink=0.5)
-    stomach = ellipsoid(x - np.float32(jitter(55, 8)), y - np.float32(jitter(88, 6)), z - 70, (32, 26, 60))
-    paint(image, np.maximum(stomach + rough, belly), 0.33 + 0.06 * middle, step_mm=step, ink=0.5)
-    spine = ellipsoid(x - np.float32(jitter(78, 6)), y - np.float32(jitter(105, 5)), flat, (24, 20, 1e4))
+    organs = np.maximum(belly + 2, rough - 4 + np.maximum(-below - 110, -right + jitter(-24, 8)))
+    paint(image, organs, LIVER * (1 + 0.05 * coarse) + vessels, step_mm=step, ink=0.5)
+    stomach = ellipsoid(right + jitter(62, 8), front - jitter(2, 8), head - jitter(-98, 6), (40, 42, 44))
+    paint(image, np.maximum(stomach + rough, belly + 2), 0.33 + 0.06 * middle, step_mm=step, ink=0.5)
+
+    # Behind the heart: spine and descending aorta.
+    spine = ellipsoid(right, front + jitter(82, 4), flat, (24, 21, 1e4))
     paint(image, np.maximum(spine + rough, inside), 0.3 + 0.05 * middle, step_mm=step, ink=0.4)
-    aorta = np.hypot(x - np.float32(jitter(58, 5)) - np.float32(0.1) * z, y - np.float32(jitter(62, 5)))
-    tube = aorta - np.float32(jitter(11, 1.5))
-    paint(image, np.maximum(tube, z - 60), BLOOD * (1 + 0.05 * coarse), step_mm=step, ink=0.5)
+    aorta = np.hypot(right + jitter(24, 4), front + jitter(54, 4)) - jitter(11, 1.5)
+    paint(image, aorta - 1.5, MUSCLE, step_mm=step)
+    paint(image, aorta, BLOOD * (1 + 0.05 * coarse), step_mm=step, ink=0.5)
     return image
+
+
+def _patient_axes(grid: Grid, frame: HeartFrame) -> tuple[Array, Array, Array]:
+    """(I, J, K) each: mm to the patient's right, front and head, from the middle of the chest."""
+    x, y, z = grid.mesh()
+    r, a, s = (
+        np.asarray(np.float32(o) + np.float32(u) * x + np.float32(v) * y + np.float32(w) * z, dtype=np.float32)
+        for o, u, v, w in zip(frame.origin, frame.u, frame.v, frame.axis, strict=True)
+    )
+    return r, a, s

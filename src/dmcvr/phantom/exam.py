@@ -1,90 +1,178 @@
-"""One synthetic exam, from a seed: the acquired stack and the truth that it was taken from."""
+"""One synthetic exam, from a seed: what was acquired, and the truth that it was taken from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmcvr.exam.stack import Patient, SliceStack
+from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume
 from dmcvr.phantom.body import make_body
 from dmcvr.phantom.frame import Grid, HeartFrame, axis_samples
+from dmcvr.phantom.heart import CYCLE_MS, Heart
 from dmcvr.phantom.render import render
-from dmcvr.phantom.scan import Scan, acquire, draw_shifts, shading, slice_grid, slice_labels, slice_positions
+from dmcvr.phantom.scan import (
+    Coil,
+    Scan,
+    acquire,
+    draw_shifts,
+    slice_grid,
+    slice_labels,
+    slice_positions,
+    slices_with_heart,
+)
 from dmcvr.phantom.shape import HeartShape
+from dmcvr.phantom.views import VIEW_THICKNESS_MM, acquire_view, view_labels, view_planes
 
-PHASES = ("ED", "ES")
-
-#: Voxel size of the truth, the same along all axes.
+#: Voxel size of the truth's volumes, the same along all axes.
 TRUTH_MM = 1.5
+
+#: Pictures of the long axis need what lies this far above the base and below the apex.
+ABOVE_MM, BELOW_MM = 95.0, 50.0
 
 
 @dataclass(frozen=True)
 class Phantom:
     """A synthetic exam and its truth, in one world frame (RAS+ mm).
 
-    ============  ===============================================================================
-    stack         what the scanner gave: images and labels (2, N, I, J), phases ED and ES
-    truth_image   (2, I', J', K') float32 at 1.5 mm, free of noise, shading and shifts
-    truth_labels  (2, I', J', K') uint8 on the same grid: 1 LV cavity, 2 LV myocardium, 3 RV cavity
-    shapes        the closed-form hearts at ED and ES
-    seed, scan    what made it
-    ============  ===============================================================================
+    ==============  =============================================================================================
+    stack           what the scanner gave: images and labels (P, N, I, J); phases ED and ES, or the cycle's
+    views           long-axis pictures with labels, one for each plane and phase; empty unless asked for
+    truth_image     (P, I', J', K') float32 at 1.5 mm, free of noise, shading and shifts
+    truth_labels    (P, I', J', K') uint8 on the same grid: 1 LV cavity, 2 LV myocardium, 3 RV cavity
+    heart           what beats, and how
+    shapes          P closed-form hearts
+    frame           where they lie in the world
+    shifts_mm       (N, 2) float64: how far the heart of each slice lies out of its true place, along the slice's first
+                    and second pixel axis, by its breath-hold; the same in all phases. The true place is the mean one of
+                    the slices that hold ventricle: nobody could know another
+    view_shifts_mm  the same, (2,) for each view by name
+    seed, scan      what made it
+    ==============  =============================================================================================
 
-    Papillary muscles and trabeculae show in the images and count as cavity in the labels. Atria and vessels
-    show above the base and have no label.
+    Papillary muscles and trabeculae show in the images and count as cavity in the labels. The left cavity ends at the
+    mitral and the aortic plane, the right one at the tricuspid and the pulmonary plane; atria and vessels beyond show
+    in the images and have no label.
     """
 
     stack: SliceStack
+    views: tuple[View, ...]
     truth_image: Volume
     truth_labels: Volume
-    shapes: tuple[HeartShape, HeartShape]
+    heart: Heart
+    shapes: tuple[HeartShape, ...]
+    frame: HeartFrame
+    shifts_mm: NDArray[np.float64]
+    view_shifts_mm: dict[str, NDArray[np.float64]]
     seed: int
     scan: Scan
+
+    @property
+    def ed(self) -> int:
+        """The phase of end-diastole: the first."""
+        return 0
+
+    @property
+    def es(self) -> int:
+        """The phase of end-systole: the smallest left cavity."""
+        return int(np.argmin([shape.lv_cavity_volume_ml() for shape in self.shapes]))
+
+    @property
+    def view_thickness_mm(self) -> float:
+        """How thick a long-axis view is."""
+        return VIEW_THICKNESS_MM
+
+    def labels_on(self, affine: NDArray[np.float64], shape: tuple[int, int, int], phase: int) -> NDArray[np.uint8]:
+        """(I, J, K) the exact labels at the voxels of any grid (index to RAS+ mm): no resampling."""
+        to_heart = np.linalg.inv(self.frame.affine()) @ affine
+        index = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij", sparse=True)
+        x, y, z = (
+            sum((np.float32(row[a]) * index[a] for a in range(3)), start=np.float32(row[3])) for row in to_heart[:3]
+        )
+        return self.shapes[phase].labels(x, y, z)
+
+    def valve_planes(self, phase: int) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Of mitral, aortic, tricuspid and pulmonary valve: its middle (RAS+ mm) and the unit normal out of the
+        ventricle."""
+        return {
+            name: (self.frame.to_world(plane.point), self.frame.turned(plane.normal))
+            for name, plane in self.shapes[phase].planes.items()
+        }
+
+    def apices(self, phase: int) -> dict[str, NDArray[np.float64]]:
+        """The apex (RAS+ mm) of lv_cavity, lv_epicardium and rv_cavity."""
+        return {name: self.frame.to_world(point) for name, point in self.shapes[phase].apices.items()}
 
 
 def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
     """The exam of this seed: the same seed gives the same anatomy under every scan (default `Scan()`)."""
     scan = scan or Scan()
-    anatomy, tissue, motion, coil, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5))
-    shapes = random_shapes(anatomy)
+    streams = np.random.SeedSequence(seed).spawn(6)
+    anatomy, tissue, motion, coils, noise, planning = (np.random.default_rng(stream) for stream in streams)
+    heart = Heart.random(anatomy)
+    shapes = heart.beat(scan.phases)
     frame = HeartFrame.random(anatomy)
     cx, cy = (float(c) for c in anatomy.uniform((-8, 2), (12, 22)))
-    positions = slice_positions(shapes[0], scan, float(anatomy.uniform(0.3, 0.8)))
+    positions = slice_positions(shapes[0], scan, float(anatomy.uniform(0.6, 1.1)))
     patient = _random_patient(anatomy)
 
     pixels = slice_grid(scan, (cx, cy), positions)
-    fine = _truth_grid(scan, (cx, cy), pixels)
-    scene = make_body(tissue, fine)
-    truth = np.stack([render(shape, scene) for shape in shapes])
-    shifts = draw_shifts(motion, scan, len(positions))
-    field = shading(coil, pixels, scan)
-    images = np.stack([acquire(image, fine, pixels, scan, shifts, noise) for image in truth])
+    fine, truth = _grids(scan, (cx, cy), pixels, shapes[0])
+    scene = make_body(tissue, fine, frame)
+    planes = view_planes(shapes[0], frame, planning) if scan.long_axis else ()
+    moved = draw_shifts(motion, scan, slices_with_heart(shapes[0], positions), len(planes))
+    shifts = moved[: len(positions)]
+    view_shifts = {plane.name: shift for plane, shift in zip(planes, moved[len(positions) :], strict=True)}
+    coil = Coil.random(coils, pixels, scan)
+    names = ("ED", "ES") if scan.phases == 2 else tuple(str(p) for p in range(scan.phases))
 
-    affine = frame.affine(_start(fine), (TRUTH_MM,) * 3)
-    affines = np.stack(
-        [
-            frame.affine((*_start(pixels)[:2], float(z)), (scan.pixel_mm, scan.pixel_mm, scan.spacing_mm))
-            for z in positions
-        ]
-    )
+    gain = coil.gain(*(axis.transpose(2, 0, 1) for axis in pixels.mesh()))
+    slices, dense, views = [], [], []
+    for shape, name in zip(shapes, names, strict=True):
+        picture = render(shape, scene)
+        slices.append(acquire(picture, fine, pixels, scan, shifts, noise) * gain)
+        dense.append(picture[:, :, truth])
+        for plane in planes:
+            shift = view_shifts[plane.name]
+            views.append(
+                View(
+                    plane.name,
+                    name,
+                    acquire_view(picture, fine, plane, shift, coil, scan, noise),
+                    frame.affine() @ plane.affine,
+                    view_labels(shape, plane, shift),
+                    VIEW_THICKNESS_MM,
+                )
+            )
+    known = Grid(fine.x, fine.y, fine.z[truth])
+    affine = frame.affine(_start(known), (TRUTH_MM,) * 3)
+    size = (scan.pixel_mm, scan.pixel_mm, scan.spacing_mm)
     stack = SliceStack(
-        images=images * field,
-        affines=affines,
+        images=np.stack(slices),
+        affines=np.stack([frame.affine((*_start(pixels)[:2], float(z)), size) for z in positions]),
         thickness_mm=scan.thickness_mm,
-        phases=PHASES,
+        phases=names,
         labels=np.stack([slice_labels(shape, pixels, shifts) for shape in shapes]),
         patient=patient,
+        times_ms=None if scan.phases == 2 else tuple(CYCLE_MS * p / scan.phases for p in range(scan.phases)),
     )
-    labels = np.stack([shape.labels(*fine.mesh()) for shape in shapes])
-    return Phantom(stack, Volume(truth, affine), Volume(labels, affine), shapes, seed, scan)
-
-
-def random_shapes(rng: np.random.Generator) -> tuple[HeartShape, HeartShape]:
-    """A heart at ED and ES: ejection fraction 47-68 %, long-axis shortening 8-15 mm."""
-    ed = HeartShape.random(rng)
-    return ed, ed.end_systole(ejection_fraction=float(rng.uniform(0.47, 0.68)), descent_mm=float(rng.uniform(8, 15)))
+    labels = np.stack([_labels(shape, known) for shape in shapes])
+    return Phantom(
+        stack=stack,
+        views=tuple(views),
+        truth_image=Volume(np.stack(dense), affine),
+        truth_labels=Volume(labels, affine),
+        heart=heart,
+        shapes=shapes,
+        frame=frame,
+        shifts_mm=shifts,
+        view_shifts_mm=view_shifts,
+        seed=seed,
+        scan=scan,
+    )
 
 
 def _random_patient(rng: np.random.Generator) -> Patient:
@@ -93,12 +181,31 @@ def _random_patient(rng: np.random.Generator) -> Patient:
     return Patient(height_cm=round(height_cm, 1), weight_kg=round(weight_kg, 1), group="PHANTOM")
 
 
-def _truth_grid(scan: Scan, centre_mm: tuple[float, float], pixels: Grid) -> Grid:
-    """Isotropic grid over the field of view and over the slab from half a spacing before to half a one behind."""
+def _grids(scan: Scan, centre_mm: tuple[float, float], pixels: Grid, shape: HeartShape) -> tuple[Grid, slice]:
+    """The isotropic grid on which the heart is drawn, and the part along the stack that the truth keeps.
+
+    It covers the field of view, the slabs that the slices stand for, and both ventricles.
+    """
     across = max(16, round(scan.size_px * scan.pixel_mm / TRUTH_MM))
-    along = int(np.ceil(len(pixels.z) * scan.spacing_mm / TRUTH_MM))
     x, y = (axis_samples(c, across, TRUTH_MM) for c in centre_mm)
-    return Grid(x, y, axis_samples(float(pixels.z.mean()), along, TRUTH_MM))
+    box = shape.box(TRUTH_MM).z
+    half = scan.spacing_mm / 2
+    low = min(float(pixels.z[0]) - half, float(box[0]))
+    high = max(float(pixels.z[-1]) + half, float(box[-1]))
+    above = max(0.0, low + ABOVE_MM) if scan.long_axis else 0.0
+    below = BELOW_MM if scan.long_axis else 0.0
+    count, before, after = (int(np.ceil(v / TRUTH_MM)) for v in (high - low, above, below))
+    middle = (low + high) / 2 + (after - before) * TRUTH_MM / 2
+    z = axis_samples(middle, before + count + after, TRUTH_MM)
+    return Grid(x, y, z), slice(before, before + count)
+
+
+def _labels(shape: HeartShape, grid: Grid) -> NDArray[np.uint8]:
+    """(I, J, K) labels on a grid, worked out where the ventricles are."""
+    box = grid.around(shape.box(TRUTH_MM))
+    labels = np.zeros(grid.shape, dtype=np.uint8)
+    labels[box] = shape.labels(*grid.within(box).mesh())
+    return labels
 
 
 def _start(grid: Grid) -> tuple[float, float, float]:

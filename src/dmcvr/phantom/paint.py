@@ -1,4 +1,4 @@
-"""Brushes: signed distances (mm, negative inside), soft-edged painting, smooth noise."""
+"""Brushes: soft-edged painting and smooth noise."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.phantom.shape import Array
-
-
-def ellipsoid(x: Array, y: Array, z: Array, semi_mm: tuple[float, float, float]) -> Array:
-    """Approximate signed distance to an axis-parallel ellipsoid around the origin; exact on its surface."""
-    a, b, c = (np.float32(s) for s in semi_mm)
-    k0 = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
-    k1 = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2 + (z / c**2) ** 2)
-    return np.asarray(k0 * (k0 - 1) / np.maximum(k1, np.float32(1e-6)), dtype=np.float32)
+from dmcvr.phantom.solid import Array
 
 
 def paint(
     image: Array, distance: Array, value: NDArray[np.floating[Any]] | float, *, step_mm: float, ink: float = 0.0
 ) -> None:
-    """Fill the inside with a value, in place; edges are as wide as a voxel (partial volume).
+    """Fill the inside of a solid with a value, in place; edges are as wide as a voxel (partial volume).
 
     `ink` darkens the outline by this fraction: the black line of bSSFP between fat and water.
     """

@@ -10,12 +10,13 @@ from scipy import ndimage
 
 from dmcvr.errors import InputError
 from dmcvr.phantom.frame import Grid, axis_samples
-from dmcvr.phantom.shape import Array, HeartShape
+from dmcvr.phantom.shape import HeartShape
+from dmcvr.phantom.solid import Array
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """How the short-axis stack is acquired."""
+    """How an exam is acquired: the short-axis stack, and long-axis views if asked for."""
 
     spacing_mm: float = 10.0  # between slice centres
     thickness_mm: float = 8.0  # box blur through the slice
@@ -23,7 +24,9 @@ class Scan:
     size_px: int = 176  # square field of view
     noise: float = 0.02  # sigma of the Rician noise; blood is about 0.85
     bias: float = 0.15  # shading: half of the range of the log intensity
-    shift_mm: float = 0.0  # standard deviation, along each axis, of a slice's breath-hold shift
+    shift_mm: float = 0.0  # standard deviation, along each axis, of the breath-hold shift of a slice or view
+    phases: int = 2  # ED and ES; more are equally spaced over the cycle, the first one at ED
+    long_axis: bool = False  # whether 2-, 3- and 4-chamber and outflow views are taken as well
 
     def __post_init__(self) -> None:
         lengths = (self.spacing_mm, self.thickness_mm, self.pixel_mm)
@@ -31,6 +34,35 @@ class Scan:
             raise InputError("A scan needs a positive spacing, thickness and pixel size, and 16 pixels or more.")
         if not all(np.isfinite(v) and v >= 0 for v in (self.noise, self.bias, self.shift_mm)):
             raise InputError("A scan's noise, bias and shift are finite and not negative.")
+        if self.phases < 2:
+            raise InputError(f"A scan has two phases (ED and ES) or more; got {self.phases}.")
+
+
+@dataclass(frozen=True)
+class Coil:
+    """A surface coil: brighter towards the chest wall, smooth over the heart frame (mm)."""
+
+    middle: NDArray[np.float32]  # (3,) of the stack
+    half: NDArray[np.float32]  # (3,) of its extent
+    slope: NDArray[np.float32]  # (3,)
+    bend: NDArray[np.float32]  # (2,)
+    bias: float
+
+    @classmethod
+    def random(cls, rng: np.random.Generator, pixels: Grid, scan: Scan) -> Coil:
+        axes = (pixels.x, pixels.y, pixels.z)
+        middle = np.array([axis.mean() for axis in axes], dtype=np.float32)
+        half = np.array([np.ptp(axis) / 2 for axis in axes], dtype=np.float32)
+        slope = rng.uniform((-0.8, -1.0, -0.3), (0.0, -0.4, 0.3)).astype(np.float32)
+        return cls(middle, half, slope, rng.uniform(-0.5, 0.3, 2).astype(np.float32), scan.bias)
+
+    def gain(self, x: Array, y: Array, z: Array) -> Array:
+        """The factor of the intensity at broadcast points, about `bias` (log) up or down at the stack's corners."""
+        x, y, z = ((p - m) / h for p, m, h in zip((x, y, z), self.middle, self.half, strict=True))
+        log = self.slope[0] * x + self.slope[1] * y + self.slope[2] * z
+        log = log + self.bend[0] * np.square(x) + self.bend[1] * np.square(y)
+        most = np.float32(np.abs(self.slope).sum())
+        return np.asarray(np.exp(np.float32(self.bias) * np.clip(log / most, -1.5, 1.5)), dtype=np.float32)
 
 
 def slice_positions(shape: HeartShape, scan: Scan, fraction: float) -> Array:
@@ -46,9 +78,18 @@ def slice_grid(scan: Scan, centre_mm: tuple[float, float], positions_mm: Array) 
     return Grid(x, y, positions_mm)
 
 
-def draw_shifts(rng: np.random.Generator, scan: Scan, count: int) -> NDArray[np.float64]:
-    """(N, 2) in-plane shift of each slice in mm."""
-    return rng.standard_normal((count, 2)) * scan.shift_mm
+def slices_with_heart(shape: HeartShape, positions_mm: Array) -> NDArray[np.bool_]:
+    """(N,) which slices cut the ventricles."""
+    return np.asarray((positions_mm > shape.base_mm) & (positions_mm < shape.apex_z_mm))
+
+
+def draw_shifts(rng: np.random.Generator, scan: Scan, held: NDArray[np.bool_], views: int) -> NDArray[np.float64]:
+    """(N + views, 2) in-plane shifts in mm of the slices, then of the views; of those that hold heart the mean is 0."""
+    shifts = rng.standard_normal((len(held) + views, 2))
+    count = int(held.sum())
+    shifts[: len(held)] -= shifts[: len(held)][held].mean(axis=0)
+    shifts[: len(held)] *= np.sqrt(count / (count - 1))  # without the mean they spread less
+    return shifts * scan.shift_mm
 
 
 def acquire(
@@ -66,19 +107,13 @@ def acquire(
                 for image, shift in zip(slices, shifts_mm, strict=True)
             ]
         )
-    real, imaginary = rng.standard_normal((2, *slices.shape), dtype=np.float32) * np.float32(scan.noise)
-    return np.asarray(np.hypot(slices + real, imaginary), dtype=np.float32)
+    return with_noise(np.asarray(slices, dtype=np.float32), scan.noise, rng)
 
 
-def shading(rng: np.random.Generator, pixels: Grid, scan: Scan) -> Array:
-    """(N, I, J) multiplicative field of a surface coil: brighter towards the chest wall, smooth."""
-    x, y, z = (((p - p.mean()) / np.ptp(p) * 2).astype(np.float32) for p in (pixels.x, pixels.y, pixels.z))
-    a, b, c = rng.uniform((-0.8, -1.0, -0.3), (0.0, -0.4, 0.3)).astype(np.float32)
-    d, e = rng.uniform(-0.5, 0.3, 2).astype(np.float32)
-    x, y, z = x[None, :, None], y[None, None, :], z[:, None, None]
-    field = a * x + b * y + c * z + d * x**2 + e * y**2
-    field = (field - (field.max() + field.min()) / 2) / (np.ptp(field) / 2)
-    return np.asarray(np.exp(np.float32(scan.bias) * field), dtype=np.float32)
+def with_noise(image: Array, sigma: float, rng: np.random.Generator) -> Array:
+    """The magnitude of an image with complex Gaussian noise: Rician."""
+    real, imaginary = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(sigma)
+    return np.asarray(np.hypot(image + real, imaginary), dtype=np.float32)
 
 
 def slice_labels(shape: HeartShape, pixels: Grid, shifts_mm: NDArray[np.float64]) -> NDArray[np.uint8]:

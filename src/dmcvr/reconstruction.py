@@ -19,6 +19,7 @@ from dmcvr.clinical.cycle import beat_ms
 from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice_summation
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume, slice_affines
 from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Engine
@@ -39,7 +40,6 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Option
 from dmcvr.quality.flags import nearest_slices, quality_flags
 from dmcvr.quality.record import agreement, engine_record, exam_record
 from dmcvr.quality.training_range import TrainingRange, exam_features
-from dmcvr.registration.crossings import LongAxis
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
 from dmcvr.result import Result
@@ -84,7 +84,7 @@ def reconstruct(
     *,
     engine: Engine | None = None,
     stages: Stages | None = None,
-    views: Sequence[LongAxis] = (),
+    views: Sequence[View] = (),
     **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -95,7 +95,7 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
-    views    long-axis views, one picture for each phase that is reconstructed: they tell where the slices lie
+    views    long-axis views, a picture for each phase: they tell where the slices lie
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 

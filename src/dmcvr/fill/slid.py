@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.fill.method import Acquired
 from dmcvr.geometry.breath_hold import BreathHolds
 from dmcvr.geometry.locate import Region
 from dmcvr.geometry.region import crop_images, crop_labels
-from dmcvr.registration.crossings import LongAxis
 from dmcvr.registration.tracks import find_breath_holds
 
 
@@ -39,8 +39,8 @@ class Slid:
         """(P, N, S, S)."""
         return np.stack([phase.labels for phase in self.acquired])
 
-    def slide(self, views: Sequence[LongAxis] = ()) -> Slid:
-        """In one breath-hold, as far as all phases and long-axis views tell; raises `InputError` for other views.
+    def slide(self, views: Sequence[View] = ()) -> Slid:
+        """In one breath-hold, as far as all phases and long-axis views tell.
 
         Pixels are resampled once, from the slices themselves; given labels too, the segmenter's as they were found.
         """

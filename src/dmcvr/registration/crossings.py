@@ -7,14 +7,14 @@ view's, along that line; the view's own place is a constant that all its lines s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.errors import InputError
+from dmcvr.exam.view import View
 from dmcvr.geometry.breath_hold import Crossing
 from dmcvr.geometry.region import Frame
 
@@ -41,24 +41,19 @@ GRAIN_MM = 5.0
 SUREST_MM = 0.4
 
 
-class LongAxis(Protocol):
-    """A long-axis view in the exam's frame, one picture for each of the stack's phases.
+@dataclass(frozen=True)
+class _Plane:
+    """One long-axis plane and its pictures of some phases, in the order of their indices in the stack."""
 
-    ======  =========  ================================================
-    images  (P, I, J)  float32, any intensity unit
-    affine  (4, 4)     pixel (i, j, 0, 1) to RAS+ mm
-    ======  =========  ================================================
-    """
-
-    @property
-    def images(self) -> Float32[np.ndarray, "P I J"]: ...
-    @property
-    def affine(self) -> Float64[np.ndarray, "4 4"]: ...
+    affine: Array
+    phases: list[int]
+    pictures: list[NDArray[np.float32]]
 
 
 def crossings(
-    views: Sequence[LongAxis],
+    views: Sequence[View],
     images: Float32[np.ndarray, "P N S S"],
+    phases: Sequence[str],
     heart: Bool[np.ndarray, "N S S"],
     frame: Frame,
     positions_mm: Float64[np.ndarray, " N"],
@@ -67,20 +62,29 @@ def crossings(
 ) -> list[Crossing]:
     """What each view says of the slices on the frame's grid, whose shifts are about `near_mm`.
 
-    Views that hardly cross the heart are passed over. Raises `InputError` where a view's phases are not the slices'.
+    Pictures of phases that the stack does not have, and planes that hardly cross the heart, say nothing.
     """
-    found = []
+    found = [
+        _crossing(plane, images[plane.phases], heart, frame, positions_mm, normal, near_mm)
+        for plane in _planes(views, phases)
+    ]
+    return [crossing for crossing in found if crossing is not None]
+
+
+def _planes(views: Sequence[View], phases: Sequence[str]) -> list[_Plane]:
+    """The views' pictures, those of one plane together."""
+    planes: dict[tuple[str, bytes], _Plane] = {}
     for view in views:
-        if len(view.images) != len(images):
-            raise InputError(f"A long-axis view has {len(view.images)} phases, the short-axis stack {len(images)}.")
-        crossing = _crossing(view, images, heart, frame, positions_mm, normal, near_mm)
-        if crossing is not None:
-            found.append(crossing)
-    return found
+        if view.phase in phases:
+            key = view.name, np.round(view.affine, 3).tobytes()
+            plane = planes.setdefault(key, _Plane(np.asarray(view.affine), [], []))
+            plane.phases.append(list(phases).index(view.phase))
+            plane.pictures.append(view.image)
+    return list(planes.values())
 
 
 def _crossing(
-    view: LongAxis,
+    view: _Plane,
     images: NDArray[np.float32],
     heart: NDArray[np.bool_],
     frame: Frame,
@@ -133,12 +137,12 @@ def _window(heart: NDArray[np.bool_], origin: Array, direction: Array, along: Ar
     return np.asarray(np.clip(1.5 - away / MARGIN_MM, 0, 1))
 
 
-def _of_view(view: LongAxis, start: Array, line: Array, normal: Array, along: Array, off: float) -> Array:
+def _of_view(view: _Plane, start: Array, line: Array, normal: Array, along: Array, off: float) -> Array:
     """(P, T) the view along the line, moved along the stack."""
     world = start + off * normal + along[:, None] * line
     to_pixel = np.linalg.inv(view.affine)
     points = (to_pixel[:2, :3] @ world.T) + to_pixel[:2, 3:]
-    return np.stack([ndimage.map_coordinates(image, points, order=1, mode="nearest") for image in view.images])
+    return np.stack([ndimage.map_coordinates(image, points, order=1, mode="nearest") for image in view.pictures])
 
 
 def _of_slice(images: NDArray[np.float32], origin: Array, direction: Array, along: Array, frame: Frame) -> Array:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.geometry.breath_hold import BreathHolds
 from dmcvr.geometry.locate import Region
 from dmcvr.geometry.smooth_axis import Track
-from dmcvr.registration.crossings import LongAxis, crossings
+from dmcvr.registration.crossings import crossings
 from dmcvr.registration.translation import translations
 
 Array = NDArray[np.float64]
@@ -33,19 +34,16 @@ MARGIN_MM = 24.0
 
 
 def find_breath_holds(
-    stack: SliceStack, region: Region, labels: UInt8[np.ndarray, "P N S S"], views: Sequence[LongAxis] = ()
+    stack: SliceStack, region: Region, labels: UInt8[np.ndarray, "P N S S"], views: Sequence[View] = ()
 ) -> BreathHolds:
-    """Where each slice's heart lies, by all phases' grey values and labels, and by long-axis views if there are any.
-
-    Raises `InputError` for a view whose phases are not the stack's.
-    """
+    """Where each slice's heart lies, by all phases' grey values and labels, and by long-axis views if there are any."""
     frame, positions = region.located.frame, stack.positions_mm
     tracks = find_tracks(region.images, labels, frame.pixel_mm)
     near = BreathHolds.of(tracks, (), positions, frame)
     if not views:
         return near
     heart = np.asarray((labels > 0).any(axis=0))
-    lines = crossings(views, region.images, heart, frame, positions, stack.normal, near.found_mm)
+    lines = crossings(views, region.images, stack.phases, heart, frame, positions, stack.normal, near.found_mm)
     return BreathHolds.of(tracks, lines, positions, frame)
 
 

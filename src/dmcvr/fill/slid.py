@@ -13,7 +13,7 @@ from dmcvr.exam.view import View
 from dmcvr.fill.method import Acquired
 from dmcvr.geometry.breath_hold import BreathHolds
 from dmcvr.geometry.locate import Region
-from dmcvr.geometry.region import crop_images, crop_labels
+from dmcvr.geometry.region import crop_images
 from dmcvr.registration.tracks import find_breath_holds
 
 
@@ -42,19 +42,15 @@ class Slid:
     def slide(self, views: Sequence[View] = ()) -> Slid:
         """In one breath-hold, as far as all phases and long-axis views tell.
 
-        Pixels are resampled once, from the slices themselves; given labels too, the segmenter's as they were found.
+        Pixels are resampled once, from the slices themselves; labels go with them, whoever's they are.
         """
         holds = find_breath_holds(self.stack, self.region, self.labels, views)
         if not holds.moved:
             return replace(self, holds=holds)
         stack, located = holds.slide(self.stack), self.region.located
         images = self.region.scale.normalise(crop_images(stack, located.frame))
-        if stack.labels is not None:
-            labels = crop_labels(stack, stack.labels, located.frame)
-        else:
-            labels = np.stack([holds.slide_labels(phase, located.frame.pixel_mm) for phase in self.labels])
         acquired = tuple(
-            replace(phase, images=picture, labels=found)
-            for phase, picture, found in zip(self.acquired, images, labels, strict=True)
+            replace(phase, images=picture, labels=holds.slide_labels(phase.labels, located.frame.pixel_mm))
+            for phase, picture in zip(self.acquired, images, strict=True)
         )
         return Slid(stack, Region(images, self.region.scale, located), acquired, holds)

@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 #: Slices are moved where the model with shifts is this much the better one, in nats: about seven to one.
 ENOUGH = 2.0
 
+#: Labels that move by parts of a pixel are softened by this much (SD), or their borders would move by whole pixels.
+SOFT_PX = 0.7
+
 #: A view's own place along a line: nothing is known (mm).
 ANYWHERE_MM = 30.0
 
@@ -112,14 +115,16 @@ class BreathHolds:
         return replace(stack, affines=affines)
 
     def slide_labels(self, labels: UInt8[np.ndarray, "N S S"], pixel_mm: float) -> UInt8[np.ndarray, "N S S"]:
-        """One phase's labels on the frame's grid, moved with their slices: linear shares, the largest wins."""
+        """One phase's labels on the frame's grid, moved with their slices: softened shares, the largest wins."""
         if not self.moved:
             return labels
+        soft = ndimage.gaussian_filter(shares(labels), SOFT_PX, axes=(2, 3), mode="nearest")
         moved = [
             np.stack([ndimage.shift(part, -shift / pixel_mm, order=1, mode="nearest") for part in slice_])
-            for slice_, shift in zip(shares(labels), self.shifts_mm, strict=True)
+            for slice_, shift in zip(soft, self.shifts_mm, strict=True)
         ]
-        return np.stack(moved).argmax(axis=1).astype(np.uint8)
+        still = ~self.shifts_mm.any(axis=1)
+        return np.where(still[:, None, None], labels, np.stack(moved).argmax(axis=1)).astype(np.uint8)
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps it; slices in the order of the input's positions."""

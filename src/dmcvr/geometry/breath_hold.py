@@ -123,8 +123,8 @@ class BreathHolds:
             np.stack([ndimage.shift(part, -shift / pixel_mm, order=1, mode="nearest") for part in slice_])
             for slice_, shift in zip(soft, self.shifts_mm, strict=True)
         ]
-        still = ~self.shifts_mm.any(axis=1)
-        return np.where(still[:, None, None], labels, np.stack(moved).argmax(axis=1)).astype(np.uint8)
+        out_of_place = np.any(self.shifts_mm != 0, axis=(1,), keepdims=True)[..., None]
+        return np.where(out_of_place, np.stack(moved).argmax(axis=1), labels).astype(np.uint8)
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps it; slices in the order of the input's positions."""

@@ -29,6 +29,9 @@ MOST_DOUBT = 8.0
 #: Grey values count within the heart and this far around it (mm); the chest does not move with it.
 AROUND_MM, FADE_MM = 6.0, 1.5
 
+#: Lines in which views cut the slices are read where the slices are taken to lie: once more where they are found to lie.
+VIEW_ROUNDS = 2
+
 #: Kept around the heart for the search, in mm.
 MARGIN_MM = 24.0
 
@@ -39,12 +42,13 @@ def find_breath_holds(
     """Where each slice's heart lies, by all phases' grey values and labels, and by long-axis views if there are any."""
     frame, positions = region.located.frame, stack.positions_mm
     tracks = find_tracks(region.images, labels, frame.pixel_mm)
-    near = BreathHolds.of(tracks, (), positions, frame)
-    if not views:
-        return near
+    holds = BreathHolds.of(tracks, (), positions, frame)
     heart = np.asarray((labels > 0).any(axis=0))
-    lines = crossings(views, region.images, stack.phases, heart, frame, positions, stack.normal, near.found_mm)
-    return BreathHolds.of(tracks, lines, positions, frame)
+    for _ in range(VIEW_ROUNDS if views else 0):
+        near = holds.found_mm
+        lines = crossings(views, region.images, stack.phases, heart, frame, positions, stack.normal, near)
+        holds = BreathHolds.of(tracks, lines, positions, frame)
+    return holds
 
 
 def find_tracks(

@@ -29,7 +29,7 @@ MOST_DOUBT = 8.0
 #: Grey values count within the heart and this far around it (mm); the chest does not move with it.
 AROUND_MM, FADE_MM = 6.0, 1.5
 
-#: Lines in which views cut the slices are read where the slices are taken to lie: once more where they are found to lie.
+#: Lines in which views cut the slices are read where the slices are thought to lie, then where they are found to lie.
 VIEW_ROUNDS = 2
 
 #: Kept around the heart for the search, in mm.

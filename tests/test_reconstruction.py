@@ -16,13 +16,15 @@ from helpers.models import untrained
 
 import dmcvr
 from dmcvr.errors import InputError, NoHeartError
+from dmcvr.evaluate.phantom import shift_error_mm
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
 from dmcvr.options import Options
-from dmcvr.phantom import Phantom
+from dmcvr.phantom import Phantom, Scan, make_phantom
 from dmcvr.quality.metrics import dice
 from dmcvr.reconstruction import DenseGrid, Reconstruction, load
+from dmcvr.report.page import report_html
 from dmcvr.stages import Stages
 
 
@@ -122,10 +124,38 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
         "Shape between slices",
         "Like the training data",
     ]
-    stages = {"load", "locate", "segment", "align", "encode", "invert", "decode", "resample", "measure"}
+    stages = {"load", "locate", "segment", "slide", "align", "encode", "invert", "decode", "resample", "measure"}
     assert set(run["seconds"]) == stages
     assert set(run["acquired_slices_residual"]) == {"ED", "ES"}
     assert json.loads(json.dumps(run, allow_nan=False)) == run
+
+
+def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
+    """The grid and the slices' own measures stay; the filling works on slices in one place; the record says how far."""
+    exam = make_phantom(2, Scan(shift_mm=4.0))
+    off, auto = (
+        dmcvr.reconstruct(exam.stack, method="shape", spacing_mm=3.0, align_slices=how, engine=engine)
+        for how in ("off", "auto")
+    )
+    assert off.run["breath_holds"] is None
+    record = auto.run["breath_holds"]
+    assert record["moved"]
+    found = np.array([part["ras_mm"] for part in record["slices"]])
+    axes = exam.stack.affines[0, :3, :2] / exam.stack.pixel_mm
+    assert exam.stack.labels is not None
+    seen = (exam.stack.labels == 1).sum(axis=(2, 3)).min(axis=0) > 100
+    left = shift_error_mm((found @ axes)[seen], exam.shifts_mm[seen])
+    assert left < 0.6 * shift_error_mm(0 * exam.shifts_mm[seen], exam.shifts_mm[seen])
+    assert all(part["sd_mm"] > 0 for part in record["slices"])
+    np.testing.assert_array_equal(auto.image.affine, off.image.affine)
+    assert auto.image.data.shape == off.image.data.shape
+    assert auto.measures["slice_summation"] == off.measures["slice_summation"]
+    assert auto.acquired is exam.stack
+    kept = {flag["name"]: flag for flag in auto.run["flags"]}
+    assert kept["3D against slices: outline"]["level"] == "fine"
+    assert "slid by up to" in kept["Slice alignment"]["text"]
+    assert "How far each slice was out of place" in report_html(auto)
+    assert "How far each slice was out of place" not in report_html(off)
 
 
 def test_files(ours: Reconstruction, tmp_path: Path) -> None:
@@ -222,7 +252,7 @@ def test_the_expected_slice_is_the_smoother_one(few: SliceStack) -> None:
 def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine) -> None:
     stages = Stages()
     heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=stages)
-    assert list(stages.seconds) == ["load", "locate", "segment", "fill", "resample", "measure"]
+    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
 
 

@@ -30,6 +30,9 @@ LabellerUse = Literal["wide", "all", "none"]
 #: What neighbouring slices are aligned by: grey values and labels (ours), or grey values alone (ITK's demons).
 AlignBy = Literal["labels", "grey"]
 
+#: Slices that lie in another breath-hold than the others: left there, or slid where the evidence says so.
+AlignSlices = Literal["off", "auto"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]
@@ -63,6 +66,8 @@ class Options:
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
+    align_slices: AlignSlices = "auto"
+    """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
     spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: int | None = None
@@ -126,6 +131,7 @@ class Options:
 CHOICES: dict[str, Any] = {
     "method": MethodName,
     "image": ImageKind,
+    "align_slices": AlignSlices,
     "device": DeviceName,
     "layout": LayoutName,
 }

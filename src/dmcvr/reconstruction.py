@@ -1,7 +1,7 @@
 """The main job: a short-axis stack in, a 3D heart out (He et al., MICCAI 2023, arXiv 2308.09223).
 
-Load the exam; find the heart, crop and normalise its slices; fill the gaps between them; put everything back into the
-world; measure it, and say what looks wrong.
+Load the exam; find the heart, crop and normalise its slices; slide them into one breath-hold; fill the gaps between
+them; put everything back into the world; measure it, and say what looks wrong.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice
 from dmcvr.errors import InputError, NoHeartError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.structures import LABEL_MAPS, Numbering, numbering_of, written
+from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume, slice_affines
 from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
+from dmcvr.fill.slid import Slid
 from dmcvr.geometry.greys import prepare_upright, without_blank_slices
 from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
@@ -94,6 +96,7 @@ def reconstruct(
     *,
     engine: Engine | None = None,
     stages: Stages | None = None,
+    views: Sequence[View] = (),
     **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -104,6 +107,7 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
+    views    long-axis views, a picture for each phase: they tell where the slices lie
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
@@ -132,13 +136,17 @@ def reconstruct(
             stack, region = unmirrored(stack, region)
     grid = DenseGrid.of(stack, region, options.spacing_mm)
 
-    acquired = [_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases))]
+    acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases)))
     at_slices = np.stack([phase.labels for phase in acquired])
     doubts = _no_heart(stack, region, at_slices, options)
+    slid = Slid(stack, region, acquired)
+    if options.align_slices == "auto":
+        with stages("slide"):
+            slid = slid.slide(views)
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
     residuals = []
-    for n, phase in enumerate(acquired):
+    for n, phase in enumerate(slid.acquired):
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
         with stages("resample"):
@@ -146,7 +154,7 @@ def reconstruct(
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
-        found = assess(stack, region, grid, at_slices, labels, marks, engine)
+        found = assess(stack, slid, grid, at_slices, labels, marks, engine)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
@@ -157,6 +165,7 @@ def reconstruct(
             "spacing_mm": grid.spacing_mm,
             "affine_ras_mm": grid.affine.tolist(),
         },
+        "breath_holds": None if slid.holds is None else slid.holds.record(),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
         **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),
@@ -272,15 +281,16 @@ class Assessment:
 
 def assess(
     stack: SliceStack,
-    region: Region,
+    slid: Slid,
     grid: DenseGrid,
     at_slices: NDArray[np.uint8],
     labels: Volume,
     marks: tuple[int | None, ...],
     engine: Engine,
 ) -> Assessment:
-    """Measure the dense labels and those of the acquired slices (P, N, S, S); `marks` are ED and ES where given."""
-    frame = region.located.frame
+    """Measure the dense labels and the acquired slices' own (P, N, S, S); `marks` are ED and ES where given."""
+    located = slid.region.located
+    frame = located.frame
     numbers = measures(
         dense_volumes(labels),
         slice_summation(at_slices, stack.positions_mm, (frame.pixel_mm, frame.pixel_mm)),
@@ -290,19 +300,18 @@ def assess(
         ed=marks[0],
         es=marks[1],
     )
-    numbers["wall_thickness"] = _wall(labels, stack, region.located, numbers["ed_phase"])
-    return Assessment(numbers, _flags(stack, region, grid, at_slices, labels, numbers, engine))
+    numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
+    return Assessment(numbers, _flags(slid, grid, labels, numbers, engine))
 
 
 def _flags(
-    stack: SliceStack,
-    region: Region,
+    slid: Slid,
     grid: DenseGrid,
-    at_slices: NDArray[np.uint8],
     labels: Volume,
     numbers: dict[str, Any],
     engine: Engine,
 ) -> list[dict[str, str]]:
+    stack, region, at_slices = slid.stack, slid.region, slid.labels
     frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
     heights = grid.affines[:, :3, 3] @ stack.normal
     nearest = nearest_slices(heights, stack.positions_mm)
@@ -330,6 +339,7 @@ def _flags(
         ),
         trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
         left_out=() if stack.source is None else stack.source.left_out,
+        moved_mm=slid.holds.lengths_mm if slid.holds else None,
     )
 
 

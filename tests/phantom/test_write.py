@@ -50,15 +50,15 @@ def test_a_cine_with_views_is_written(tmp_path: Path) -> None:
     assert stack.phases == ("ED", "ES")
     assert exam.stack.labels is not None
     np.testing.assert_array_equal(stack.labels, exam.stack.labels[[exam.ed, exam.es]])
-    cine = read_nifti(tmp_path / "p" / "p_4d.nii.gz")
+    cine = read_image(tmp_path / "p" / "p_4d.nii.gz")
     np.testing.assert_allclose(np.moveaxis(cine.data, (3, 2), (0, 1)), exam.stack.images)
     for view in exam.views[:4]:
         file = next((tmp_path / "p").glob(f"*{VIEW_FILES[view.name]}.nii.gz"))
-        read = read_nifti(file)
+        read = read_image(file)
         assert read.data.shape == (*view.image.shape, 1, 4)
         np.testing.assert_allclose(read.data[..., 0, 0], view.image)
         np.testing.assert_allclose(read.affine[:, [0, 1, 3]], view.affine[:, [0, 1, 3]], atol=1e-3)
-        labels = read_nifti(file.with_name(file.name.replace(".nii", "_gt.nii"))).data[..., 0, 0]
+        labels = read_image(file.with_name(file.name.replace(".nii", "_gt.nii"))).data[..., 0, 0]
         assert view.labels is not None
         assert ((labels == 3) == (view.labels == 1)).all()  # ACDC's values
     about = json.loads((tmp_path / "p" / "phantom.json").read_text())

@@ -145,6 +145,16 @@ def test_how_the_heart_lies() -> None:
     assert lying_as(normal, v=down, found=False).level == "unknown"
 
 
+def test_slices_that_were_slid() -> None:
+    labels, positions, moved = ring(), np.arange(8) * 10.0, np.zeros(8)
+    assert "slid" not in misaligned(labels, positions, 1.5, moved).text
+    moved[2] = 3.0
+    near = misaligned(labels, positions, 1.5, moved)
+    assert near.level == "fine"
+    assert "slid by up to 3.0 mm (slice 3) into one breath-hold. No slice now lies more than" in near.text
+    assert misaligned(labels, positions, 1.5, 3 * moved).level == "look"  # far enough to be looked at
+
+
 def test_confidence() -> None:
     assert [unsure(value).level for value in (0.95, 0.6, None)] == ["fine", "look", "unknown"]
 

@@ -70,7 +70,7 @@ def _of_scan(case: Case, exam: Phantom, bench: Bench, task: str) -> list[Row]:
     rows: list[Row] = []
     ejected: dict[str, list[tuple[float, float]]] = {}
     truths: dict[str, Truth] = {}
-    for phase, contender, heart in dense_hearts(case.stack, bench):
+    for phase, contender, heart in dense_hearts(case.stack, bench, case.views):
         if phase not in truths:
             truths[phase] = Truth.of(exam, phase, heart)
         truth = truths[phase]

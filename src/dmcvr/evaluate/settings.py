@@ -101,7 +101,7 @@ class Settings:
         if self.data is not None and not self.data.exists():
             raise InputError(f"There is no folder {self.data} (--data): check the path.")
         for name in self.contenders or ():
-            parse(name)
+            self._check_slide(parse(name)[1].get("slide", "off"))
         if self.patients == "everyone":
             self._check_everyone()
         require_kind(describe(find(self.weights)), "autoencoder")
@@ -130,6 +130,12 @@ class Settings:
                 raise InputError(
                     f"The protocol {self.protocol}{where} does not use --{name.replace('_', '-')}: leave it out."
                 )
+
+    def _check_slide(self, slide: str) -> None:
+        """Slices left out of the stack lie where the scanner has them, and a view that is the truth tells nothing."""
+        where = {"off": tuple(SOURCES), "auto": ("phantom", "long-axis", "clinical"), "views": ("phantom",)}[slide]
+        if self.protocol not in where:
+            raise InputError(f"slide={slide} is measured by {', '.join(where)}; got {self.protocol}: leave it out.")
 
     def _check_everyone(self) -> None:
         trained = [name for name in self.contenders or () if not untouched_by_networks(name)]

@@ -96,11 +96,12 @@ def quality_flags(
     features: dict[str, float],
     trained_on: TrainingRange | None,
     left_out: Sequence[str] = (),
+    moved_mm: Float64[np.ndarray, " N"] | None = None,
 ) -> list[dict[str, str]]:
     """All checks of a result, as run.json keeps them.
 
     ==================  ============  =================================================================
-    slice_labels        (P, N, A, B)  labels of the acquired slices, the segmenter's or the user's
+    slice_labels        (P, N, A, B)  labels of the acquired slices, the segmenter's or the user's, in one breath-hold
     at_slices           (P, N, I, J)  the same labels on the dense grid's planes
     dense_labels        (P, K, I, J)  the dense labels
     pictured            (N, A, B)     which pixels of slice_labels lie in the picture
@@ -114,6 +115,7 @@ def quality_flags(
     features                          of the exam, by `training_range.exam_features`
     trained_on                        what the weights were trained on; None if that is not known
     left_out                          sentences: slices that the scan has and the reader could not use
+    moved_mm            (N,)          how far each slice was slid into one breath-hold; None if that was not tried
     ==================  ============  =================================================================
     """
     nearest = nearest_slices(dense_positions_mm, positions_mm)
@@ -122,7 +124,7 @@ def quality_flags(
         cut_off(slice_labels, left_out),
         at_the_edge(slice_labels, pictured, pixel_mm),
         anatomy(slice_labels),
-        misaligned(slice_labels, positions_mm, pixel_mm),
+        misaligned(slice_labels, positions_mm, pixel_mm, moved_mm),
         unsure(confidence),
         mass_drifts(measures),
         fractions_differ(measures),
@@ -239,8 +241,16 @@ def anatomy(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
     return Flag(name, "fine", f"The myocardium encloses the LV cavity ({100 * share:.0f} % of its border).")
 
 
-def misaligned(labels: UInt8[np.ndarray, "P N A B"], positions_mm: Float64[np.ndarray, " N"], pixel_mm: float) -> Flag:
-    """Whether a slice of (P, N, A, B) labels jumps sideways: its LV centre against the line through its neighbours'."""
+def misaligned(
+    labels: UInt8[np.ndarray, "P N A B"],
+    positions_mm: Float64[np.ndarray, " N"],
+    pixel_mm: float,
+    moved_mm: Float64[np.ndarray, " N"] | None = None,
+) -> Flag:
+    """Whether a slice jumps sideways, or did before it was slid back by `moved_mm` (N,).
+
+    A slice of (P, N, A, B) labels jumps whose LV centre lies far from the line through its neighbours'.
+    """
     name = "Slice alignment"
     worst, where = 0.0, -1
     checked = 0
@@ -257,13 +267,18 @@ def misaligned(labels: UInt8[np.ndarray, "P N A B"], positions_mm: Float64[np.nd
                 worst, where = away, n
     if not checked:
         return Flag(name, "unknown", "Fewer than three slices show the left ventricle.")
-    if worst > JUMP_MM:
-        return Flag(
-            name,
-            "look",
-            f"Slice {where + 1} lies {worst:.1f} mm beside the line of its neighbours: breath-holds may differ.",
+    slid, now = "", ""
+    if moved_mm is not None and moved_mm.any():
+        slid = (
+            f"Slices were slid by up to {moved_mm.max():.1f} mm (slice {moved_mm.argmax() + 1}) into one breath-hold. "
         )
-    return Flag(name, "fine", f"No slice lies more than {worst:.1f} mm beside the line of its neighbours.")
+        now = "now "
+    if worst > JUMP_MM:
+        found = f"Slice {where + 1} lies {worst:.1f} mm beside the line of its neighbours: breath-holds may differ."
+        return Flag(name, "look", slid + found)
+    far = bool(slid) and float(np.max(moved_mm)) > JUMP_MM  # type: ignore[arg-type]
+    found = f"No slice {now}lies more than {worst:.1f} mm beside the line of its neighbours."
+    return Flag(name, "look" if far else "fine", slid + found)
 
 
 def unsure(confidence: float | None) -> Flag:

@@ -50,7 +50,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     exam = make_phantom(SEED, SCAN)
     engine = Engine.load(device="cpu")
-    region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size)
+    region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size, engine.upright)
     slices(region, exam, folder / "slices.png")
     between(region, exam, engine, folder / "between.png")
     long_axis(exam, engine, folder / "long_axis.png")
@@ -68,7 +68,7 @@ def between(region: Region, exam: Phantom, engine: Engine, target: Path) -> None
     positions = exam.stack.positions_mm
     middle = (positions[GAP] + positions[GAP + 1]) / 2
     plan = Plan.between(positions, np.array([middle]))
-    acquired = Acquired.segmented(region.images[0], engine.segment)
+    acquired = Acquired.segmented(region.images[0], engine.segment, region.located.frame.pixel_mm)
     drawn = {name: make_method(name, engine)(acquired, plan).images[0] for name in ("linear", "dmcvr")}
     panels = [
         (region.images[0][GAP], "acquired"),

@@ -13,6 +13,7 @@ def test_the_names_are_there_when_asked_for() -> None:
         assert getattr(dmcvr, name).__module__.startswith("dmcvr.")
     assert set(dmcvr.__all__) == {
         "InputError",
+        "NoHeartError",
         "Options",
         "Patient",
         "Reconstruction",

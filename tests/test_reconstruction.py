@@ -15,14 +15,16 @@ from helpers.exams import WAYS, stored
 from helpers.models import untrained
 
 import dmcvr
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, NoHeartError
+from dmcvr.evaluate.phantom import shift_error_mm
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
 from dmcvr.options import Options
-from dmcvr.phantom import Phantom
+from dmcvr.phantom import Phantom, Scan, make_phantom
 from dmcvr.quality.metrics import dice
 from dmcvr.reconstruction import DenseGrid, Reconstruction, load
+from dmcvr.report.page import report_html
 from dmcvr.stages import Stages
 
 
@@ -111,17 +113,49 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
     assert len(run["weights_sha256"]) == 64
     assert [flag["name"] for flag in run["flags"]] == [
         "Coverage",
+        "Field of view",
+        "Anatomy",
         "Slice alignment",
         "Segmenter confidence",
+        "LV mass over the heartbeat",
+        "3D against slices: ejection fraction",
         "3D against slices: volume",
         "3D against slices: outline",
         "Shape between slices",
         "Like the training data",
     ]
-    stages = {"load", "locate", "segment", "align", "encode", "invert", "decode", "resample", "measure"}
+    stages = {"load", "locate", "segment", "slide", "align", "encode", "invert", "decode", "resample", "measure"}
     assert set(run["seconds"]) == stages
     assert set(run["acquired_slices_residual"]) == {"ED", "ES"}
     assert json.loads(json.dumps(run, allow_nan=False)) == run
+
+
+def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
+    """The grid and the slices' own measures stay; the filling works on slices in one place; the record says how far."""
+    exam = make_phantom(2, Scan(shift_mm=4.0))
+    off, auto = (
+        dmcvr.reconstruct(exam.stack, method="shape", spacing_mm=3.0, align_slices=how, engine=engine)
+        for how in ("off", "auto")
+    )
+    assert off.run["breath_holds"] is None
+    record = auto.run["breath_holds"]
+    assert record["moved"]
+    found = np.array([part["ras_mm"] for part in record["slices"]])
+    axes = exam.stack.affines[0, :3, :2] / exam.stack.pixel_mm
+    assert exam.stack.labels is not None
+    seen = (exam.stack.labels == 1).sum(axis=(2, 3)).min(axis=0) > 100
+    left = shift_error_mm((found @ axes)[seen], exam.shifts_mm[seen])
+    assert left < 0.6 * shift_error_mm(0 * exam.shifts_mm[seen], exam.shifts_mm[seen])
+    assert all(part["sd_mm"] > 0 for part in record["slices"])
+    np.testing.assert_array_equal(auto.image.affine, off.image.affine)
+    assert auto.image.data.shape == off.image.data.shape
+    assert auto.measures["slice_summation"] == off.measures["slice_summation"]
+    assert auto.acquired is exam.stack
+    kept = {flag["name"]: flag for flag in auto.run["flags"]}
+    assert kept["3D against slices: outline"]["level"] == "fine"
+    assert "slid by up to" in kept["Slice alignment"]["text"]
+    assert "How far each slice was out of place" in report_html(auto)
+    assert "How far each slice was out of place" not in report_html(off)
 
 
 def test_files(ours: Reconstruction, tmp_path: Path) -> None:
@@ -190,7 +224,7 @@ def test_an_unknown_keyword_is_a_type_error(few: SliceStack, name: str) -> None:
 
 def test_an_engine_brings_how_it_draws(few: SliceStack) -> None:
     engine = Engine.of(untrained(), steps=1)
-    heart = dmcvr.reconstruct(few, method="published", spacing_mm=8.0, engine=engine)
+    heart = dmcvr.reconstruct(few, method="published", spacing_mm=8.0, allow_empty=True, engine=engine)
     run = heart.run
     assert (run["preset"], run["steps"], run["aligned"], run["weights_sha256"]) == ("tiny", 1, False, None)
     levels = {flag["name"]: flag["level"] for flag in run["flags"]}
@@ -218,7 +252,7 @@ def test_the_expected_slice_is_the_smoother_one(few: SliceStack) -> None:
 def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine) -> None:
     stages = Stages()
     heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=stages)
-    assert list(stages.seconds) == ["load", "locate", "segment", "fill", "resample", "measure"]
+    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
 
 
@@ -235,8 +269,31 @@ def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Pha
     np.testing.assert_array_equal(found, stack.labels[:1])
 
 
+def test_labels_are_numbered_as_the_exam_s_layout_does(data: Path, engine: Engine) -> None:
+    folder = data / "acdc" / "patient007"
+    exam, manual = folder / "patient007_frame01.nii.gz", folder / "patient007_frame01_gt.nii.gz"
+    heart = dmcvr.reconstruct(exam, method="nearest", spacing_mm=6.0, labels_in=manual, engine=engine)
+    assert heart.run["label_map"] == "acdc (1=rv,2=myo,3=lv)"
+    assert any("numbered acdc (1=rv,2=myo,3=lv), as the exam's layout" in warning for warning in heart.run["warnings"])
+    named = load(exam, Options(labels_in=manual, label_map="1=rv,2=myo,3=lv"))
+    assert heart.acquired is not None
+    np.testing.assert_array_equal(heart.acquired.labels, named.labels)
+    assert not any("numbered" in warning for warning in named.warnings)
+    with pytest.raises(InputError, match="structures are exchanged.*give --label-map acdc"):
+        load(exam, Options(labels_in=manual, label_map="dmcvr"))
+
+
+def test_a_stack_without_a_heart_needs_insisting(few: SliceStack, engine: Engine) -> None:
+    noise = replace(few, images=np.random.default_rng(0).random(few.images.shape, dtype=np.float32))
+    with pytest.raises(NoHeartError, match="No heart is seen in these slices: no left ventricle"):
+        dmcvr.reconstruct(noise, method="linear", engine=engine)
+    heart = dmcvr.reconstruct(noise, method="linear", spacing_mm=8.0, allow_empty=True, engine=engine)
+    assert any("No heart is seen" in warning for warning in heart.run["warnings"])
+    assert not heart.labels.data.any()
+
+
 def test_voxels_are_as_large_as_the_pixels_unless_told(few: SliceStack, engine: Engine) -> None:
-    region = prepare(few, engine.segment, 128)
+    region = prepare(few, engine.segment, 128, engine.upright)
     assert DenseGrid.of(few, region, None).spacing_mm == pytest.approx(1.5)
     small = replace(few, affines=few.affines * np.array([0.1, 0.1, 1, 1]))
     assert DenseGrid.of(small, replace(region), None).spacing_mm == 0.4  # no finer than this
@@ -287,3 +344,34 @@ def test_a_real_cine(data: Path, engine: Engine) -> None:
     assert numbers["ed_es_warnings"] == []
     assert numbers["wall_thickness"]["phase"] == numbers["ed_phase"]
     assert "the picture shows upper" in numbers["wall_thickness"]["orientation"]
+
+
+def test_a_mirrored_heart_is_said_in_every_file_and_unmirror_writes_it_as_it_is(
+    short: SliceStack, engine: Engine, tmp_path: Path
+) -> None:
+    """The phantom's world is a patient's; in its mirror image the heart is one, and comes back by --unmirror."""
+    true, mirrored, back = (
+        dmcvr.reconstruct(stack, method="nearest", spacing_mm=5.0, engine=engine, unmirror=unmirror)
+        for stack, unmirror in ((short, True), (short.reflected(), False), (short.reflected(), True))
+    )
+    assert [heart.run["heart"]["mirrored_geometry"] for heart in (true, mirrored, back)] == [False, True, False]
+    assert [heart.run["heart"]["unmirrored"] for heart in (true, mirrored, back)] == [False, False, True]
+    assert any("--unmirror" in warning for warning in mirrored.run["warnings"])
+    assert not any("mirror" in warning for warning in back.run["warnings"])
+    assert np.mean(back.labels.data != true.labels.data) < 0.001  # rounding, in the slices as they are drawn
+    assert np.mean(mirrored.labels.data[..., ::-1] != true.labels.data) < 0.001
+    np.testing.assert_allclose(back.labels.affine, true.labels.affine, atol=1e-6)
+    assert back.acquired is not None
+    np.testing.assert_allclose(back.acquired.affines, short.affines, atol=1e-6)
+
+    said = {}
+    for name, heart in (("mirrored", mirrored), ("back", back)):
+        heart.save(tmp_path / name, mesh_formats=("ply", "stl", "glb"))
+        said[name] = [
+            "MIRROR" in str(nib.load(tmp_path / name / f"{volume}.nii.gz").header["descrip"])
+            for volume in ("image", "labels", "acquired")
+        ] + [
+            b"MIRROR IMAGE" in (tmp_path / name / file).read_bytes()[:2000]
+            for file in ("labels.seg.nrrd", "meshes/lv_cavity.ply", "meshes/lv_cavity.stl", "meshes/heart.glb")
+        ]
+    assert said == {"mirrored": [True] * 7, "back": [False] * 7}

@@ -13,6 +13,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from dmcvr.errors import InputError as InputError
+    from dmcvr.errors import NoHeartError as NoHeartError
     from dmcvr.exam.stack import Patient as Patient
     from dmcvr.exam.stack import SliceStack as SliceStack
     from dmcvr.exam.volume import Volume as Volume
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "errors": ["InputError"],
+        "errors": ["InputError", "NoHeartError"],
         "exam.stack": ["Patient", "SliceStack"],
         "exam.volume": ["Volume"],
         "io.read": ["read_exam"],

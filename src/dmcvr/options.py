@@ -13,12 +13,10 @@ from typing import Annotated, Any, Literal, get_args
 from tyro.conf import arg
 
 from dmcvr.errors import InputError
+from dmcvr.exam.structures import numbering_of
 
 #: How an exam's files lie on disk.
 LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
-
-#: How given labels number the structures.
-LabelMapName = Literal["dmcvr", "acdc", "mnms", "ukbb"]
 
 #: How the gaps between slices are filled.
 MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
@@ -31,6 +29,9 @@ LabellerUse = Literal["wide", "all", "none"]
 
 #: What neighbouring slices are aligned by: grey values and labels (ours), or grey values alone (ITK's demons).
 AlignBy = Literal["labels", "grey"]
+
+#: Slices that lie in another breath-hold than the others: left there, or slid where the evidence says so.
+AlignSlices = Literal["off", "auto"]
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 
@@ -47,6 +48,9 @@ SPACING_LIMITS_MM = (0.4, 10.0)
 BUNDLED = {"dmcvr": "aligned", "published": "compact"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 
+#: The bundled segmenter of acquired slices.
+DEFAULT_SEGMENTER = "segmenter"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -62,20 +66,32 @@ class Options:
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
+    align_slices: AlignSlices = "auto"
+    """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
     spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: int | None = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
     """Where the networks run."""
-    labels_in: Annotated[Path | None, arg(metavar="FILE")] = None
-    """NIfTI labels of the acquired slices."""
-    label_map: LabelMapName = "dmcvr"
-    """How --labels-in numbers the structures."""
+    labels_in: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Labels of the acquired slices: an image, or contours (a cvi42 workspace, a folder of Sunnybrook's)."""
+    label_map: Annotated[str | None, arg(metavar="NAME|1=rv,...")] = None
+    """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; default: as
+    the exam's layout does, else dmcvr (1 LV cavity, 2 myocardium, 3 RV)."""
+    allow_empty: bool = False
+    """Write a result even where no heart is seen in the slices; else that is an error (exit status 3)."""
+    unmirror: bool = False
+    """Where the file's frame mirrors the heart (as in ACDC): write everything in one that does not."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
+    series: Annotated[str | None, arg(metavar="N")] = None
+    """Of DICOM: read the stack that this series is part of, as dmcvr inspect numbers it; default: the best one."""
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
+    segmenter: Annotated[str | None, arg(metavar="NAME|FILE|none")] = None
+    """What labels acquired slices; none: the head of the weights' own E_mor; default: the bundled one beside bundled
+    weights, else none."""
 
     def check(self) -> None:
         """Raise `InputError` for a value that is none of the choices, or for two that exclude each other."""
@@ -88,8 +104,12 @@ class Options:
         low, high = SPACING_LIMITS_MM
         if self.spacing_mm is not None and not low <= self.spacing_mm <= high:
             raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {self.spacing_mm:g}.")
-        if self.labels_in is not None and not Path(self.labels_in).is_file():
-            raise InputError(f"There is no file {self.labels_in} with labels (--labels-in): check the path.")
+        if self.labels_in is not None and not Path(self.labels_in).exists():
+            raise InputError(f"There is no file or folder {self.labels_in} with labels (--labels-in): check the path.")
+        if self.label_map is not None:
+            numbering_of(self.label_map)
+            if self.labels_in is None:
+                raise InputError("--label-map says how --labels-in numbers the structures: give both, or neither.")
         if self.ed is not None and self.ed == self.es:
             raise InputError(f"End-diastole and end-systole cannot both be phase {self.ed}: change --ed or --es.")
 
@@ -100,15 +120,19 @@ class Options:
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps them: no path, for a path can name a person."""
-        return {f.name: getattr(self, f.name) for f in fields(Options) if f.name not in ("labels_in", "weights")}
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(Options)
+            if f.name not in ("labels_in", "weights", "segmenter")
+        }
 
 
 #: The fields that are a choice from a list.
 CHOICES: dict[str, Any] = {
     "method": MethodName,
     "image": ImageKind,
+    "align_slices": AlignSlices,
     "device": DeviceName,
-    "label_map": LabelMapName,
     "layout": LayoutName,
 }
 

@@ -1,7 +1,7 @@
 """The main job: a short-axis stack in, a 3D heart out (He et al., MICCAI 2023, arXiv 2308.09223).
 
-Load the exam; find the heart, crop and normalise its slices; fill the gaps between them; put everything back into the
-world; measure it, and say what looks wrong.
+Load the exam; find the heart, crop and normalise its slices; slide them into one breath-hold; fill the gaps between
+them; put everything back into the world; measure it, and say what looks wrong.
 """
 
 from __future__ import annotations
@@ -17,22 +17,29 @@ from numpy.typing import DTypeLike, NDArray
 
 from dmcvr.clinical.cycle import beat_ms
 from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice_summation
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, NoHeartError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.structures import LABEL_MAPS, Numbering, numbering_of, written
+from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume, slice_affines
 from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
-from dmcvr.geometry.locate import Located, Region, prepare
+from dmcvr.fill.slid import Slid
+from dmcvr.geometry.greys import prepare_upright, without_blank_slices
+from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
 from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
-from dmcvr.io.read import find_exam, with_labels
+from dmcvr.io.labels import with_labels
+from dmcvr.io.read import find_exam
 from dmcvr.io.result import write_result
 from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import shares
+from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
 from dmcvr.quality.flags import nearest_slices, quality_flags
@@ -67,7 +74,14 @@ class Reconstruction(Result):
         beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
         with whole_folder(Path(folder)) as partial:
             write_result(self, partial, label_formats=label_formats)
-            write_meshes(partial / "meshes", self.labels, self.phases, formats=mesh_formats, beat_s=beat / 1000)
+            write_meshes(
+                partial / "meshes",
+                self.labels,
+                self.phases,
+                formats=mesh_formats,
+                beat_s=beat / 1000,
+                mirrored=self.mirrored,
+            )
             write_report(self, partial / "report.html")
         return Path(folder)
 
@@ -82,6 +96,7 @@ def reconstruct(
     *,
     engine: Engine | None = None,
     stages: Stages | None = None,
+    views: Sequence[View] = (),
     **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -92,11 +107,12 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
+    views    long-axis views, a picture for each phase: they tell where the slices lie
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
-    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, and `TypeError` for a
-    keyword that is no option.
+    Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, `NoHeartError` (one of
+    those) where the slices show no heart and `allow_empty` is not set, and `TypeError` for a keyword that is no option.
     """
     options = replace(options or Options(), **changes)
     options.check()
@@ -104,20 +120,33 @@ def reconstruct(
     stages = stages or Stages()
 
     with stages("load"):
-        stack = load(source, options)
+        exam = _exam(source, options)
+        stack = load(exam, options)
         marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
         engine = engine or Engine.load(
-            options.weights_name, device=options.device, steps=options.steps, image=options.image
+            options.weights_name,
+            segmenter=options.segmenter,
+            device=options.device,
+            steps=options.steps,
+            image=options.image,
         )
     with stages("locate"):
-        region = prepare(stack, engine.segment, engine.model.preset.size)
+        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright)
+        if options.unmirror:
+            stack, region = unmirrored(stack, region)
     grid = DenseGrid.of(stack, region, options.spacing_mm)
 
-    acquired = [_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases))]
+    acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases)))
+    at_slices = np.stack([phase.labels for phase in acquired])
+    doubts = _no_heart(stack, region, at_slices, options)
+    slid = Slid(stack, region, acquired)
+    if options.align_slices == "auto":
+        with stages("slide"):
+            slid = slid.slide(views)
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
     residuals = []
-    for n, phase in enumerate(acquired):
+    for n, phase in enumerate(slid.acquired):
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
         with stages("resample"):
@@ -125,19 +154,21 @@ def reconstruct(
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
-        found = assess(stack, region, grid, np.stack([phase.labels for phase in acquired]), labels, marks, engine)
+        found = assess(stack, slid, grid, at_slices, labels, marks, engine)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
         "labels": "given" if stack.labels is not None else "segmented",
+        "label_map": None if options.labels_in is None else _spoken(_numbering(exam, options)),
         "output": {
             "shape": list(grid.shape),
             "spacing_mm": grid.spacing_mm,
             "affine_ras_mm": grid.affine.tolist(),
         },
+        "breath_holds": None if slid.holds is None else slid.holds.record(),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
-        **exam_record(stack, region.located, found.measures["ed_es_warnings"]),
+        **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
@@ -145,16 +176,55 @@ def reconstruct(
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
-    """The phases that are asked for, with the labels that are given; raises `InputError`."""
-    if isinstance(source, SliceStack):
-        stack = source
-    else:
-        stack = (source if isinstance(source, Exam) else find_exam(Path(source), layout=options.layout)).read()
-    if options.phase != "all":
-        stack = stack.select_phases([stack.phase_index(options.phase)])
-    if options.labels_in is not None:
-        stack = with_labels(stack, Path(options.labels_in), options.label_map)
-    return stack
+    """The phases that are asked for, with the labels that are given, without blank slices; raises `InputError`."""
+    exam = _exam(source, options)
+    stack = exam.read() if isinstance(exam, Exam) else exam
+    phases = list(range(len(stack.phases))) if options.phase == "all" else [stack.phase_index(options.phase)]
+    if options.labels_in is None:
+        return without_blank_slices(stack if options.phase == "all" else stack.select_phases(phases))
+    if is_contours(Path(options.labels_in)):
+        return without_blank_slices(with_contours(stack.select_phases(phases), Path(options.labels_in)))
+    numbering = _numbering(exam, options)
+    stack = with_labels(stack, Path(options.labels_in), numbering, phases=phases)
+    if options.label_map is None:
+        why = "as the exam's layout numbers them" if isinstance(exam, Exam) and exam.numbering else "as dmcvr does"
+        said = f"The given labels were taken to be numbered {_spoken(numbering)}, {why}: --label-map says otherwise."
+        stack = replace(stack, warnings=(*stack.warnings, said))
+    return without_blank_slices(stack)
+
+
+def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:
+    """What lies at a path, understood; what is given otherwise."""
+    if isinstance(source, SliceStack | Exam):
+        return source
+    return find_exam(Path(source), layout=options.layout, series=options.series)
+
+
+def _numbering(exam: SliceStack | Exam, options: Options) -> str | Numbering:
+    """How the given labels are numbered: as said, else as the exam's layout has it, else as ours."""
+    layout = exam.numbering if isinstance(exam, Exam) else None
+    return options.label_map or layout or "dmcvr"
+
+
+def _spoken(numbering: str | Numbering) -> str:
+    """A numbering for people and records: written out, a named one with its name."""
+    if not isinstance(numbering, str):
+        return written(numbering)
+    return f"{numbering} ({written(numbering_of(numbering))})" if numbering in LABEL_MAPS else numbering
+
+
+def _no_heart(stack: SliceStack, region: Region, labels: NDArray[np.uint8], options: Options) -> list[str]:
+    """Warnings, where an exam without a heart is allowed; else raises `NoHeartError`. Labels that are given are one."""
+    seen = HeartSeen.of(labels, stack.positions_mm)
+    if stack.labels is not None or (region.located.found and seen.missing is None):
+        return []
+    missing = seen.missing or "what was found is too small"
+    if not options.allow_empty:
+        raise NoHeartError(
+            f"No heart is seen in these slices: {missing}; give a short-axis stack of the heart, or insist on a result "
+            "with --allow-empty."
+        )
+    return [f"No heart is seen in these slices: {missing}. What is written is none."]
 
 
 @dataclass(frozen=True)
@@ -211,15 +281,16 @@ class Assessment:
 
 def assess(
     stack: SliceStack,
-    region: Region,
+    slid: Slid,
     grid: DenseGrid,
     at_slices: NDArray[np.uint8],
     labels: Volume,
     marks: tuple[int | None, ...],
     engine: Engine,
 ) -> Assessment:
-    """Measure the dense labels and those of the acquired slices (P, N, S, S); `marks` are ED and ES where given."""
-    frame = region.located.frame
+    """Measure the dense labels and the acquired slices' own (P, N, S, S); `marks` are ED and ES where given."""
+    located = slid.region.located
+    frame = located.frame
     numbers = measures(
         dense_volumes(labels),
         slice_summation(at_slices, stack.positions_mm, (frame.pixel_mm, frame.pixel_mm)),
@@ -229,19 +300,18 @@ def assess(
         ed=marks[0],
         es=marks[1],
     )
-    numbers["wall_thickness"] = _wall(labels, stack, region.located, numbers["ed_phase"])
-    return Assessment(numbers, _flags(stack, region, grid, at_slices, labels, numbers, engine))
+    numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
+    return Assessment(numbers, _flags(slid, grid, labels, numbers, engine))
 
 
 def _flags(
-    stack: SliceStack,
-    region: Region,
+    slid: Slid,
     grid: DenseGrid,
-    at_slices: NDArray[np.uint8],
     labels: Volume,
     numbers: dict[str, Any],
     engine: Engine,
 ) -> list[dict[str, str]]:
+    stack, region, at_slices = slid.stack, slid.region, slid.labels
     frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
     heights = grid.affines[:, :3, 3] @ stack.normal
     nearest = nearest_slices(heights, stack.positions_mm)
@@ -252,9 +322,12 @@ def _flags(
         at_slices,
         np.stack(planes),
         dense,
+        pictured=crop_labels(stack, np.ones_like(stack.images[:1], np.uint8), frame)[0] > 0,
         positions_mm=stack.positions_mm,
         dense_positions_mm=heights,
         pixel_mm=frame.pixel_mm,
+        located=region.located,
+        normal=stack.normal,
         confidence=region.located.confidence if stack.labels is None else None,
         measures=numbers,
         features=exam_features(
@@ -265,6 +338,8 @@ def _flags(
             pixel_mm=float(np.mean(stack.pixel_mm)),
         ),
         trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
+        left_out=() if stack.source is None else stack.source.left_out,
+        moved_mm=slid.holds.lengths_mm if slid.holds else None,
     )
 
 
@@ -289,7 +364,7 @@ def _acquired(stack: SliceStack, region: Region, phase: int, engine: Engine, sta
         given = crop_labels(stack, stack.labels[phase : phase + 1], region.located.frame)[0]
         return Acquired(images, given, labels_given=True)
     with stages("segment"):
-        return Acquired.segmented(images, engine.segment)
+        return Acquired.segmented(images, stack.positions_mm, engine.segment_stack, region.located.frame.pixel_mm)
 
 
 def _check_engine(options: Options, engine: Engine | None) -> None:
@@ -297,7 +372,7 @@ def _check_engine(options: Options, engine: Engine | None) -> None:
     if engine is None:
         return
     defaults = {f.name: f.default for f in fields(Options)}
-    for name in ("weights", "image", "steps", "device"):
+    for name in ("weights", "segmenter", "image", "steps", "device"):
         if getattr(options, name) != defaults[name]:
             raise InputError(
                 f"The engine has its own {name}: leave out {name}=, or leave out engine= and let it be loaded."

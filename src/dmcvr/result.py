@@ -29,6 +29,16 @@ class Result:
     run: dict[str, Any]
 
     @property
+    def mirrored(self) -> bool:
+        """Whether the files' frame, as far as the picture tells, shows a mirror image of the heart."""
+        return bool(self.run.get("heart", {}).get("mirrored_geometry"))
+
+    @property
+    def unmirrored(self) -> bool:
+        """Whether it was written in a frame of its own, because the files' frame mirrors the heart."""
+        return bool(self.run.get("heart", {}).get("unmirrored"))
+
+    @property
     def phases(self) -> tuple[str, ...]:
         """The phases' names, in the order of the arrays."""
         return tuple(str(phase) for phase in self.run["phases"])

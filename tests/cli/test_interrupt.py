@@ -33,7 +33,7 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, how: signal.S
     out.mkdir()
     (out / "run.json").write_text("of an earlier run")
     code = "from dmcvr.cli.main import main; main()"
-    options = ["reconstruct", "-i", exam, "-o", out, "--method", "nearest", "--spacing", "1.1"]
+    options = ["reconstruct", "-i", exam, "-o", out, "--method", "nearest", "--spacing", "1.1", "--allow-empty"]
     command = [sys.executable, "-c", code, *map(str, options)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=_listen) as process:

@@ -41,10 +41,34 @@ def test_nothing_but_the_image(exam: Path, tmp_path: Path, capsys: pytest.Captur
     """An exam without a heart, and neither labels nor meshes are wanted."""
     out = tmp_path / "out"
     formats = ["--label-format", "none", "--mesh-format", "none"]
-    main(["reconstruct", "-i", str(exam), "-o", str(out), "--method", "linear", "--spacing", "4", *formats])
-    assert "No heart was found" in capsys.readouterr().err
+    main(
+        [
+            "reconstruct",
+            "-i",
+            str(exam),
+            "-o",
+            str(out),
+            "--method",
+            "linear",
+            "--spacing",
+            "4",
+            "--allow-empty",
+            *formats,
+        ]
+    )
+    assert "No heart is seen" in capsys.readouterr().err
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
     assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+
+
+def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["reconstruct", "-i", str(exam), "-o", str(tmp_path / "out"), "--method", "linear", "--spacing", "8"])
+    assert stopped.value.code == 3
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("dmcvr: No heart is seen in these slices: no left ventricle with a wall was found; give")
+    assert "--allow-empty" in sentence
+    assert not (tmp_path / "out").exists()
 
 
 #: What is refused by the command's words alone, and what the sentence says.
@@ -57,7 +81,10 @@ WORDS = [
     (["--ed", "3", "--es", "3"], "End-diastole and end-systole cannot both be phase 3: change --ed or --es."),
     (["--image", "mean", "--method", "linear"], "draws no mean: use --image sharp"),
     (["--image", "mean", "--weights", "compact"], "draw no mean: use others, or --image sharp."),
-    (["--labels-in", "nowhere.nii.gz"], "There is no file nowhere.nii.gz with labels (--labels-in): check the path."),
+    (
+        ["--labels-in", "nowhere.nii.gz"],
+        "no file or folder nowhere.nii.gz with labels (--labels-in)",
+    ),
     (["--weights", "nowhere"], "There are no weights at nowhere"),
     (["-o", "/proc/nowhere/out"], "The folder /proc/nowhere/out cannot be written"),
 ]
@@ -105,7 +132,7 @@ def test_a_phase_that_is_not_there_is_said_by_headers_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     path = save(tmp_path / "cine.nii.gz", grey(64, 64, 5, 3))
-    monkeypatch.setattr("dmcvr.io.nifti.read_nifti", lambda path: pytest.fail("voxels were read"))
+    monkeypatch.setattr("dmcvr.io.image.read_image", lambda path: pytest.fail("voxels were read"))
     sentence = refusal("reconstruct", "-i", path, "-o", tmp_path / "out", f"--{name}", 99, capsys=capsys)
     assert sentence == f"Phase 99 (--{name}) is not in this exam: it has 3, counted from 0."
     done = run("reconstruct", "-i", path, "-o", tmp_path / "out", f"--{name}", 3)
@@ -138,7 +165,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     elif broken == "empty":
         data[:] = 0
     elif broken == "nan":
-        data[5, 5, 2] = np.nan
+        data[:, :, 2] = np.nan
     elif broken == "2D":
         data = data[:, :, 0]
     path = save(tmp_path / "bad.nii.gz", data)

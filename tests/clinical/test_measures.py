@@ -87,6 +87,15 @@ def test_function_by_hand() -> None:
     }
     assert result["slice_summation"]["lv"]["ef_percent"] == 50.0
     assert result["slice_summation"]["lv"]["mass_g"] == 94.5
+    assert result["consistency"] == {
+        "mass_ed_g": 105.0,
+        "mass_es_g": 107.1,
+        "mass_least_g": 105.0,
+        "mass_most_g": 107.1,
+        "mass_drift_percent": 1.98,
+        "lv": {"ef_dense_percent": 60.0, "ef_slices_percent": 50.0, "ef_gap_points": 10.0},
+        "rv": {"ef_dense_percent": 55.0, "ef_slices_percent": 60.0, "ef_gap_points": -5.0},
+    }
     assert (result["ed_phase"], result["es_phase"]) == ("ED", "ES")
     assert result["ed_es_chosen_by"] == "phase names"
     assert result["bsa_m2"] is None
@@ -128,6 +137,7 @@ def test_ejection_fraction_of_an_empty_ventricle_is_null() -> None:
     result = measures((empty, empty), (ED, ES), ("ED", "ES"), Patient())
     assert result["dense_volume"]["lv"]["ef_percent"] is None
     assert result["slice_summation"]["lv"]["ef_percent"] == 60.0
+    assert (result["consistency"]["lv"], result["consistency"]["mass_drift_percent"]) == (None, None)
 
 
 def test_sizes_are_indexed_by_body_surface_area() -> None:

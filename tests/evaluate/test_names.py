@@ -27,6 +27,9 @@ def test_names_and_options(engine: Engine) -> None:
     assert [c.plain for c in contenders] == [True, False, False, False, True, False, False]
     assert [c.manual for c in contenders] == [False, False, True, False, True, False, False]
     assert contenders[1].method is contenders[2].method
+    slid = Contenders(("shape", "shape:slide=auto", "shape:slide=views:labels=manual"), engine=engine).all
+    assert [c.slide for c in slid] == ["off", "auto", "views"]
+    assert slid[0].method is slid[1].method
     ours = contenders[3].method
     assert contenders[3].name == "mine"
     assert isinstance(ours, Aligned)
@@ -49,7 +52,7 @@ def test_names_and_options(engine: Engine) -> None:
         (("liner",), "Unknown method 'liner'"),
         (("",), "Unknown method ''"),
         (("dmcvr:x_T=cubic",), r"Expected x_T=slerp\|lerp\|fresh"),
-        (("dmcvr:speed=1",), "dmcvr takes labels, as, weights"),
+        (("dmcvr:speed=1",), "dmcvr takes labels, as, slide, weights"),
         (("dmcvr:steps=many",), "whole number for steps"),
         (("dmcvr:steps=0",), "whole number for steps"),
         (("dmcvr:temperature=nan",), "number of 0 or more for temperature"),
@@ -57,6 +60,7 @@ def test_names_and_options(engine: Engine) -> None:
         (("linear:steps=3",), "linear takes labels, as"),
         (("published:image=mean",), "Unknown option 'image=mean'"),
         (("shape:carry=warp",), "Unknown option 'carry=warp'"),
+        (("shape:slide=on",), r"Expected slide=off\|auto\|views"),
         (("linear", "linear"), "different methods"),
         (("linear", "shape:as=linear"), "different methods"),
     ],
@@ -94,6 +98,8 @@ def test_bad_names(engine: Engine, names: tuple[str, ...], sentence: str) -> Non
             {"data": ".", "patients": "everyone", "methods": ("dmcvr:labels=manual", "shape:labels=manual")},
             "got held-out of dmcvr:labels=manual",
         ),
+        ("held-out", {"data": ".", "methods": ("shape:slide=auto",)}, "slide=auto is measured by phantom, long-axis"),
+        ("long-axis", {"methods": ("shape:slide=views",)}, "slide=views is measured by phantom; got long-axis"),
         ("segmentation", {"data": ".", "patients": "everyone"}, "--patients everyone takes plain methods"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from helpers.exams import make_stack
 
 from dmcvr.errors import InputError
-from dmcvr.exam.stack import same_grid
+from dmcvr.exam.stack import Picture, same_grid
 
 
 def test_sorts_any_order_by_position() -> None:
@@ -125,3 +125,14 @@ def test_same_grid() -> None:
     assert not same_grid(stack, make_stack(affines=moved))
     assert same_grid(stack, make_stack(affines=moved), within_mm=0.3)
     assert not same_grid(stack, make_stack(4))
+
+
+def test_pictures_go_with_their_slices() -> None:
+    stack = make_stack()
+    order = [3, 0, 4, 1, 2]
+    named = tuple(Picture(str(n), n, stack.affines[n]) for n in order)
+    shuffled = make_stack(images=stack.images[:, order], affines=stack.affines[order], pictures=(named,))
+    for found, uids in ((shuffled, "01234"), (shuffled.select_slices([1, 3]), "13")):
+        assert found.pictures is not None
+        assert "".join(picture.uid for picture in found.pictures[0]) == uids
+    assert shuffled.select_phases([0]).pictures == shuffled.pictures

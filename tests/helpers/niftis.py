@@ -7,7 +7,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-OBLIQUE = np.array([[-0.9, 0.6, -5.0, 81.0], [0.3, 1.1, 5.8, -149.0], [-0.8, -0.7, 4.1, 94.0], [0, 0, 0, 1.0]])
+#: As a scanner puts a short axis: pixels of 1.25 x 1.5 mm, 8.75 mm apart, square to each other.
+OBLIQUE = np.array(
+    [
+        [0.627506872, -0.719073099, -0.298611795, 81.0],
+        [0.439385042, 0.643652468, -0.62661973, -149.0],
+        [0.64278761, 0.26200263, 0.71984631, 94.0],
+        [0, 0, 0, 1.0],
+    ]
+) @ np.diag([1.25, 1.5, 8.75, 1])
 
 
 def save(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -135,11 +137,50 @@ def test_nnunet_numbers_labels_as_its_names_say(tmp_path: Path) -> None:
 def test_what_is_no_exam_is_said(tmp_path: Path) -> None:
     for name in ("a.nii.gz", "b.nii.gz"):
         save(tmp_path / name, *STACK)
-    with pytest.raises(InputError, match="holds 2 NIfTI files, no DICOM"):
+    with pytest.raises(InputError, match="holds 2 images, no DICOM"):
         read_exam(tmp_path)
     for name in LAYOUTS:
         with pytest.raises(InputError):
             read_exam(tmp_path, layout=name)  # type: ignore[arg-type]
+
+
+SIDE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(500)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("change", ["upper case", "not packed", "side files"])
+def test_names_and_packing_may_be_others(name: str, change: str, tmp_path: Path) -> None:
+    path = MAKERS[name](tmp_path)
+    right = read_exam(path, labels=True)
+    for file in sorted(tmp_path.rglob("*.nii.gz")):
+        if change == "upper case":
+            file.rename(file.with_name(file.name.replace(".nii.gz", ".NII.GZ")))
+        elif change == "not packed":
+            file.write_bytes(gzip.decompress(file.read_bytes()))
+        else:
+            file.with_name(f"._{file.name}").write_bytes(SIDE)
+    found = read_exam(path, labels=True)
+    np.testing.assert_array_equal(found.images, right.images)
+    np.testing.assert_array_equal(found.labels, right.labels)
+
+
+def test_a_renamed_acdc_folder_is_read(tmp_path: Path) -> None:
+    assert read_exam(acdc(tmp_path).rename(tmp_path / "renamed")).phases == ("ED", "ES")
+
+
+@pytest.mark.parametrize(("name", "above"), [("acdc", ""), ("mnms", "Training/Labeled"), ("ukbb", ""), ("mnms2", "a")])
+def test_a_folder_of_patients_is_said(name: str, above: str, tmp_path: Path) -> None:
+    one = MAKERS[name](tmp_path / "made")
+    for n in (1, 2, 3):
+        shutil.copytree(one, tmp_path / "all" / above / f"{one.name}{n}")
+        for file in (tmp_path / "all" / above / f"{one.name}{n}").iterdir():
+            file.rename(file.with_name(file.name.replace(one.name, f"{one.name}{n}")))
+    with pytest.raises(InputError, match=rf"holds 3 patients \({name}\).*such as .*{one.name}1"):
+        find_exam(tmp_path / "all")
+    for n in (2, 3):
+        shutil.rmtree(tmp_path / "all" / above / f"{one.name}{n}")
+    with pytest.raises(InputError, match=rf"holds the folder of one \({name}\): give .*{one.name}1"):
+        find_exam(tmp_path / "all")
 
 
 @pytest.mark.misuse

@@ -10,9 +10,10 @@ from helpers.models import TINY_ALIGNED, TRAINING, awake
 
 from dmcvr.errors import InputError
 from dmcvr.model.aligned import AlignedAutoencoder
-from dmcvr.model.checkpoint import load_autoencoder, load_segmenter, save_weights
+from dmcvr.model.checkpoint import load_autoencoder, load_morphology, load_segmenter, save_weights
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.presets import COMPACT, TINY, Preset
+from dmcvr.model.stack_segmenter import StackSegmenter
 
 
 @pytest.mark.parametrize("preset", [TINY, TINY_ALIGNED], ids=lambda p: p.name)
@@ -26,18 +27,25 @@ def test_there_and_back(tmp_path: Path, preset: Preset) -> None:
     assert not back.training
     for name, value in model.state_dict().items():
         assert torch.equal(back.state_dict()[name], value.half().float() if value.is_floating_point() else value), name
-    segmenter, _ = load_segmenter(path)
+    segmenter, _ = load_morphology(path)
     for name, value in back.segmenter.state_dict().items():
         assert torch.equal(segmenter.state_dict()[name], value), name
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_segmenter_is_not_a_whole_model(tmp_path: Path) -> None:
-    path = tmp_path / "s.safetensors"
-    save_weights(Segmenter(TINY.segmenter), path, preset=TINY, training=TRAINING)
-    assert load_segmenter(path)[1].kind == "segmenter"
-    with pytest.raises(InputError, match="holds a segmenter; expected an autoencoder"):
-        load_autoencoder(path)
+def test_a_part_is_not_a_whole_model(tmp_path: Path) -> None:
+    code, stack = tmp_path / "m.safetensors", tmp_path / "s.safetensors"
+    save_weights(Segmenter(TINY.segmenter), code, preset=TINY, training=TRAINING)
+    save_weights(StackSegmenter(TINY.stack_segmenter), stack, preset=TINY, training=TRAINING)
+    assert load_morphology(code)[1].kind == "morphology"
+    assert load_segmenter(stack)[1].kind == "segmenter"
+    for path, held in ((code, "a morphology network"), (stack, "a segmenter")):
+        with pytest.raises(InputError, match=f"holds {held}; expected an autoencoder"):
+            load_autoencoder(path)
+    with pytest.raises(InputError, match="holds a morphology network; expected a segmenter"):
+        load_segmenter(code)
+    with pytest.raises(InputError, match="holds a segmenter; expected a morphology network"):
+        load_morphology(stack)
 
 
 def test_weights_that_are_others_than_they_say(tmp_path: Path) -> None:

@@ -68,11 +68,49 @@ def test_the_scan_does_not_change_the_anatomy(phantom: Phantom) -> None:
     assert make_phantom(phantom.seed, SMALL).shapes == phantom.shapes
 
 
+def test_labels_on_a_grid_of_any_place(phantom: Phantom) -> None:
+    """On the truth's own grid they are its labels; on another, the same place has the same label."""
+    truth = phantom.truth_labels
+    size = truth.data.shape[1], truth.data.shape[2], truth.data.shape[3]
+    np.testing.assert_array_equal(phantom.labels_on(truth.affine, size, 1), truth.data[1])
+    turned = truth.affine @ np.diag([3.0, -3.0, 3.0, 1.0])
+    turned[:3, 3] += truth.affine[:3, 1] * (size[1] - 1)
+    coarse = phantom.labels_on(turned, (size[0] // 3, size[1] // 3, size[2] // 3), 0)
+    np.testing.assert_array_equal(coarse, truth.data[0][::3, ::-3, ::3][tuple(slice(n) for n in coarse.shape)])
+
+
+def test_valves_and_apices_lie_at_the_ends_of_the_world_s_labels(phantom: Phantom) -> None:
+    for phase in (0, 1):
+        for c, valve, apex in ((1, "mitral", "lv_cavity"), (3, "tricuspid", "rv_cavity")):
+            where = np.argwhere(phantom.truth_labels.data[phase] == c)
+            points = where @ phantom.truth_labels.affine[:3, :3].T + phantom.truth_labels.affine[:3, 3]
+            point, normal = phantom.valve_planes(phase)[valve]
+            assert np.linalg.norm(normal) == pytest.approx(1)
+            nearest = np.linalg.norm(points - point, axis=1).min()
+            assert nearest < 2.5
+            assert np.linalg.norm(points - phantom.apices(phase)[apex], axis=1).min() < (2.5 if c == 1 else 9)
+        away = [np.linalg.norm(phantom.apices(p)["lv_epicardium"] - phantom.apices(0)["lv_epicardium"]) for p in (0, 1)]
+        assert away[1] < 1
+    descent = phantom.valve_planes(1)["mitral"][0] - phantom.valve_planes(0)["mitral"][0]
+    assert abs(np.linalg.norm(descent) - phantom.heart.descent_mm) < 3
+
+
+def test_a_cine_beats() -> None:
+    exam = make_phantom(5, Scan(spacing_mm=20, size_px=80, pixel_mm=2.0, phases=5))
+    assert exam.stack.phases == ("0", "1", "2", "3", "4")
+    assert exam.stack.times_ms == (0, 180, 360, 540, 720)
+    assert (exam.ed, exam.es) == (0, 2)
+    assert exam.stack.labels is not None
+    cavity = (exam.stack.labels == 1).sum(axis=(1, 2, 3))
+    assert cavity[2] == cavity.min()
+    assert cavity[0] == cavity.max()
+
+
 @pytest.mark.parametrize("phase", [0, 1])
 def test_myocardium_surrounds_the_cavity(phantom: Phantom, phase: int) -> None:
     labels = phantom.truth_labels.data[phase]
     levels = np.flatnonzero((labels == 1).any(axis=(0, 1)))
-    for k in levels[1:-1]:
+    for k in levels[len(levels) // 3 : -1]:  # below the valves
         grown = ndimage.binary_dilation(labels[:, :, k] == 1)
         assert np.isin(labels[:, :, k][grown], (1, 2)).all()
 
@@ -82,7 +120,7 @@ def test_heart_moves_sideways_and_right_ventricle_ends_first(phantom: Phantom) -
     last = {value: np.flatnonzero((labels == value).any(axis=(0, 1)))[-1] for value in (1, 2, 3)}
     assert last[3] < last[1] < last[2] < labels.shape[2] - 1
     centres = [np.argwhere(labels[:, :, k] == 1).mean(axis=0) for k in (last[1] - 40, last[1] - 10)]
-    assert np.linalg.norm(centres[1] - centres[0]) * 1.5 > 2
+    assert np.linalg.norm(centres[1] - centres[0]) * 1.5 > 1
 
 
 @pytest.mark.parametrize("phase", [0, 1])
@@ -106,7 +144,7 @@ def test_a_slice_is_the_mean_of_the_truth_over_its_thickness() -> None:
     for n in (2, 5):
         index = (np.linalg.inv(truth.affine) @ stack.affines[n] @ pixels)[:3]
         points = ndimage.map_coordinates(truth.data[0], index, order=1).reshape(80, 80, -1)
-        assert np.abs(points.mean(axis=2) - stack.images[0, n]).mean() < 0.01  # of black to white
+        assert np.abs(points.mean(axis=2) - stack.images[0, n])[1:-1, 1:-1].mean() < 0.01  # of black to white
 
 
 def test_blood_is_bright_and_papillary_muscles_are_in_the_cavity(phantom: Phantom) -> None:
@@ -133,8 +171,8 @@ def test_the_heart_is_not_mirrored(phantom: Phantom) -> None:
 def test_slices_run_from_base_to_apex(phantom: Phantom) -> None:
     labels = phantom.stack.labels
     assert labels is not None
-    held = (labels[0] > 0).any(axis=(1, 2))
+    held = np.isin(labels[0], (1, 2)).any(axis=(1, 2))
     assert not held[0]
-    assert held[1]
+    assert held[2]
     assert not held[-1]
-    assert (labels[0, 1] == 3).sum() > 4 * (labels[0, -4] == 3).sum()
+    assert (labels[0, 3] == 3).sum() > 4 * (labels[0, -4] == 3).sum()

@@ -26,7 +26,7 @@ def test_every_slice_shifts_on_its_own() -> None:
     shifts = []
     for n in range(2, 6):
         places = [
-            [np.argwhere(labels[phase, n] == 1).mean(axis=0) for phase in (0, 1)]
+            [np.argwhere(labels[phase, n] > 0).mean(axis=0) for phase in (0, 1)]
             for labels in (still.stack.labels, moved.stack.labels)
         ]
         by_phase = np.subtract(places[1], places[0]) * 2.0
@@ -61,7 +61,9 @@ def test_noise_is_rician() -> None:
     assert got.mean() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.02)
 
 
-@pytest.mark.parametrize("wrong", [{"spacing_mm": 0.0}, {"noise": -1.0}, {"size_px": 4}, {"pixel_mm": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"spacing_mm": 0.0}, {"noise": -1.0}, {"size_px": 4}, {"pixel_mm": float("nan")}, {"phases": 1}]
+)
 def test_an_impossible_scan_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="scan"):
         Scan(**wrong)  # type: ignore[arg-type]

@@ -12,6 +12,10 @@ def test_a_range_is_told_and_left(heart: Reconstruction) -> None:
     ejection = next(line for line in found if line.name == "LV ejection fraction")
     assert ejection.range == "women 51–71 %"
     assert ejection.outside == "below"
+    both = heart.measures["consistency"]
+    assert ejection.beside == f"{both['lv']['ef_slices_percent']:.0f} % by slices"
+    mass = next(line for line in found if line.name == "LV mass")
+    assert mass.beside == f"at ED; {both['mass_es_g']:.0f} g at ES"
 
 
 def test_numbers_without_function_are_volumes() -> None:

@@ -30,6 +30,7 @@ def discs() -> TrainingSet:
         patients=np.repeat(np.array(NAMES), SLICES),
         phases=np.full(count, "ED"),
         positions=np.tile(8.0 * np.arange(SLICES), len(NAMES)),
+        known=np.full(count, 0b111, np.uint8),
     )
 
 

@@ -21,8 +21,8 @@ from dmcvr.train.run import train
 
 
 @pytest.fixture(scope="module")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "segmenter.safetensors"
+def morphology(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "morphology.safetensors"
     training = {"data": "test", "patients": 1, "steps": 1, "minutes": 0.1}
     save_weights(Segmenter(TINY.segmenter), path, preset=TINY, training=training)
     return path
@@ -39,17 +39,20 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("drawing", {"batch": 1, "preset": None}, None, "Expected --batch of 2 or more; got 1"),
         ("segmenter", {"learning_rate": 0.0}, None, "Expected --learning-rate above 0; got 0.0"),
         ("segmenter", {"seed": -3}, None, "Expected --seed of 0 or more; got -3"),
+        ("segmenter", {"window": (400.0, -160.0)}, None, "Expected --window as two rising grey values; got 400 -160"),
+        ("segmenter", {"window": (-160.0, 400.0)}, None, "A packed file has its grey values fixed"),
         ("segmenter", {"data": Path("nowhere")}, None, "There is no folder nowhere"),
         ("segmenter", {"split": Path("no.json")}, None, "There is no split file no.json"),
         ("labeller", {"pairs": Path("no/pairs.npz"), "preset": None}, None, "There is no folder no for --pairs"),
         ("segmenter", {"pairs": Path("pairs.npz")}, None, "Preset tiny sees no neighbours"),
-        ("autoencoder", {"pairs": Path("pairs.npz")}, "segmenter", "Preset tiny sees no neighbours"),
+        ("autoencoder", {"pairs": Path("pairs.npz")}, "morphology", "Preset tiny sees no neighbours"),
         ("segmenter", {"resume": True}, None, "no checkpoint in .* run without --resume"),
-        ("segmenter", {}, "segmenter", "A segmenter starts from nothing; got the weights"),
+        ("segmenter", {}, "aligned", "A segmenter starts from nothing; got the weights"),
+        ("morphology", {}, "morphology", "A morphology network starts from nothing; got the weights"),
         ("autoencoder", {}, "aligned", "is not of preset tiny"),
         ("autoencoder", {}, "nowhere", "There are no weights at nowhere"),
-        ("autoencoder", {"preset": "aligned"}, "segmenter", "holds a segmenter; expected an autoencoder"),
-        ("labeller", {"preset": None}, "segmenter", "holds a segmenter; expected an autoencoder"),
+        ("autoencoder", {"preset": "aligned"}, "morphology", "holds a morphology network; expected an autoencoder"),
+        ("labeller", {"preset": None}, "morphology", "holds a morphology network; expected an autoencoder"),
         (
             "labeller",
             {"preset": "compact"},
@@ -61,9 +64,9 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_refused(
-    packed: Path, segmenter: Path, tmp_path: Path, kind: Kind, changes: dict[str, object], start: str | None, said: str
+    packed: Path, morphology: Path, tmp_path: Path, kind: Kind, changes: dict[str, object], start: str | None, said: str
 ) -> None:
-    given = segmenter if start == "segmenter" else start
+    given = morphology if start == "morphology" else start
     with pytest.raises(InputError, match=said):
         train(kind, tiny(packed, tmp_path / "out", **changes), start=given)
     assert not (tmp_path / "out").exists()

@@ -44,7 +44,7 @@ def test_the_model_card_gives_the_same_numbers() -> None:
 
 
 def test_the_bundled_weights_tell_their_whole_history() -> None:
-    names = ("segmenter", "compact", "aligned", "labeller", "drawing")
+    names = ("segmenter", "compact", "aligned", "labeller", "drawing")  # E_mor's training was called so then
     histories = {info.path.stem: info for info in bundled()}
     for name, length in (("compact", 2), ("aligned", 5)):
         stages = histories[name].stages

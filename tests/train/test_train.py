@@ -12,16 +12,16 @@ import torch
 
 from dmcvr.errors import InputError
 from dmcvr.model.autoencoder import Autoencoder
-from dmcvr.model.checkpoint import load_autoencoder, load_segmenter
+from dmcvr.model.checkpoint import load_autoencoder, load_morphology, load_segmenter
 from dmcvr.model.presets import TINY
 from dmcvr.phantom import Scan, make_phantom, write_phantom
 from dmcvr.train.autoencoder import autoencoder_objective
 from dmcvr.train.config import TrainConfig
-from dmcvr.train.data import CANVAS, PIXEL_MM, Augmentation, TrainingSet, load_training_set, random_view
+from dmcvr.train.data import CANVAS, PIXEL_MM, STILL, Augmentation, TrainingSet, load_training_set, random_view
 from dmcvr.train.loop import LoopConfig, Trainer, moving_average
-from dmcvr.train.monitors import STILL
 from dmcvr.train.run import train
 from dmcvr.train.split import BUNDLED_SPLIT, Split
+from dmcvr.train.stages import STAGES, Material
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +114,8 @@ def test_split_is_by_patient_and_stratified() -> None:
 def test_bundled_split_is_whole() -> None:
     split = Split.read(BUNDLED_SPLIT)
     parts = (split.train, split.development, split.validation)
-    assert [len(part) for part in parts] == [75, 6, 19]
-    assert len(set().union(*parts)) == 100
+    assert [len(part) for part in parts] == [75 + 16, 6 + 4, 19 + 6]  # of ACDC and of Sunnybrook
+    assert len(set().union(*parts)) == 126
 
 
 def config(folder: Path, out: Path, **changes: object) -> TrainConfig:
@@ -123,13 +123,13 @@ def config(folder: Path, out: Path, **changes: object) -> TrainConfig:
     return TrainConfig(**values)  # type: ignore[arg-type]
 
 
-def test_segmenter_then_autoencoder(folder: Path, tmp_path: Path) -> None:
-    segmenter = train("segmenter", config(folder, tmp_path / "s"))
-    assert load_segmenter(segmenter)[1].preset == TINY
-    whole = train("autoencoder", config(folder, tmp_path / "a"), start=segmenter)
+def test_morphology_then_autoencoder(folder: Path, tmp_path: Path) -> None:
+    morphology = train("morphology", config(folder, tmp_path / "s"))
+    assert load_morphology(morphology)[1].preset == TINY
+    whole = train("autoencoder", config(folder, tmp_path / "a"), start=morphology)
     model, info = load_autoencoder(whole)
     assert info.training["steps"] == 6
-    for name, value in load_segmenter(segmenter)[0].state_dict().items():  # E_mor stayed as it was
+    for name, value in load_morphology(morphology)[0].state_dict().items():  # E_mor stayed as it was
         torch.testing.assert_close(model.segmenter.state_dict()[name], value)
     split = json.loads((tmp_path / "a" / "split.json").read_text())
     assert len(split["train"]) == 2
@@ -146,23 +146,18 @@ def test_an_earlier_run_is_not_overwritten(folder: Path, tmp_path: Path) -> None
         train("segmenter", config(folder, tmp_path))
 
 
-@pytest.mark.parametrize("kind", ["segmenter", "autoencoder"])
+@pytest.mark.parametrize("kind", ["segmenter", "morphology", "autoencoder"])
 def test_killed_and_resumed_is_as_if_never_killed(kind: str, folder: Path, tmp_path: Path, slices: TrainingSet) -> None:
     class Killed(Exception):
         pass
 
     def trainer(out: Path, kill_at: int | None = None) -> Trainer:
-        from dmcvr.model.morphology import Segmenter
-        from dmcvr.train.segmenter import segmenter_objective
-
         torch.manual_seed(0)
         out.mkdir(exist_ok=True)
-        model = Segmenter(TINY.segmenter) if kind == "segmenter" else Autoencoder(replace(TINY, between=0.5))
-        objective = (
-            segmenter_objective(slices, batch=3, size=128, device="cpu")
-            if kind == "segmenter"
-            else autoencoder_objective(slices, batch=3, device="cpu")
-        )
+        preset = replace(TINY, between=0.5)
+        stage = STAGES[kind]
+        model = Autoencoder(preset) if kind == "autoencoder" else stage.build(preset, None)
+        objective = stage.objective(Material(slices, preset, out / "pairs.npz"), 3, "cpu")
 
         def mortal(model: torch.nn.Module, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
             if made.step == kill_at:

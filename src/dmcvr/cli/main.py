@@ -19,6 +19,8 @@ from dmcvr.cli.train import (
     TrainAutoencoder,
     TrainDrawing,
     TrainLabeller,
+    TrainMorphology,
+    TrainOrienter,
     TrainPack,
     TrainRange,
     TrainSegmenter,
@@ -55,13 +57,15 @@ Command = (
     | Annotated[PhantomCommand, subcommand("phantom", prefix_name=False)]
     | Annotated[
         Annotated[TrainSegmenter, subcommand("segmenter", prefix_name=False)]
+        | Annotated[TrainMorphology, subcommand("morphology", prefix_name=False)]
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
+        | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],
-        subcommand("train", prefix_name=False, description="Train a segmenter, then an autoencoder."),
+        subcommand("train", prefix_name=False, description="Train a segmenter; or E_mor, then an autoencoder."),
     ]
     | Annotated[Evaluate, subcommand("evaluate", prefix_name=False)]
     | Annotated[Benchmark, subcommand("benchmark", prefix_name=False)]
@@ -70,7 +74,7 @@ Command = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: exit 0 on success, 2 with one sentence on bad input, 130 on an interrupt."""
+    """Entry point: exit 0 on success, 130 on an interrupt; with one sentence, 2 on bad input, 3 without a heart."""
     command: Any = tyro.cli(
         Command,
         prog="dmcvr",
@@ -83,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except InputError as error:
         print(f"dmcvr: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt as interrupt:  # a training says what it saved
         print(f"dmcvr: {str(interrupt) or 'interrupted, nothing was written.'}", file=sys.stderr)
         sys.exit(130)

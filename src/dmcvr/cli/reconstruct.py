@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -14,6 +14,8 @@ from dmcvr.errors import InputError
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, DeviceName, Options, chosen_formats
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dmcvr.io.exam import Exam
     from dmcvr.reconstruction import Reconstruction
 
@@ -53,7 +55,7 @@ class Demo:
 class Reconstruct(Options):
     """A short-axis exam in, a 3D heart out: image, labels, meshes, measures."""
 
-    input: Annotated[Path, arg(aliases=["-i"], help="NIfTI file, folder of DICOM, or a patient's folder")]
+    input: Annotated[Path, arg(aliases=["-i"], help="image file, folder of DICOM, patient's folder, or a zip of one")]
     output: Output
     label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer), or none")] = "nifti,nrrd"
     mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, glb (a beating cine), or none")] = "ply"
@@ -93,6 +95,8 @@ def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
     options.check()
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
     preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
+    if options.segmenter not in (None, "none"):
+        require_kind(describe(find(options.segmenter)), "segmenter", " (--segmenter)")
     preset.check_drawing(
         steps=preset.steps if options.steps is None else options.steps, start=preset.start, image=options.image
     )
@@ -103,7 +107,7 @@ def check_exam(options: Options, source: Path, output: Path) -> Exam:
     from dmcvr.io.folder import check_output_folder
     from dmcvr.io.read import find_exam
 
-    exam = find_exam(source, layout=options.layout)
+    exam = find_exam(source, layout=options.layout, series=options.series)
     phases = sum(piece.phases for piece in exam.source.pieces if piece.taken)
     for name in ("phase", "ed", "es"):
         number = getattr(options, name)
@@ -130,11 +134,7 @@ def print_summary(heart: Reconstruction, folder: Path) -> None:
     if len(run["phases"]) > len(chosen) > 0:
         text = f"ED is phase {chosen[0]}, ES is phase {chosen[1]}, of {len(run['phases'])}"
         console.print(f"{text}: {numbers['ed_es_chosen_by']}", highlight=False)
-    for side in ("lv", "rv"):
-        function = numbers["dense_volume"].get(side)
-        if function and function["ef_percent"] is not None:
-            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
-            console.print(f"{text}, EF {function['ef_percent']:.0f} %", highlight=False)
+    _print_function(console, numbers)
     if run["source"]:
         print(run["source"]["summary"])
     for warning in run["warnings"]:
@@ -143,3 +143,17 @@ def print_summary(heart: Reconstruction, folder: Path) -> None:
     for flag in looks:
         print(f"Look: {flag['name']}. {flag['text']}", file=sys.stderr)
     print(f"Written to {folder}: open {folder / 'report.html'} (research software, not a medical device)")
+
+
+def _print_function(console: Console, numbers: dict[str, Any]) -> None:
+    """Volumes and ejection fractions, and what should be one number and was measured twice."""
+    both = numbers["consistency"]
+    for side in ("lv", "rv"):
+        function = numbers["dense_volume"].get(side)
+        if function and function["ef_percent"] is not None:
+            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
+            slices = f" (by slices {both[side]['ef_slices_percent']:.0f} %)" if both[side] else ""
+            console.print(f"{text}, EF {function['ef_percent']:.0f} %{slices}", highlight=False)
+    if both["mass_ed_g"] is not None:
+        text = f"LV mass: {both['mass_ed_g']:.0f} g at ED, {both['mass_es_g']:.0f} g at ES"
+        console.print(text, highlight=False)

@@ -10,18 +10,26 @@ from dmcvr.train.config import Kind, TrainConfig
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSegmenter(TrainConfig):
-    """E_mor and its head, on focal + Dice: the first of the two."""
+    """What labels acquired slices: a network that sees their stack; labels may be partial."""
 
     def run(self) -> None:
         _train("segmenter", self)
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainMorphology(TrainConfig):
+    """E_mor and its head, on focal + Dice: before the autoencoder."""
+
+    def run(self) -> None:
+        _train("morphology", self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainAutoencoder(TrainConfig):
-    """E_sem and the denoiser, with a trained segmenter: writes a whole model. Preset aligned grows from compact."""
+    """E_sem and the denoiser, with a trained E_mor: writes a whole model. Preset aligned grows from compact."""
 
     start: Path | None = None
-    """Weights of the segmenter, for preset aligned of the whole compact model; default: the bundled compact."""
+    """Weights of E_mor, for preset aligned of the whole compact model; default: the bundled compact."""
 
     def run(self) -> None:
         _train("autoencoder", self, self.start)
@@ -49,6 +57,14 @@ class TrainDrawing(TrainConfig):
         _train("drawing", self, self.autoencoder)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainOrienter(TrainConfig):
+    """What tells how a picture lies: which of its eight turned and mirrored views is the one that is shown."""
+
+    def run(self) -> None:
+        _train("orienter", self)
+
+
 def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
     config.check(kind, start)  # before torch is imported
     from dmcvr.train.run import train
@@ -64,24 +80,26 @@ def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPack:
-    """Pack a folder's training slices into one file, to carry to another machine; refuses a split that parts twins."""
+    """Pack the training slices of folders into one file, to carry or to mix; refuses a split that parts twins."""
 
-    data: Path
+    data: tuple[Path, ...]
+    """Folders of labelled patients (see the other trainings)."""
     out: Path
     """The .npz file to write."""
     split: Path | None = None
     """Leave out the validation patients of this split; default: the bundled one."""
 
     def run(self) -> None:
-        from dmcvr.train.data import load_training_set
+        from dmcvr.train.data import joined, load_training_set
         from dmcvr.train.split import BUNDLED_SPLIT, Split
         from dmcvr.train.twins import describe_twins, twins_in
 
         split = Split.read(self.split or BUNDLED_SPLIT)
-        if twins := twins_in(self.data, split.names):
-            print(describe_twins(twins))
-        split.check_whole(twins)
-        packed = load_training_set(self.data, (*split.train, *split.development))
+        for folder in self.data:
+            if twins := twins_in(folder, split.names):
+                print(describe_twins(twins))
+            split.check_whole(twins)
+        packed = joined([load_training_set(folder, (*split.train, *split.development)) for folder in self.data])
         packed.save(self.out)
         print(f"{len(packed)} slices written to {self.out}")
 
@@ -91,7 +109,7 @@ class TrainTwins:
     """Name the patients that are one scan, and refuse a split that parts them."""
 
     data: Path
-    """ACDC-style folder, or a file of dmcvr train pack."""
+    """Folder of labelled patients, or a file of dmcvr train pack."""
     split: Path | None = None
 
     def run(self) -> None:

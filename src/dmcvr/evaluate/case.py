@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.evaluate.contenders import Contender
+from dmcvr.evaluate.names import SlideBy
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.exam.view import View
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.sharpen import sharpness
+from dmcvr.fill.slid import Slid
 from dmcvr.geometry.locate import Located, Region, prepare
 from dmcvr.geometry.region import Frame, crop_labels, label_centre, plane_axes
 from dmcvr.geometry.roi import ROI_MM
@@ -33,7 +35,8 @@ MAX_SHIFT_MM = 5.0
 class Case:
     """One exam with its truth: manual labels in the stack, a phantom, or long-axis views.
 
-    `second` (P, N, I, J) are another annotator's labels of the same scan.
+    `second` (P, N, I, J) are another annotator's labels of the same scan. `judged` are the structures that were looked
+    for in it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Case:
     phantom: Phantom | None = None
     views: tuple[View, ...] = ()
     second: NDArray[np.uint8] | None = None
+    judged: tuple[int, ...] = tuple(LABEL_NAMES)
 
     @property
     def about(self) -> Row:
@@ -71,7 +75,7 @@ class Bench:
         """Find, crop and scale the heart, by the images alone; where no network may, by these slices' labels."""
         size = self.engine.model.preset.size
         if not self.untouched:
-            return prepare(stack.without_labels(), self.engine.segment, size)
+            return prepare(stack.without_labels(), self.engine.segment, size, self.engine.upright)
         assert stack.labels is not None
         frame = Frame(label_centre(stack, stack.labels), *plane_axes(stack)[0], size, ROI_MM / size)
         return Region.of(stack, Located(frame, 1.0, True, None))
@@ -112,24 +116,39 @@ Measure = Callable[[Case, Bench], Findings]
 
 
 class Inputs:
-    """One phase's acquired slices for contenders of either kind; the segmenter runs once."""
+    """All phases' acquired slices for contenders of every kind; the segmenter and the search for shifts run once."""
 
-    def __init__(self, bench: Bench, stack: SliceStack, region: Region, phase: int) -> None:
-        self._bench, self._stack, self._region, self._phase = bench, stack, region, phase
-        self._segmented: Acquired | None = None
-        self._given: Acquired | None = None
+    def __init__(self, bench: Bench, stack: SliceStack, region: Region, views: Sequence[View] = ()) -> None:
+        self._bench, self._stack, self._region, self._views = bench, stack, region, views
+        self._made: dict[tuple[bool, SlideBy], Slid] = {}
 
-    def of(self, contender: Contender) -> Acquired:
-        images = self._region.images[self._phase]
-        if not contender.manual:
-            self._segmented = self._segmented or Acquired.segmented(images, self._bench.engine.segment)
-            return self._segmented
-        if self._given is None:
-            assert self._stack.labels is not None
-            manual = self._stack.labels[self._phase : self._phase + 1]
-            given = crop_labels(self._stack, manual, self._region.located.frame)[0]
-            self._given = Acquired(images, given, labels_given=True)
-        return self._given
+    def of(self, contender: Contender, phase: int) -> Acquired:
+        """One phase, with given or found labels, as the scanner has the slices or slid into one breath-hold."""
+        return self._slid(contender.manual, contender.slide).acquired[phase]
+
+    def _slid(self, manual: bool, slide: SlideBy) -> Slid:
+        if (manual, slide) not in self._made:
+            if slide == "off":
+                acquired = self._given() if manual else self._segmented()
+                made = Slid(self._stack, self._region, acquired)
+            else:
+                made = self._slid(manual, "off").slide(self._views if slide == "views" else ())
+            self._made[manual, slide] = made
+        return self._made[manual, slide]
+
+    def _segmented(self) -> tuple[Acquired, ...]:
+        segment, pixel_mm = self._bench.engine.segment_stack, self._region.located.frame.pixel_mm
+        return tuple(
+            Acquired.segmented(images, self._stack.positions_mm, segment, pixel_mm) for images in self._region.images
+        )
+
+    def _given(self) -> tuple[Acquired, ...]:
+        assert self._stack.labels is not None
+        given = crop_labels(self._stack, self._stack.labels, self._region.located.frame)
+        return tuple(
+            Acquired(images, labels, labels_given=True)
+            for images, labels in zip(self._region.images, given, strict=True)
+        )
 
 
 def labels_of(dense: Dense) -> NDArray[np.uint8]:

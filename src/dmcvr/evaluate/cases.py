@@ -19,6 +19,7 @@ from dmcvr.evaluate.settings import EXAMS, Settings
 from dmcvr.io.acdc import list_patients, read_acdc
 from dmcvr.io.mnms2 import read_mnms2
 from dmcvr.io.read import read_exam
+from dmcvr.io.sunnybrook_slices import is_sunnybrook_slices, list_sunnybrook_slices, read_sunnybrook_slices
 from dmcvr.phantom import Scan, make_phantom
 from dmcvr.train.split import BUNDLED_SPLIT, Split
 from dmcvr.train.twins import find_twins
@@ -68,6 +69,8 @@ def content_of(case: Case) -> str:
 
 
 def _patients(settings: Settings, data: Path, split: Split) -> Cases:
+    if is_sunnybrook_slices(data):
+        return _pictured(settings, data, split)
     found = {folder.name: folder for folder in list_patients(data)}
     asked = settings.patients or "development"
     names: Iterable[str] = getattr(split, asked) if asked in ("development", "validation") else found
@@ -85,6 +88,31 @@ def _patients(settings: Settings, data: Path, split: Split) -> Cases:
     load: dict[str, Load] = {name: partial(_labelled, found[name]) for name in chosen}
     load |= {f"{a} = {b}": partial(_twice_labelled, found[a], found[b]) for b, a in pairs}
     return Cases(load, left_out)
+
+
+def _pictured(settings: Settings, data: Path, split: Split) -> Cases:
+    """Partly labelled slices of each phase: for the protocol that asks for no more."""
+    if settings.protocol != "segmentation":
+        raise InputError(f"{data} has labels of the LV's cavity alone: only the protocol segmentation can use it.")
+    asked = settings.patients or "development"
+    names = getattr(split, asked) if asked in ("development", "validation") else None
+    load: dict[str, Load] = {}
+    for folder in list_sunnybrook_slices(data):
+        if folder.name in split.train or (names is not None and folder.name not in names):
+            continue
+        for stack in read_sunnybrook_slices(folder):
+            case = Case(folder.name, stack, judged=(1,))
+            load[f"{folder.name} {stack.phases[0]}"] = partial(_same, case)
+    if not load:
+        raise InputError(
+            f"None of the split's {asked} patients is under {data}: take all that were not trained on "
+            "(--patients unseen)."
+        )
+    return Cases(load)
+
+
+def _same(case: Case) -> Case:
+    return case
 
 
 def _without_twins(chosen: dict[str, Path], trained: dict[str, Path]) -> tuple[list[str], dict[str, str]]:
@@ -136,8 +164,8 @@ def _phantom(seed: int) -> Case:
     return Case(f"phantom{seed:03d}", exam.stack, exam, exam.views)
 
 
-def _pictures(folder: Path) -> NDArray[np.float32]:
-    return read_acdc(folder).images
+def _pictures(folder: Path) -> list[NDArray[np.float32]]:
+    return [read_acdc(folder).images]
 
 
 def _labelled(folder: Path) -> Case:

@@ -35,10 +35,11 @@ def cine(case: Case, bench: Bench) -> Findings:
     positions = stack.positions_mm
     plan = Plan.between(positions, (positions[:-1] + positions[1:]) / 2)
     acquired = (region.images + 1) / 2
-    inputs = [Inputs(bench, stack, region, p) for p in range(len(stack.phases))]
+    inputs = Inputs(bench, stack, region)
+    phases = range(len(stack.phases))
     for contender in bench.contenders:
-        seen = np.stack([part.of(contender).labels > 0 for part in inputs])
-        filled = [contender.method(part.of(contender), plan) for part in inputs]
+        seen = np.stack([inputs.of(contender, p).labels > 0 for p in phases])
+        filled = [contender.method(inputs.of(contender, p), plan) for p in phases]
         drawn = (np.stack([dense.images for dense in filled]) + 1) / 2
         hearts = np.stack([labels_of(dense) > 0 for dense in filled])
         for n in range(len(plan)):

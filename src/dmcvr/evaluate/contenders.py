@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dmcvr.errors import InputError
-from dmcvr.evaluate.names import NETWORKS, parse
+from dmcvr.evaluate.names import NETWORKS, SlideBy, parse
 from dmcvr.fill.catalogue import make_method
 from dmcvr.fill.engine import FROM_PRESET, Drawing, Engine
 from dmcvr.fill.method import Method
@@ -22,6 +22,7 @@ class Contender:
     =======  ==========================================================================================
     plain    something a user has without us
     manual   it is given the neighbours' manual labels; all others see images alone
+    slide    whether its slices are slid into one breath-hold first, and by what
     calls    network calls for each acquired slice and for each drawn one
     weights  SHA-256 of its own weights file; None for plain methods and for models made in memory
     =======  ==========================================================================================
@@ -31,6 +32,7 @@ class Contender:
     method: Method
     plain: bool
     manual: bool = False
+    slide: SlideBy = "off"
     calls: tuple[int, int] = (0, 0)
     weights: str | None = None
 
@@ -54,13 +56,15 @@ class Contenders:
         name, options = parse(text)
         shown = options.pop("as", text)
         manual = options.pop("labels", "segmenter") == "manual"
+        slide: SlideBy = options.pop("slide", "off")
         key = name, tuple(sorted(options.items()))
         if key not in self._methods:  # the same method with and without manual labels is one
             self._methods[key] = self._method(name, options)
         method = self._methods[key]
         engine: Engine | None = getattr(method, "engine", None)
         weights = engine.info.sha256 if engine and engine.info else None
-        return Contender(shown, method, name not in NETWORKS, manual, getattr(method, "calls", (0, 0)), weights)
+        calls = getattr(method, "calls", (0, 0))
+        return Contender(shown, method, name not in NETWORKS, manual, slide, calls, weights)
 
     def _method(self, name: MethodName, options: dict[str, Any]) -> Method:
         if name not in NETWORKS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dmcvr.evaluate.case import Bench, Inputs, labels_of
 from dmcvr.evaluate.contenders import Contender
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.geometry.plan import Plan
 from dmcvr.geometry.region import Frame
 from dmcvr.labels.components import keep_one_heart
@@ -52,18 +53,23 @@ class DenseHeart:
         return affine
 
 
-def dense_hearts(stack: SliceStack, bench: Bench) -> Iterator[tuple[str, Contender, DenseHeart]]:
-    """Every phase filled by every contender, every `bench.spacing_mm` over the slabs that the slices stand for."""
+def dense_hearts(
+    stack: SliceStack, bench: Bench, views: Sequence[View] = ()
+) -> Iterator[tuple[str, Contender, DenseHeart]]:
+    """Every phase filled by every contender, every `bench.spacing_mm` over the slabs that the slices stand for.
+
+    Contenders that take long-axis views are given these.
+    """
     region = bench.prepare(stack)
     acquired_mm = stack.positions_mm
     start, stop = stack.extent_mm
     count = round((stop - start) / bench.spacing_mm)
     positions = start + (np.arange(count) + 0.5) * (stop - start) / count
     plan = Plan.between(acquired_mm, positions)
+    inputs = Inputs(bench, stack, region, views)
     for p, phase in enumerate(stack.phases):
-        inputs = Inputs(bench, stack, region, p)
         for contender in bench.contenders:
-            given = inputs.of(contender)
+            given = inputs.of(contender, p)
             filled = contender.method(given, plan)
             yield (
                 phase,

@@ -64,14 +64,14 @@ def held_out(case: Case, bench: Bench) -> Findings:
     manual = crop_labels(stack, case.manual, frame)[:, left]
     plan = Plan.between(stack.positions_mm[kept], stack.positions_mm[left])
     task = "5 mm stacks" if stack.spacing_mm < FINE_MM else "10 mm stacks"
+    inputs = Inputs(bench, seen, region)
     for p, phase in enumerate(stack.phases):
-        inputs = Inputs(bench, seen, region, p)
         level_of = levels(case.manual[p])
         here = _Truth(truth[p], manual[p], frame.pixel_mm)
         drawn: dict[str, tuple[NDArray[Any], NDArray[np.uint8]]] = {}
         first: list[float] = []
         for contender in bench.contenders:
-            dense = contender.method(inputs.of(contender), plan)
+            dense = contender.method(inputs.of(contender, p), plan)
             images, found = (dense.images + 1) / 2, labels_of(dense)
             drawn[contender.name] = images, found
             scored = here.scores(images, found)

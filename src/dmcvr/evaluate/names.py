@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from dmcvr.errors import InputError
 from dmcvr.options import AlignBy, ImageKind, LabellerUse, MethodName
 
 ALL: tuple[MethodName, ...] = get_args(MethodName)
+
+#: Slices as the scanner has them, or slid into one breath-hold: by what they show, or by long-axis views as well.
+SlideBy = Literal["off", "auto", "views"]
 
 #: Methods that have networks of their own; the others are what a user has without us.
 NETWORKS: tuple[MethodName, ...] = ("dmcvr", "published")
@@ -61,6 +64,7 @@ def _text(key: str, text: str) -> str:
 OPTIONS: dict[str, Option] = {
     "labels": Option(ALL, ("segmenter", "manual")),
     "as": Option(ALL, _text),
+    "slide": Option(ALL, get_args(SlideBy)),
     "weights": Option(NETWORKS, _text),
     "steps": Option(NETWORKS, _whole),
     "corrections": Option(NETWORKS, _whole),

@@ -9,8 +9,9 @@ the filling's, the rest the segmentation's.
 Labels are compared in 3D with the exact ones on the same grid, which goes on beyond the stack where the truth does and
 knows no shifts: Dice, HD95 and average symmetric surface distance of each structure; volume error (percent of the
 truth), LV mass error (g) and, over both phases, LV EF error (percentage points). `shift error` is what is left of the
-shifts: the mean distance, over the acquired slices, between the centre of the left ventricle and the true one, less
-what all slices have in common. A row is one phase of one exam and one level: `all`, or a third of the true long axis
+shifts: the mean distance, over the acquired slices that cut the left ventricle whole, between its centre and the true
+one, less what all slices have in common (read in the drawn slice nearest to each, at most 1.25 mm away, in which the
+neighbour has a small part). A row is one phase of one exam and one level: `all`, or a third of the true long axis
 from the mitral valve to the apex (base, mid, apex; what lies beyond belongs to the nearer). Distances at a level are
 those of the borders that lie there to the whole other border. A structure that one map does not have at all counts with
 Dice 0 and 40 mm.
@@ -69,7 +70,7 @@ def _of_scan(case: Case, exam: Phantom, bench: Bench, task: str) -> list[Row]:
     rows: list[Row] = []
     ejected: dict[str, list[tuple[float, float]]] = {}
     truths: dict[str, Truth] = {}
-    for phase, contender, heart in dense_hearts(case.stack, bench):
+    for phase, contender, heart in dense_hearts(case.stack, bench, case.views):
         if phase not in truths:
             truths[phase] = Truth.of(exam, phase, heart)
         truth = truths[phase]

@@ -34,11 +34,11 @@ def round_trip(case: Case, bench: Bench) -> Findings:
     needed = np.unique(np.concatenate([above - 1, above]))
     plan = Plan.between(stack.positions_mm, heights[needed])
     findings = Findings()
+    inputs = Inputs(bench, stack, region)
     for p, phase in enumerate(stack.phases):
         truth = (region.images[p] + 1) / 2
-        inputs = Inputs(bench, stack, region, p)
         for contender in bench.contenders:
-            dense = contender.method(inputs.of(contender), plan)
+            dense = contender.method(inputs.of(contender, p), plan)
             grey = uncrop(dense.images, region.located.frame, affines[needed], shape[:2], stack.normal)
             in_volume = _at_acquired(grey, affines[needed], stack, region)
             for task, images in (("from codes", dense.round_trip), ("in the volume", in_volume)):

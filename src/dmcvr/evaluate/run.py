@@ -67,7 +67,7 @@ def run(chosen: Settings, *, stages: Stages | None = None) -> Evaluation:
     protocol, output = PROTOCOLS[chosen.protocol], chosen.output
     stages = stages or Stages()
     cases = find_cases(chosen)
-    engine = Engine.load(chosen.weights, device=chosen.device, steps=chosen.steps)
+    engine = Engine.load(chosen.weights, segmenter=chosen.segmenter, device=chosen.device, steps=chosen.steps)
     contenders = Contenders(chosen.contenders or protocol.methods, engine=engine).all
     untouched = chosen.patients == "everyone"
     bench = Bench(engine, contenders, chosen.keep_every or KEEP_EVERY, untouched=untouched)
@@ -113,6 +113,7 @@ def _record(chosen: Settings, cases: Cases, engine: Engine, contenders: tuple[Co
     record |= {
         "steps": engine.drawing.steps,
         "weights_sha256": own,
+        "segmenter_sha256": engine.segmenter_info.sha256 if engine.segmenter_info else None,
         "other_weights": [f"{c.name}: {c.weights}" for c in contenders if c.weights not in (None, own)],
         "versions": [f"{name} {number}" for name, number in versions().items()],
         "code_sha256": code_sha256(),

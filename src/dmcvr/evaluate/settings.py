@@ -66,6 +66,8 @@ class Settings:
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
     weights: str = DEFAULT_WEIGHTS
+    segmenter: str | None = None
+    """What labels acquired slices: a bundled name, a file, or none (the head of the weights' own E_mor)."""
 
     @property
     def source(self) -> Source:
@@ -99,10 +101,12 @@ class Settings:
         if self.data is not None and not self.data.exists():
             raise InputError(f"There is no folder {self.data} (--data): check the path.")
         for name in self.contenders or ():
-            parse(name)
+            self._check_slide(parse(name)[1].get("slide", "off"))
         if self.patients == "everyone":
             self._check_everyone()
         require_kind(describe(find(self.weights)), "autoencoder")
+        if self.segmenter not in (None, "none"):
+            require_kind(describe(find(self.segmenter)), "segmenter")
         if self.output is not None:
             _check_folder(self.output, self.protocol)
         packages = ("monai", "matplotlib", "torchmetrics")
@@ -126,6 +130,12 @@ class Settings:
                 raise InputError(
                     f"The protocol {self.protocol}{where} does not use --{name.replace('_', '-')}: leave it out."
                 )
+
+    def _check_slide(self, slide: str) -> None:
+        """Slices left out of the stack lie where the scanner has them, and a view that is the truth tells nothing."""
+        where = {"off": tuple(SOURCES), "auto": ("phantom", "long-axis", "clinical"), "views": ("phantom",)}[slide]
+        if self.protocol not in where:
+            raise InputError(f"slide={slide} is measured by {', '.join(where)}; got {self.protocol}: leave it out.")
 
     def _check_everyone(self) -> None:
         trained = [name for name in self.contenders or () if not untouched_by_networks(name)]

@@ -30,6 +30,8 @@ class Piece:
     thickness_mm  thickness of a slice; None if unknown
     taken         whether the exam is made of it
     why           why not, or what of it was left out
+    series        what `--series` calls it; "" where there is nothing to choose
+    view          of a long-axis view: "2-chamber", "3-chamber", "4-chamber", "RVOT", or "" if unknown
     ============  ===================================================================================
     """
 
@@ -42,6 +44,37 @@ class Piece:
     thickness_mm: float | None = None
     taken: bool = False
     why: str = ""
+    series: str = ""
+    view: str = ""
+
+    @property
+    def size(self) -> str:
+        """Slices and phases in words."""
+        return f"{_count(self.slices, 'slice')} x {_count(self.phases, 'phase')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A short-axis stack that an exam can be read as.
+
+    ======  ====================================================================
+    series  what `--series` takes it by
+    names   its series, in words: "series 300", "series 5-12"
+    kind    "short axis cine" or "short axis" (still pictures)
+    slices  number of positions
+    phases  number of times
+    doubt   what a description says against it: "late enhancement", ...; or ""
+    taken   whether it is the one that is read
+    ======  ====================================================================
+    """
+
+    series: str
+    names: str
+    kind: str
+    slices: int
+    phases: int
+    doubt: str = ""
+    taken: bool = False
 
     @property
     def size(self) -> str:
@@ -53,18 +86,22 @@ class Piece:
 class Source:
     """What a path holds.
 
-    =======  =====================================================================
-    layout   "dicom", "acdc", ...: how the path was read
-    pieces   the series or files with images or labels
-    ignored  how many files of each other kind were passed over
-    notes    sentences: what had to be assumed
-    =======  =====================================================================
+    ========  =====================================================================
+    layout    "dicom", "acdc", ...: how the path was read
+    pieces    the series or files with images or labels
+    ignored   how many files of each other kind were passed over
+    notes     sentences: what had to be assumed
+    choices   the short-axis stacks to choose from, the best first
+    left_out  sentences: slices of the chosen stack that could not be used, and why
+    ========  =====================================================================
     """
 
     layout: str
     pieces: tuple[Piece, ...] = ()
     ignored: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """As run.json and `dmcvr inspect --json` give it."""

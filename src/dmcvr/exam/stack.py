@@ -32,6 +32,22 @@ class Patient:
     group: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One acquired picture, as its file names it: what contours that were drawn on it refer to.
+
+    ========  =======  ==============================================================
+    uid                SOP Instance UID
+    number             instance number; None if unknown
+    affine    (4, 4)   pixel (column, row, 0, 1) of the picture as acquired to RAS+ mm
+    ========  =======  ==============================================================
+    """
+
+    uid: str
+    number: int | None
+    affine: Float64[np.ndarray, "4 4"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SliceStack:
     """Parallel short-axis slices, sorted by position along their common normal.
@@ -45,6 +61,7 @@ class SliceStack:
     times_ms      P numbers         time of each phase after the R wave, in ms; or None
     warnings      sentences         what a reader had to assume
     source        what was read     which files or series, and what was left out; None for a stack made in memory
+    pictures      P x N             the pictures that it was read from; None where they have no names
     ============  ================  ======================================================================
 
     Slices may come in any order: the constructor sorts them. It raises `InputError` for fewer than two
@@ -60,6 +77,7 @@ class SliceStack:
     times_ms: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
     source: Source | None = None
+    pictures: tuple[tuple[Picture, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         images = np.ascontiguousarray(self.images, dtype=np.float32)
@@ -75,6 +93,8 @@ class SliceStack:
         object.__setattr__(self, "affines", affines)
         if self.labels is not None:
             object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.uint8)[:, order])
+        if self.pictures is not None:
+            object.__setattr__(self, "pictures", tuple(tuple(row[n] for n in order) for row in self.pictures))
 
     @property
     def normal(self) -> Float64[np.ndarray, " 3"]:
@@ -121,7 +141,16 @@ class SliceStack:
             labels=None if self.labels is None else self.labels[indices],
             phases=tuple(self.phases[i] for i in indices),
             times_ms=None if self.times_ms is None else tuple(self.times_ms[i] for i in indices),
+            pictures=None if self.pictures is None else tuple(self.pictures[i] for i in indices),
         )
+
+    def reflected(self) -> SliceStack:
+        """The same slices in a mirrored world: their order along `normal` is reversed, their place in plane is not."""
+        normal, (start, *_, stop) = self.normal, self.positions_mm
+        affines = self.affines.copy()
+        affines[:, :3] -= 2 * normal[:, None] * (normal @ affines[:, :3])[:, None]
+        affines[:, :3, 3] += (start + stop) * normal
+        return replace(self, affines=affines)
 
     def without_labels(self) -> SliceStack:
         """The same exam, its labels unknown."""
@@ -134,6 +163,7 @@ class SliceStack:
             images=self.images[:, indices],
             affines=self.affines[indices],
             labels=None if self.labels is None else self.labels[:, indices],
+            pictures=None if self.pictures is None else tuple(tuple(row[n] for n in indices) for row in self.pictures),
         )
 
 
@@ -146,10 +176,13 @@ def stack_normal(affines: Float64[np.ndarray, "N 4 4"]) -> Float64[np.ndarray, "
 
 def same_grid(a: SliceStack, b: SliceStack, *, within_mm: float = 0.1) -> bool:
     """Whether both have the same pixels at the same places; their phases, and thickness, may differ."""
+    return a.images.shape[1:] == b.images.shape[1:] and same_places(a.affines, b.affines, within_mm=within_mm)
+
+
+def same_places(a: Float64[np.ndarray, "N 4 4"], b: Float64[np.ndarray, "M 4 4"], *, within_mm: float = 0.1) -> bool:
+    """Whether slices of these affines have their pixels at the same places."""
     corners = slice(0, 3), [0, 1, 3]  # the third axis of a slice is a direction alone, of any length
-    return a.images.shape[1:] == b.images.shape[1:] and bool(
-        np.allclose(a.affines[:, *corners], b.affines[:, *corners], rtol=0, atol=within_mm)
-    )
+    return len(a) == len(b) and bool(np.allclose(a[:, *corners], b[:, *corners], rtol=0, atol=within_mm))
 
 
 def _check_arrays(

@@ -9,6 +9,9 @@ from jaxtyping import Float64, Shaped
 
 from dmcvr.errors import InputError
 
+#: Written into every file whose frame shows the heart so.
+MIRRORED = "MIRROR IMAGE of the heart"
+
 
 @dataclass(frozen=True)
 class Volume:

@@ -24,7 +24,6 @@ from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.mixing import on_device
 from dmcvr.fill.sharpen import sharpen_like
 from dmcvr.geometry.plan import Plan
-from dmcvr.labels.distances import probabilities
 from dmcvr.model.aligned import Surroundings
 from dmcvr.model.autoencoder import SliceCodes
 from dmcvr.options import AlignBy, LabellerUse
@@ -117,11 +116,7 @@ class Aligned:
 
     def label(self, acquired: Acquired, drawn: Drawn) -> Float32[np.ndarray, "K 4 S S"]:
         """(K, 4, S, S) class probabilities of what was drawn, from the neighbours' labels: given ones, or found."""
-        if acquired.labels_given:
-            below, above = drawn.between.warp(probabilities(acquired.labels), order=1)
-        else:
-            sides = (drawn.around.below, drawn.around.above)
-            below, above = (self.engine.segment(part[:, 0].cpu().numpy()) for part in sides)
+        below, above = drawn.between.warp(acquired.probabilities, order=1)
         around, shares = drawn.around, [torch.from_numpy(part).to(self.engine.device) for part in (below, above)]
         corrected = around.gap_mm >= {"wide": NARROW_MM, "all": 0.0, "none": torch.inf}[self.labeller]
         with self.engine.batches(len(around)) as (parts, _):

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
-from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.model.checkpoint import load_autoencoder, load_orienter, load_segmenter
 from dmcvr.model.device import choose_device, fast_precision
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
-from dmcvr.model.weights import WeightsInfo
-from dmcvr.options import DEFAULT_WEIGHTS, ImageKind
+from dmcvr.model.stack_segmenter import Stacks, StackSegmenter
+from dmcvr.model.weights import WeightsInfo, is_bundled
+from dmcvr.options import DEFAULT_SEGMENTER, DEFAULT_WEIGHTS, ImageKind
 from dmcvr.stages import Stages
 
-#: Slices a network call.
+#: Slices a network call; of the small one that tells how they lie.
 BATCH = 16
+VOTES = 64
 
 #: What a preset says of drawing.
 FROM_PRESET = ("steps", "corrections", "start", "temperature", "texture", "detail")
+
+
+@cache
+def bundled_orienter() -> Orienter:
+    """Loaded once."""
+    return load_orienter()[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +76,18 @@ class Drawing:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """An autoencoder on a device, and how it draws: a value, made by `of` or `load`.
+    """An autoencoder on a device, what labels acquired slices, and how it draws: a value, made by `of` or `load`.
 
-    =========  ========================================================================
-    model      in inference mode, on the device
-    drawing    steps and the like
-    precision  of the networks' arithmetic
-    batch      slices a network call
-    info       what its weights file says; None for a model made in memory
-    =========  ========================================================================
+    ==============  ========================================================================
+    model           in inference mode, on the device
+    drawing         steps and the like
+    precision       of the networks' arithmetic
+    batch           slices a network call
+    info            what its weights file says; None for a model made in memory
+    segmenter       of acquired slices, likewise; None: E_mor's head labels each by itself
+    segmenter_info  what its weights file says
+    orienter        tells how a picture lies; so small that it runs on the CPU
+    ==============  ========================================================================
     """
 
     model: Autoencoder
@@ -83,6 +96,9 @@ class Engine:
     precision: torch.dtype
     batch: int = BATCH
     info: WeightsInfo | None = None
+    segmenter: StackSegmenter | None = None
+    segmenter_info: WeightsInfo | None = None
+    orienter: Orienter = field(default_factory=bundled_orienter)
 
     @classmethod
     def of(
@@ -108,10 +124,28 @@ class Engine:
         )
 
     @classmethod
-    def load(cls, weights: str | Path = DEFAULT_WEIGHTS, *, device: str = "auto", **drawing: Any) -> Engine:
-        """A bundled model by name, or one from a weights file; raises `InputError` for what cannot be used."""
+    def load(
+        cls,
+        weights: str | Path = DEFAULT_WEIGHTS,
+        *,
+        segmenter: str | Path | None = None,
+        device: str = "auto",
+        **drawing: Any,
+    ) -> Engine:
+        """Bundled models by name, or those of weights files; raises `InputError` for what cannot be used.
+
+        `segmenter` "none": E_mor's head labels acquired slices; None: the bundled one beside bundled weights, for which
+        it was made, else that head.
+        """
         model, info = load_autoencoder(weights)
-        return cls.of(model, device=choose_device(device), info=info, **drawing)
+        engine = cls.of(model, device=choose_device(device), info=info, **drawing)
+        name = segmenter or (DEFAULT_SEGMENTER if is_bundled(info) else "none")
+        return engine if name == "none" else engine.with_segmenter(*load_segmenter(name))
+
+    def with_segmenter(self, segmenter: StackSegmenter, info: WeightsInfo | None = None) -> Engine:
+        """The same, and acquired slices are labelled by this network."""
+        ready = segmenter.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        return replace(self, segmenter=ready, segmenter_info=info)
 
     @property
     def aligned(self) -> AlignedAutoencoder | None:
@@ -119,11 +153,29 @@ class Engine:
         return self.model if isinstance(self.model, AlignedAutoencoder) else None
 
     def segment(self, images: Float32[np.ndarray, "B H W"]) -> Float32[np.ndarray, "B 4 H W"]:
-        """(B, H, W) slices in [-1, 1] to (B, 4, H, W) class probabilities."""
+        """(B, H, W) slices in [-1, 1], each by itself, to (B, 4, H, W) class probabilities, by E_mor's head."""
         x = self.tensor(images)
         with self.batches(len(x)) as (parts, _):
             found = [self.model.segmenter(x[part]).float().softmax(dim=1) for part in parts]
         return np.asarray(torch.cat(found).cpu().numpy())
+
+    def segment_stack(
+        self, images: Float32[np.ndarray, "N H W"], positions_mm: Float64[np.ndarray, " N"]
+    ) -> Float32[np.ndarray, "N 4 H W"]:
+        """Acquired slices (N, H, W) in [-1, 1], at (N,) rising positions in mm, to (N, 4, H, W) class probabilities."""
+        if self.segmenter is None:
+            return self.segment(images)
+        x = self.tensor(images)
+        where = torch.from_numpy(np.ascontiguousarray(positions_mm, dtype=np.float32)).to(self.device)
+        stacks = Stacks.of(torch.zeros(len(x), dtype=torch.long, device=self.device), where)
+        with self.batches(len(x)):
+            return np.asarray(self.segmenter.probabilities(x, stacks).cpu().numpy())
+
+    @torch.no_grad()
+    def upright(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]:
+        """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
+        x = torch.from_numpy(np.ascontiguousarray(views, dtype=np.float32))[:, None]
+        return np.asarray(torch.cat([self.orienter(part) for part in x.split(VOTES)]).numpy())
 
     def encode(
         self, images: Float32[np.ndarray, "N S S"], *, last: int | None = None, stages: Stages | None = None

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.geometry.plan import Plan
-from dmcvr.labels.components import keep_one_heart
-from dmcvr.labels.segment import Segment
+from dmcvr.labels.distances import probabilities
+from dmcvr.labels.segment import SegmentStack
+from dmcvr.labels.tidy import tidy_labels
 from dmcvr.stages import Stages
 
 
@@ -18,21 +19,38 @@ from dmcvr.stages import Stages
 class Acquired:
     """One phase's slices on the ROI grid.
 
-    ============  =========  ========================================================
-    images        (N, S, S)  float32 in [-1, 1]
-    labels        (N, S, S)  uint8: the segmenter's, or the user's
-    labels_given  bool       whether the labels are the user's
-    ============  =========  ========================================================
+    ============  ============  ========================================================
+    images        (N, S, S)     float32 in [-1, 1]
+    labels        (N, S, S)     uint8: the segmenter's, or the user's
+    labels_given  bool          whether the labels are the user's
+    found         (N, 4, S, S)  float32, the segmenter's class probabilities; or None
+    ============  ============  ========================================================
     """
 
     images: Float32[np.ndarray, "N S S"]
     labels: UInt8[np.ndarray, "N S S"]
     labels_given: bool = False
+    found: Float32[np.ndarray, "N 4 S S"] | None = None
+
+    @property
+    def probabilities(self) -> Float32[np.ndarray, "N 4 S S"]:
+        """(N, 4, S, S) of the classes: the segmenter's where its labels were kept, else as sure as labels are."""
+        sure = probabilities(self.labels)
+        if self.found is None:
+            return sure
+        return np.where((self.found.argmax(axis=1) == self.labels)[:, None], self.found, sure)
 
     @classmethod
-    def segmented(cls, images: Float32[np.ndarray, "N S S"], segment: Segment) -> Acquired:
-        """With the segmenter's labels, one heart of them."""
-        return cls(images, keep_one_heart(segment(images).argmax(axis=1).astype(np.uint8)))
+    def segmented(
+        cls,
+        images: Float32[np.ndarray, "N S S"],
+        positions_mm: Float64[np.ndarray, " N"],
+        segment: SegmentStack,
+        pixel_mm: float,
+    ) -> Acquired:
+        """With the segmenter's labels, made one heart."""
+        found = segment(images, positions_mm)
+        return cls(images, tidy_labels(found.argmax(axis=1).astype(np.uint8), pixel_mm), found=found)
 
 
 @dataclass(frozen=True)

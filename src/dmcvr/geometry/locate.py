@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 from dmcvr.exam.stack import SliceStack
-from dmcvr.geometry.orient import find_orientation
+from dmcvr.geometry.orient import (
+    VIEW_MM,
+    VIEW_PIXELS,
+    Upright,
+    count_votes,
+    find_base,
+    find_orientation,
+    from_scanner,
+    right_ventricle_is_left,
+    turn,
+    voting_phases,
+)
 from dmcvr.geometry.region import (
     Frame,
     IntensityScale,
@@ -55,20 +66,33 @@ class Region:
 class Located:
     """Where the heart is, and how it lies.
 
-    `confidence` is the mean probability of the structures where they were found. `mirrored` says whether the
-    file's geometry shows a heart that mirrors a real one (None: the stack does not tell base from apex).
+    ===========  ========================================================================================
+    confidence   the mean probability of the structures where they were found
+    mirrored     whether the file's geometry shows a heart that mirrors a real one (None: the stack does not
+                 tell base from apex)
+    margin       by how much the picture speaks for this way to lie, in nats (`orient.Orientation`)
+    rv_left      whether the RV is seen on the left, where it belongs (None: it is not seen)
+    unmirrored   whether a mirrored geometry was turned into a real one (`unmirrored`)
+    ===========  ========================================================================================
     """
 
     frame: Frame
     confidence: float
     found: bool
     mirrored: bool | None
+    margin: float = float("inf")
+    rv_left: bool | None = None
+    unmirrored: bool = False
 
 
 def locate_heart(
-    stack: SliceStack, segment: Segment, size: int, labels: UInt8[np.ndarray, "P N I J"] | None = None
+    stack: SliceStack,
+    segment: Segment,
+    size: int,
+    upright: Upright,
+    labels: UInt8[np.ndarray, "P N I J"] | None = None,
 ) -> Located:
-    """The ROI of an exam, `size` pixels wide, from its first phase.
+    """The ROI of an exam, `size` pixels wide: how it lies by several of its phases, where it is by the first.
 
     The result does not depend on how the file stores its axes. `labels` (P, N, I, J), if given, decide the
     centre.
@@ -82,21 +106,52 @@ def locate_heart(
     scale = IntensityScale.of(crop_images(first, replace(wide, size=size)))
     views = scale.normalise(crop_images(first, wide)[0])
 
-    orientation = find_orientation(views, axes, stack.normal, segment)
-    probabilities = orientation.probabilities
-
-    heart = largest_component(probabilities.argmax(axis=1) > 0)
-    found = bool(heart.sum() * pixel_mm**2 * stack.spacing_mm / 1000 >= MIN_HEART_ML)
+    orientation = find_orientation(count_votes(voting_views(stack), axes, upright), views, axes, segment)
     oriented = replace(wide, u=orientation.u, v=orientation.v)
+    probabilities = segment(turn(views, axes[0], (oriented.u, oriented.v)))
+    labelled = probabilities.argmax(axis=1)
+    heart = largest_component(labelled > 0)
+    found = bool(heart.sum() * pixel_mm**2 * stack.spacing_mm / 1000 >= MIN_HEART_ML)
     where = np.argwhere(heart)[:, 1:].mean(axis=0) if found else np.full(2, (view - 1) / 2)
     confidence = float(probabilities[:, 1:].sum(axis=1)[heart].mean()) if found else 0.0
     centre = (oriented.affine_at(0.0, stack.normal) @ [where[0], where[1], 0, 1])[:3]
     if labels is not None:
         centre = label_centre(stack, labels)
-    frame = replace(oriented, centre=centre, size=size)
-    return Located(frame, confidence, found, orientation.mirrored if found else None)
+    return Located(
+        replace(oriented, centre=centre, size=size),
+        confidence,
+        found,
+        _is_mirrored(heart, oriented, stack.normal) if found else None,
+        orientation.margin,
+        right_ventricle_is_left(np.where(heart, labelled, 0)) if found else None,
+    )
 
 
-def prepare(stack: SliceStack, segment: Segment, size: int) -> Region:
+def voting_views(stack: SliceStack) -> Float32[np.ndarray, "B S S"]:
+    """(B, S, S) the whole slices of a few phases in [-1, 1], drawn on the first pair of axes."""
+    voting = stack.select_phases(voting_phases(len(stack.phases)))
+    frame = Frame(stack_centre(stack), *plane_axes(stack)[0], VIEW_PIXELS, VIEW_MM / VIEW_PIXELS)
+    views = crop_images(voting, frame).reshape(-1, VIEW_PIXELS, VIEW_PIXELS)
+    edge = round((VIEW_PIXELS - ROI_MM / frame.pixel_mm) / 2)
+    return IntensityScale.of(views[:, edge:-edge, edge:-edge]).normalise(views)
+
+
+def _is_mirrored(heart: Bool[np.ndarray, "N S S"], frame: Frame, normal: Float64[np.ndarray, " 3"]) -> bool | None:
+    """Seen from the apex, the base lies behind the picture. Where the stack does not tell, a scanner's frame does."""
+    base = find_base(heart)
+    if base is None:
+        return False if from_scanner(normal) else None
+    return bool(np.cross(frame.u, frame.v) @ normal * base < 0)
+
+
+def prepare(stack: SliceStack, segment: Segment, size: int, upright: Upright) -> Region:
     """Find the heart (by the stack's labels, if it has any), crop, normalise: one frame and scale for all phases."""
-    return Region.of(stack, locate_heart(stack, segment, size, stack.labels))
+    return Region.of(stack, locate_heart(stack, segment, size, upright, stack.labels))
+
+
+def unmirrored(stack: SliceStack, region: Region) -> tuple[SliceStack, Region]:
+    """The same where the world shows a heart as it is; a mirrored world is reflected along the slices' normal."""
+    if not region.located.mirrored:
+        return stack, region
+    stack = stack.reflected()
+    return stack, Region.of(stack, replace(region.located, mirrored=False, unmirrored=True))

@@ -2,84 +2,122 @@
 
 Short-axis views are shown with the RV on the left and the anterior wall up, as seen from the apex. A file may
 store them turned or mirrored in any way, and headers are wrong more often than hearts.
+
+1. A small network sees every slice of a few phases in all eight ways, and gives each way its share of one vote.
+2. Ways that come near the winner are looked at again: in which of them does the segmenter see more heart, and the RV
+   where it usually is; and which is nearer to how a patient lies in a scanner's frame?
+3. What is still close then, or has the RV on the wrong side, is in doubt, and that is said.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Integer
 
-from dmcvr.labels.components import largest_component
 from dmcvr.labels.segment import Segment
 
 Axes = tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]
 
-#: Slices from the middle of the stack that are looked at in every orientation.
+#: The square that tells how a picture lies, and its pixels a side.
+VIEW_MM = 336.0
+VIEW_PIXELS = 80
+
+#: Phases of a cine that vote, spread over it.
+VOTING_PHASES = 5
+
+#: Slices from the middle of the stack that are segmented in every way that comes near the winner.
 ORIENTING_SLICES = 4
 
-#: The way from RV to LV lies within this of the picture's right.
-MAX_TURN_DEG = 60.0
+#: A way whose vote is less than this below the winner's (nats, mean over the slices) is looked at again.
+CLOSE = 2.0
 
-#: The end of a stack whose third has this many times the heart area of the other's is the base.
-BASE_RATIO = 1.3
+#: What these count then, in nats: twice as much heart in the segmenter's eyes; an RV that it sees a sixth of a circle
+#: from where it usually is (twice as far counts four times); and a way a patient lies against its opposite.
+HEART_WEIGHT = 1.5
+SIDE_WEIGHT = 1.0
+PRIOR_WEIGHT = 0.1
 
-#: Where a header knows no scanner, the picture's down is taken to be posterior and inferior (RAS+).
-USUAL_DOWN = np.array([0.0, -1.0, -1.0])
+#: A winner by less than this, in nats, is in doubt.
+SURE = 0.3
+
+#: The way from RV to LV in the picture, in degrees from its right, downwards: ACDC's patients have -55 to 24 as they
+#: are stored, but for one in six with 35 to 68, a quarter turn away. Further from it than this is the wrong side.
+USUAL_WAY_DEG = -15.0
+MAX_TURN_DEG = 75.0
+
+#: Balanced over its middle, a stack leans towards its base by more than this share of its weight: of ACDC's 200
+#: manually labelled stacks all do but one (0.07), and none towards the apex.
+LEANING = 0.1
+
+#: The picture's right and down in a scanner's frame (RAS+): to the left and behind; and down, a little to the right.
+#: Three scanners' exams agree within 35 degrees.
+USUAL_RIGHT = np.array([-0.65, -0.72, -0.24])
+USUAL_DOWN = np.array([0.44, -0.23, -0.87])
+
+
+class Upright(Protocol):
+    """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
+
+    def __call__(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]: ...
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the picture lies, and what the network sees in it then.
+    """How the picture lies.
 
-    ==============  ============  ===========================================================================
-    u, v            (3,)          axes of the picture in the world
-    mirrored        bool or None  whether the world's geometry mirrors a real heart (None: cannot tell)
-    probabilities   (N, 4, S, S)  of the views, drawn on u and v
-    ==============  ============  ===========================================================================
+    ======  ====  =====================================================================================
+    u, v    (3,)  axes of the picture in the world
+    margin        by how much the picture speaks for it rather than for the next best way, in nats; more
+                  than `SURE` is sure
+    ======  ====  =====================================================================================
     """
 
     u: Float64[np.ndarray, " 3"]
     v: Float64[np.ndarray, " 3"]
-    mirrored: bool | None
-    probabilities: Float32[np.ndarray, "N 4 S S"]
+    margin: float
 
 
 def find_orientation(
-    views: Float32[np.ndarray, "N S S"], axes: list[Axes], normal: Float64[np.ndarray, " 3"], segment: Segment
+    votes: Float64[np.ndarray, " 8"],
+    views: Float32[np.ndarray, "N S S"],
+    axes: list[Axes],
+    segment: Segment,
 ) -> Orientation:
-    """Choose among eight pairs of axes; `views` (N, S, S) are drawn on the first, sorted along `normal`.
+    """Choose among eight pairs of axes by their votes; `views` (N, S, S) of one phase are drawn on the first pair.
 
-    1. The network looks at every orientation; where it sees the most heart, it is believed about RV, LV and base.
-    2. The RV has to be on the left.
-    3. Of the two mirror images left, the one seen from the apex is right, if the header comes from a scanner
-       (a short-axis plane is oblique: axes along the coordinate axes are a placeholder); else the usual one.
-
-    Where the network sees no RV or no base, its preference decides.
+    A frame that comes from no scanner has nothing to say about it.
     """
-    low = max(0, (len(views) - ORIENTING_SLICES) // 2)
-    few = views[low : low + ORIENTING_SLICES]
-    evidence = [_evidence(segment(turn(few, axes[0], pair))) for pair in axes]
-    seen = int(np.argmax(evidence))
-    probabilities = segment(turn(views, axes[0], axes[seen]))
-    labels = probabilities.argmax(axis=1)
-    labels = np.where(largest_component(labels > 0), labels, 0)
-    rightwards, to_base = _right_to_left_ventricle(labels, axes[seen]), _to_base(labels, normal)
+    score = votes - votes.max()
+    close = np.flatnonzero(score > -CLOSE)
+    if len(close) > 1:
+        low = max(0, (len(views) - ORIENTING_SLICES) // 2)
+        few = views[low : low + ORIENTING_SLICES]
+        seen = [segment(turn(few, axes[0], axes[way])) for way in close]
+        heart = np.array([heart_seen(probabilities) for probabilities in seen])
+        aside = np.array([away_deg(probabilities.argmax(axis=1)) or 0.0 for probabilities in seen])
+        score[~np.isin(np.arange(len(axes)), close)] = -np.inf
+        score[close] += HEART_WEIGHT * np.log2(heart / heart.max()) - SIDE_WEIGHT * (aside / 60) ** 2
+        if from_scanner(np.cross(*axes[0])):
+            usual = [(axes[way][0] @ USUAL_RIGHT + axes[way][1] @ USUAL_DOWN) / 2 for way in close]
+            score[close] += PRIOR_WEIGHT * np.array(usual)
+    order = np.argsort(-score, kind="stable")
+    u, v = axes[order[0]]
+    return Orientation(u, v, float(score[order[0]] - score[order[1]]))
 
-    allowed = np.ones(len(axes), dtype=bool)
-    if rightwards is not None:
-        allowed &= np.array([rightwards @ u > np.cos(np.radians(MAX_TURN_DEG)) for u, _ in axes])
-        if not from_scanner(normal):
-            allowed &= np.array([v @ USUAL_DOWN > 0 for _, v in axes])
-        elif to_base is not None:
-            allowed &= np.array([np.cross(u, v) @ to_base > 0 for u, v in axes])
-    best = int(np.argmax(np.where(allowed | ~allowed.any(), evidence, -1.0)))
-    u, v = axes[best]
-    if best != seen:
-        probabilities = segment(turn(views, axes[0], axes[best]))
-    mirrored = None if to_base is None else bool(np.cross(u, v) @ to_base < 0)
-    return Orientation(u, v, mirrored, probabilities)
+
+def count_votes(views: Float32[np.ndarray, "B S S"], axes: list[Axes], upright: Upright) -> Float64[np.ndarray, " 8"]:
+    """(8,) mean log probability of each pair of axes over the views (B, S, S), which are drawn on the first pair."""
+    logits = np.stack([upright(turn(views, axes[0], pair)) for pair in axes], axis=1).astype(np.float64)
+    shares = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return np.asarray(shares.mean(axis=0))
+
+
+def voting_phases(count: int) -> list[int]:
+    """The phases of so many that vote."""
+    return sorted({round(n) for n in np.linspace(0, count - 1, min(count, VOTING_PHASES))})
 
 
 def from_scanner(normal: Float64[np.ndarray, " 3"]) -> bool:
@@ -97,14 +135,14 @@ def turn(views: Float32[np.ndarray, "N S S"], drawn: Axes, wanted: Axes) -> Floa
     return np.ascontiguousarray(views)
 
 
-def _evidence(probabilities: Float32[np.ndarray, "N 4 S S"]) -> float:
-    """How much heart the network sees: the geometric mean of the three structures' confident areas."""
+def heart_seen(probabilities: Float32[np.ndarray, "N 4 S S"]) -> float:
+    """How much heart the segmenter sees: the geometric mean of the three structures' confident areas."""
     confident = np.where(probabilities[:, 1:] > 0.5, probabilities[:, 1:], 0).sum(axis=(0, 2, 3))
     return float(np.prod(confident + 1.0) ** (1 / 3))
 
 
-def _right_to_left_ventricle(labels: Int[np.ndarray, "N S S"], axes: Axes) -> Float64[np.ndarray, " 3"] | None:
-    """(3,) unit vector from the RV's to the LV's centroid, over the slices that show both."""
+def right_to_left_deg(labels: Integer[np.ndarray, "N S S"]) -> float | None:
+    """The way from the RV's to the LV's centroid, in degrees from the picture's right, downwards; None: not seen."""
     ways = []
     for slice_ in labels:
         right, left = np.argwhere(slice_ == 3), np.argwhere((slice_ == 1) | (slice_ == 2))
@@ -113,18 +151,30 @@ def _right_to_left_ventricle(labels: Int[np.ndarray, "N S S"], axes: Axes) -> Fl
     if not ways:
         return None
     a, b = np.mean(ways, axis=0)
-    way = a * axes[0] + b * axes[1]
-    return np.asarray(way / max(float(np.linalg.norm(way)), 1e-9))
+    return float(np.degrees(np.arctan2(b, a)))
 
 
-def _to_base(labels: Int[np.ndarray, "N S S"], normal: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"] | None:
-    """(3,) unit vector to the base: the end where the heart is larger; None where both are alike."""
-    areas = (labels > 0).sum(axis=(1, 2))
-    areas = areas[areas > 0]
-    if len(areas) < 3:
+def away_deg(labels: Integer[np.ndarray, "N S S"]) -> float | None:
+    """How far, in degrees, the way from RV to LV is from the usual one; None where neither is seen."""
+    angle = right_to_left_deg(labels)
+    return None if angle is None else float(abs((angle - USUAL_WAY_DEG + 180) % 360 - 180))
+
+
+def right_ventricle_is_left(labels: Integer[np.ndarray, "N S S"]) -> bool | None:
+    """Whether the RV lies where it belongs, on the LV's left in the picture; None where neither is seen."""
+    away = away_deg(labels)
+    return None if away is None else away < MAX_TURN_DEG
+
+
+def find_base(heart: Bool[np.ndarray, "N S S"]) -> int | None:
+    """The end of the stack that is the base, -1 (first) or 1 (last): that towards which the heart is larger, if any.
+
+    Slices that show heart are weighed by its area on a beam that rests in their middle.
+    """
+    areas = heart.sum(axis=(1, 2)).astype(float)
+    seen = np.flatnonzero(areas)
+    if len(seen) < 3:
         return None
-    third = max(1, len(areas) // 3)
-    first, last = areas[:third].mean(), areas[-third:].mean()
-    if max(first, last) < BASE_RATIO * min(first, last):
-        return None
-    return -normal if first > last else normal
+    arm = seen - seen.mean()
+    leaning = float((arm * areas[seen]).sum() / (np.abs(arm) * areas[seen]).sum())
+    return None if abs(leaning) < LEANING else int(np.sign(leaning))

@@ -9,9 +9,10 @@ from dmcvr.errors import InputError
 from dmcvr.exam.source import SHORT_AXIS_CINE
 from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import SUFFIXES, Part, body_size, exam_of, manual_labels, nifti_named
+from dmcvr.io.image import is_image, nifti_files, nifti_named, nifti_stem
+from dmcvr.io.parts import Part, body_size, exam_of, manual_labels
 
-_FRAME = re.compile(r"_frame(\d+)\.nii(\.gz)?$")
+_FRAME = re.compile(r"_frame(\d+)$", re.IGNORECASE)
 
 
 def is_acdc_patient(folder: Path) -> bool:
@@ -31,7 +32,7 @@ def list_patients(root: Path) -> list[Path]:
 
 def is_acdc_exam(path: Path) -> bool:
     """Whether `path` is an ACDC patient's folder, or a NIfTI file in one."""
-    return is_acdc_patient(path) or (path.name.endswith(SUFFIXES) and path.is_file() and is_acdc_patient(path.parent))
+    return is_acdc_patient(path) or (path.is_file() and is_acdc_patient(path.parent) and is_image(path))
 
 
 def find_acdc(path: Path) -> Exam:
@@ -43,7 +44,7 @@ def find_acdc(path: Path) -> Exam:
     folder = path if path.is_dir() else path.parent
     info = _read_info(folder)
     if path.is_file():
-        match = _FRAME.search(path.name)
+        match = _FRAME.search(nifti_stem(path))
         number = int(match.group(1)) if match else None
         name = next((p for p in ("ED", "ES") if p in info and int(info[p]) == number), None)
         part = Part(f"{name} frame" if name else "file", path, (name,) if name else None, labels=manual_labels(path))
@@ -55,11 +56,9 @@ def find_acdc(path: Path) -> Exam:
             parts.append(Part(f"{phase} frame", frame, (phase,), labels=manual_labels(frame)))
     if not parts:
         raise InputError(f"{folder / 'Info.cfg'} names neither an ED nor an ES frame.")
-    beside = [
-        ("4D cine", SHORT_AXIS_CINE, file, "ED and ES were taken; give this file for all phases")
-        for suffix in SUFFIXES
-        if (file := folder / f"{folder.name}_4d{suffix}").is_file()
-    ]
+    cine = nifti_named(folder, f"{folder.name}_4d")
+    why = "ED and ES were taken; give this file for all phases"
+    beside = [("4D cine", SHORT_AXIS_CINE, cine, why)] if cine is not None else []
     return exam_of("acdc", parts, patient=_patient(info), beside=beside, label_map="acdc")
 
 
@@ -94,8 +93,10 @@ def _patient(info: dict[str, str]) -> Patient:
 
 
 def _frame_path(folder: Path, number: int) -> Path:
+    """The frame of that number: named as its folder, or the only one there, where the folder was renamed."""
     stem = f"{folder.name}_frame{number:02d}"
-    path = nifti_named(folder, stem)
+    frames = [file for file in nifti_files(folder) if (m := _FRAME.search(nifti_stem(file))) and int(m[1]) == number]
+    path = nifti_named(folder, stem) or (frames[0] if len(frames) == 1 else None)
     if path is None:
         raise InputError(f"Info.cfg names frame {number}, but {folder} has no {stem}.nii.gz.")
     return path

@@ -9,9 +9,10 @@ from pathlib import Path
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import Patient
 from dmcvr.io.exam import Exam
+from dmcvr.io.image import nifti_files
 from dmcvr.io.parts import Part, body_size, exam_of, manual_labels
 
-_NAME = re.compile(r"^(?P<code>.+)_sa\.nii(\.gz)?$")
+_NAME = re.compile(r"^(?P<code>.+)_sa\.nii(\.gz)?$", re.IGNORECASE)
 
 #: The table lies at most this many folders above the patient (Training/Labeled/A0S9V9).
 LEVELS_UP = 4
@@ -22,7 +23,7 @@ MAX_TABLE_BYTES = 10_000_000
 def cine_of(path: Path) -> Path | None:
     """The 4D file of a patient's folder (or the file itself); None where this is not M&Ms."""
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if _NAME.match(p.name) and p.is_file())
+        found = [p for p in nifti_files(path) if _NAME.match(p.name)]
         return found[0] if len(found) == 1 else None
     return path if _NAME.match(path.name) and path.is_file() and find_row(path) is not None else None
 

@@ -12,8 +12,8 @@ from dmcvr.exam.source import LONG_AXIS
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.view import View
 from dmcvr.io.exam import Exam
+from dmcvr.io.image import nifti_files, read_image
 from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import read_nifti
 from dmcvr.io.parts import Part, exam_of, manual_labels
 
 #: 001_SA_ED.nii.gz and 001_LA_ES.nii.gz as published; sax_ed.nii.gz and lax_4c_es.nii.gz as often renamed.
@@ -63,16 +63,16 @@ def read_mnms2(folder: Path) -> tuple[SliceStack, tuple[View, ...]]:
 
 def _files(folder: Path) -> list[tuple[str, str, str, Path]]:
     """For every image by name: "SA" or "LA", the view ("4c"), the phase ("ED") and the path."""
-    matches = [(_NAME.match(path.name), path) for path in sorted(folder.iterdir())]
+    matches = [(_NAME.match(path.name), path) for path in nifti_files(folder)]
     return [
         (m["kind"][0].upper() + "A", (m["view"] or "_4c")[1:], m["phase"].upper(), path) for m, path in matches if m
     ]
 
 
 def _view(path: Path, name: str, phase: str) -> View:
-    image = read_nifti(path)
+    image = read_image(path)
     if image.data.shape[2:] != (1, 1):
         raise InputError(f"{path.name} has the shape {image.data.shape}; expected one long-axis slice.")
     manual = manual_labels(path)
-    labels = None if manual is None else to_internal(read_nifti(manual).data[..., 0, 0], "mnms")
+    labels = None if manual is None else to_internal(read_image(manual).data[..., 0, 0], "mnms")
     return View(name, phase, image.data[..., 0, 0].astype(np.float32), image.affine, labels)

@@ -1,162 +1,167 @@
-"""NIfTI in and out.
-
-The spacing comes from the header's zooms and the directions from the affine: ACDC (and others) store a unit
-matrix as the affine and the true spacing in the zooms alone.
-"""
+"""NIfTI-1 and NIfTI-2, one file or a pair, and Analyze 7.5, their ancestor: what a header claims, and the voxels."""
 
 from __future__ import annotations
 
-import gzip
-import math
+import logging
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Float64, Shaped
-from numpy.typing import NDArray
+from jaxtyping import Shaped
 
 from dmcvr.errors import InputError
-from dmcvr.exam.stack import Patient, SliceStack
-from dmcvr.exam.volume import Volume, slice_affines
-from dmcvr.io.limits import check_size
-
-#: Size of a NIfTI-2 header; NIfTI-1's is 348.
-NIFTI2_BYTES = 540
+from dmcvr.exam.volume import Volume
+from dmcvr.io.claims import Claims, Frame
+from dmcvr.io.sniff import content, head, kind_of_bytes
+from dmcvr.io.voxels import Described, check_claim
 
 #: Bytes of header and extensions before the voxels: more is no image.
 MAX_OFFSET = 2**24
 
-#: The most that deflate can pack into one byte: a file that claims more holds less than it claims.
-MAX_DEFLATE = 1032
+#: NIfTI's and Analyze's codes of lengths and times.
+_UNITS: dict[str, str | None] = {"meter": "m", "mm": "mm", "micron": "um"}
+_TIMES: dict[str, str | None] = {"sec": "s", "msec": "ms", "usec": "us"}
+
+#: NIfTI's code of the scanner's own frame.
+_SCANNER = 1
+
+#: nibabel's remarks on a header are said in our own words where they matter; from this level on they are errors.
+_QUIET = logging.getLogger("dmcvr.io.nifti")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+_ERROR = 40
+
+_ANALYZE = "Analyze 7.5 knows no world frame: how the heart lies is read from the picture."
 
 
-@dataclass(frozen=True)
-class NiftiImage:
-    """What a file holds: data (I, J, K, P), affine (4, 4) to RAS+ mm, and what had to be assumed."""
-
-    data: Shaped[np.ndarray, "I J K P"]
-    affine: Float64[np.ndarray, "4 4"]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class NiftiHeader:
-    """What a file claims to hold: (I, J, K) voxels of these sizes in mm, and how many phases."""
-
-    shape: tuple[int, int, int]
-    phases: int
-    zooms: tuple[float, float, float]
-
-
-def read_header(path: Path) -> NiftiHeader:
-    """The header of a 3D or 4D NIfTI file, without its voxels; raises `InputError` for anything else."""
-    image = _open(path)
-    i, j, k = (int(n) for n in image.shape[:3])
-    x, y, z = (float(size) for size in image.header.get_zooms()[:3])
-    return NiftiHeader((i, j, k), int(np.prod(image.shape[3:])), (x, y, z))
-
-
-def read_nifti(path: Path) -> NiftiImage:
-    """Read a 3D or 4D NIfTI file; raises `InputError` for anything else."""
-    image = _open(path)
+def describe_nifti(path: Path) -> Described:
+    """What a NIfTI or Analyze file says of itself; `path` is the one file, or the header of a pair."""
+    start = head(path)
+    kind = kind_of_bytes(start)
+    if kind == "nifti":
+        offset = _voxel_offset(start)
+        if not 0 <= offset <= MAX_OFFSET:
+            raise InputError(f"{path.name} claims {offset:g} bytes before its first voxel: the header is damaged.")
     with _damage(path):
-        affine = np.asarray(image.affine, dtype=np.float64)
-        zooms = np.asarray(image.header.get_zooms()[:3], dtype=np.float64)
-        data = np.asanyarray(image.dataobj)
-    affine, remarks = _affine_with_spacing(affine, zooms, path.name)
-    return NiftiImage(data.reshape(*data.shape[:3], -1), affine, remarks)
+        header = _header(start, kind)
+        shape = tuple(int(n) for n in header.get_data_shape())
+        dtype = header.get_data_dtype()
+        file, offset = (path, int(header["vox_offset"])) if kind == "nifti" else (_voxels_of_pair(path), 0)
+        if kind != "nifti":
+            offset = max(int(header["vox_offset"]), 0)
+        claims = _claims(header, kind)
+        slope, shift = _scale(header)
+    check_claim(shape, dtype, path.name, file)
+    size = int(np.prod(shape)) * dtype.itemsize
+
+    def load() -> Shaped[np.ndarray, ...]:
+        with _damage(path):
+            data = content(file, limit=offset + size + MAX_OFFSET)
+            voxels = np.frombuffer(data, dtype, count=size // dtype.itemsize, offset=offset)
+            voxels = voxels.reshape(shape, order="F")
+            return voxels if (slope, shift) == (1.0, 0.0) else voxels * slope + shift
+
+    return Described(shape, dtype, claims, load, (_ANALYZE,) if kind == "analyze" else ())
 
 
-def read_stack(
-    path: Path,
-    *,
-    phases: tuple[str, ...] | None = None,
-    frames: tuple[int, ...] | None = None,
-    patient: Patient | None = None,
-) -> SliceStack:
-    """A 3D or 4D NIfTI file as a short-axis stack: slices along the third axis, phases along the fourth.
-
-    `frames` takes only these of the fourth axis (from 0), `phases` names what is taken.
-    """
-    image = read_nifti(path)
-    data = np.moveaxis(image.data, (3, 2), (0, 1))
-    if frames is not None:
-        beyond = [frame for frame in frames if not 0 <= frame < len(data)]
-        if beyond:
-            raise InputError(f"{path.name} has {len(data)} phases, counted from 0; phase {beyond[0]} was asked for.")
-        data = data[list(frames)]
-    if np.iscomplexobj(data) or data.dtype.fields is not None:
-        raise InputError(f"{path.name} holds colours or complex numbers; expected one grey value a voxel.")
-    affines = slice_affines(image.affine, data.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        images = data.astype(np.float32)
-    return SliceStack(
-        images=images,
-        affines=affines,
-        thickness_mm=float(np.linalg.norm(image.affine[:3, 2])),
-        phases=phases or (("0",) if data.shape[0] == 1 else tuple(str(p) for p in range(data.shape[0]))),
-        patient=patient or Patient(),
-        warnings=image.warnings,
-    )
-
-
-def write_nifti(path: Path, volume: Volume) -> None:
-    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set."""
+def write_nifti(path: Path, volume: Volume, note: str = "") -> None:
+    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set; a note in `descrip`."""
     data = volume.data[0] if volume.data.shape[0] == 1 else np.moveaxis(volume.data, 0, 3)
     image = nib.Nifti1Image(data, volume.affine)
     image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = note.encode()
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     nib.save(image, path)
 
 
-def _open(path: Path) -> Any:
-    """The nibabel image, its voxels unread, once its header makes no absurd claim."""
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: check the path.")
-    with _damage(path):
-        compressed = path.name.endswith(".gz")
-        with gzip.open(path) if compressed else path.open("rb") as file:
-            start = file.read(NIFTI2_BYTES)
-        offset = _voxel_offset(start)
-        if not 0 <= offset <= MAX_OFFSET:
-            raise InputError(f"{path.name} claims {offset:g} bytes before its first voxel: the header is damaged.")
-        image: Any = nib.load(path)
-        shape = tuple(int(n) for n in image.shape)
-        if not 3 <= len(shape) <= 4 or min(shape) < 1:
-            raise InputError(f"Expected a 3D or 4D image; {path.name} has the shape {shape}: give the whole stack.")
-        size = int(image.get_data_dtype().itemsize)
-        check_size(shape, path.name, bytes_a_voxel=size)
-        if math.prod(shape) * size > path.stat().st_size * (MAX_DEFLATE if compressed else 1):
-            raise InputError(
-                f"{path.name} cannot be read as NIfTI: it is shorter than its header says, so damaged or cut off; "
-                "copy or export it again."
-            )
-    return image
+def pair_header(path: Path) -> Path | None:
+    """The header beside the voxels of a pair (x.hdr beside x.img); None where there is none."""
+    found = _beside(path, ".img", ".hdr")
+    return found if found is not None and kind_of_bytes(head(found, 4096)) in ("pair", "analyze") else None
+
+
+def _voxels_of_pair(path: Path) -> Path:
+    file = _beside(path, ".hdr", ".img")
+    if file is None:
+        raise InputError(f"{path.name} is the header of a pair, and its voxels (.img) are not beside it: copy both.")
+    return file
+
+
+def _beside(path: Path, ending: str, wanted: str) -> Path | None:
+    """The other file of a pair: the same name with another ending, each packed or not, in any case."""
+    name = path.name.lower().removesuffix(".gz")
+    if not name.endswith(ending):
+        return None
+    names = [name.removesuffix(ending) + wanted + end for end in ("", ".gz")]
+    return next((file for file in sorted(path.parent.iterdir()) if file.name.lower() in names and file.is_file()), None)
+
+
+def _header(start: bytes, kind: str) -> Any:
+    second = start[:4] in (struct.pack("<i", 540), struct.pack(">i", 540))
+    classes: dict[tuple[str, bool], Any] = {
+        ("analyze", False): nib.AnalyzeHeader,
+        ("nifti", False): nib.Nifti1Header,
+        ("nifti", True): nib.Nifti2Header,
+        ("pair", False): nib.nifti1.Nifti1PairHeader,
+        ("pair", True): nib.nifti2.Nifti2PairHeader,
+    }
+    header = classes[kind, second](start[: 540 if second else 348], check=False)
+    header.check_fix(logger=_QUIET, error_level=_ERROR)
+    return header
+
+
+def _claims(header: Any, kind: str) -> Claims:
+    zooms = tuple(abs(float(size)) for size in header["pixdim"][1:4])
+    found = Claims((), (zooms[0], zooms[1], zooms[2]))
+    if kind == "analyze":
+        return found
+    frames = []
+    for name in ("sform", "qform"):
+        code = int(header[f"{name}_code"])
+        if code > 0:
+            frames.append(Frame(name, _affine(header, name), code == _SCANNER))
+    unit, time = header.get_xyzt_units()
+    step = float(header["pixdim"][4]) if int(header["dim"][0]) > 3 else None
+    return Claims(tuple(frames), found.zooms, _UNITS.get(unit), step, _TIMES.get(time))
+
+
+def _affine(header: Any, name: str) -> Any:
+    """The affine of that name, its values not numbers where the header's cannot make one."""
+    try:
+        return np.asarray(header.get_sform() if name == "sform" else header.get_qform(), dtype=np.float64)
+    except (ValueError, ArithmeticError, nib.spatialimages.HeaderDataError):
+        return np.full((4, 4), np.nan)
+
+
+def _scale(header: Any) -> tuple[float, float]:
+    if not hasattr(header, "get_slope_inter"):
+        return 1.0, 0.0
+    slope, shift = header.get_slope_inter()
+    return (1.0 if slope is None else float(slope)), (0.0 if shift is None else float(shift))
 
 
 def _voxel_offset(start: bytes) -> float:
-    """Where the voxels begin, as the first bytes of a NIfTI-1 or NIfTI-2 file say; 0 for any other file."""
+    """Where the voxels begin, as the first bytes of a NIfTI-1 or NIfTI-2 file say."""
     for order in "<>":
-        size = struct.unpack_from(f"{order}i", start.ljust(4, b"\0"))[0]
-        if size == NIFTI2_BYTES and len(start) == NIFTI2_BYTES:
+        size = struct.unpack_from(f"{order}i", start)[0]
+        if size == 540:
             return float(struct.unpack_from(f"{order}q", start, 168)[0])
-        if size == 348 and len(start) >= 348:
+        if size == 348:
             return float(struct.unpack_from(f"{order}f", start, 108)[0])
     return 0.0
 
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """nibabel, gzip and zlib raise and warn in many ways for a damaged file: here they become one sentence."""
+    """nibabel and numpy raise and warn in many ways for a damaged file: here they become one sentence."""
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings(), nib.imageglobals.LoggingOutputSuppressor():
+        with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except InputError:
@@ -166,20 +171,3 @@ def _damage(path: Path) -> Iterator[None]:
             f"{path.name} cannot be read as NIfTI ({type(error).__name__}): the file is damaged, cut off or of "
             "another kind; copy or export it again."
         ) from error
-
-
-def _affine_with_spacing(
-    affine: NDArray[np.float64], zooms: NDArray[np.float64], name: str
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    size = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or not np.isfinite(zooms).all() or np.any(size < 1e-6) or np.any(zooms <= 0):
-        raise InputError(f"The geometry of {name} is broken (a voxel size is zero or not a number): export it again.")
-    if np.allclose(size, zooms, rtol=1e-3):
-        return affine, ()
-    fixed = affine.copy()
-    fixed[:3, :3] *= zooms / size
-    x, y, z = zooms
-    return fixed, (
-        f"The header's affine has voxels of {size[0]:g} x {size[1]:g} x {size[2]:g} mm but its zooms say "
-        f"{x:g} x {y:g} x {z:g} mm: the zooms were used for the spacing.",
-    )

@@ -7,18 +7,14 @@ import re
 from pathlib import Path
 
 from dmcvr.errors import InputError
+from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.structures import structure_of
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
+from dmcvr.io.image import nifti_files, nifti_named, nifti_stem
+from dmcvr.io.parts import Part, exam_of
 
-_NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$")
+_NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$", re.IGNORECASE)
 _FOLDERS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
-
-#: How datasets name the three structures.
-_STRUCTURES = {
-    "lv": 1, "lvc": 1, "lvcavity": 1, "lvbp": 1, "lvbloodpool": 1, "leftventricle": 1,
-    "myo": 2, "mlv": 2, "lvm": 2, "lvmyo": 2, "lvmyocardium": 2, "myocardium": 2,
-    "rv": 3, "rvc": 3, "rvcavity": 3, "rvbp": 3, "rightventricle": 3,
-}  # fmt: skip
 
 
 def case_of(path: Path) -> Path | None:
@@ -47,7 +43,7 @@ def find_nnunet(path: Path) -> Exam:
     root = image.parent.parent
     folder = root / _FOLDERS.get(image.parent.name, "labelsTr")
     labels = nifti_named(folder, case)
-    channels = [p for p in nifti_files(image.parent) if re.fullmatch(re.escape(case) + r"_\d{4}\.nii(\.gz)?", p.name)]
+    channels = [p for p in nifti_files(image.parent) if re.fullmatch(re.escape(case) + r"_\d{4}", nifti_stem(p))]
     beside = [("another channel", "other", p, "only channel 0 is read") for p in channels if p != image]
     numbers = _label_map(root / "dataset.json")
     notes: tuple[str, ...] = ()
@@ -62,12 +58,50 @@ def _cases(path: Path) -> list[Path]:
     return [file for folder in folders if folder.is_dir() for file in nifti_files(folder) if _NAME.match(file.name)]
 
 
+def list_labelled(root: Path) -> list[tuple[str, Path, Path]]:
+    """The training cases of a dataset's folder that have labels: name, image (channel 0) and labels."""
+    found = [(match["case"], file) for file in _cases(root) if (match := _NAME.match(file.name))]
+    pairs = [(case, image, nifti_named(root / "labelsTr", case)) for case, image in found]
+    return [(case, image, labels) for case, image, labels in pairs if labels is not None]
+
+
+def read_labelled(image: Path, labels: Path, numbers: dict[int, int]) -> SliceStack:
+    """One case with its labels, whose values `numbers` gives ours; raises `InputError`."""
+    exam = exam_of("nnunet", [Part("channel 0", image, labels=labels)], label_map=numbers)
+    return exam.read(labels=True)
+
+
+def known_labels(root: Path) -> dict[int, int]:
+    """The file's values to ours, by the names in dataset.json: structures that have none of ours' names are 0.
+
+    Raises `InputError` where it names none of LV cavity, myocardium and RV cavity, or one of them twice.
+    """
+    numbers = {value: structure or 0 for value, structure in (_numbers(root / "dataset.json") or {}).items()}
+    ours = sorted(structure for structure in numbers.values() if structure)
+    if numbers.get(0) != 0 or not ours or len(set(ours)) < len(ours):
+        raise InputError(
+            f"{root / 'dataset.json'} does not tell which labels are LV, MYO and RV: name those there are so, each "
+            "once, and the background 0."
+        )
+    return numbers
+
+
 def _label_map(dataset: Path) -> dict[int, int] | None:
-    """The file's values to ours, by the names in dataset.json (of nnU-Net v2 or v1); None where they do not tell."""
+    """The file's values to ours, where dataset.json names all three structures and no other; else None."""
+    found = _numbers(dataset) or {}
+    known = {value: structure for value, structure in found.items() if structure is not None}
+    hearts = sorted(structure for structure in known.values() if structure)
+    return known if len(known) == len(found) and known.get(0) == 0 and hearts == [1, 2, 3] else None
+
+
+def _numbers(dataset: Path) -> dict[int, int | None] | None:
+    """The file's values to ours, None for a name we do not know, by dataset.json (of nnU-Net v2 or v1).
+
+    None where that cannot be read.
+    """
     try:
         names = json.loads(dataset.read_text(encoding="utf-8"))["labels"]
         pairs = [(name, value) if not str(name).isdecimal() else (value, name) for name, value in names.items()]
-        found = {int(value): _STRUCTURES.get(re.sub(r"[^a-z]", "", str(name).lower()), 0) for name, value in pairs}
+        return {int(value): structure_of(str(name)) for name, value in pairs}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return found if found.get(0) == 0 and sorted(found.values()) == [0, 1, 2, 3] else None

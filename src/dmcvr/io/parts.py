@@ -1,4 +1,4 @@
-"""An exam made of NIfTI files: which file holds which phases, from headers alone, and the way to its voxels."""
+"""An exam made of image files: which file holds which phases, from headers alone, and the way to its voxels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 from dmcvr.errors import InputError
 from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
 from dmcvr.exam.stack import Patient, SliceStack, same_grid
+from dmcvr.exam.structures import Numbering
 from dmcvr.io.exam import Exam
+from dmcvr.io.image import ImageHeader, nifti_named, nifti_stem, read_header, read_stack
 from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import NiftiHeader, read_header, read_stack
-
-SUFFIXES = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Part:
 
     ========  ================================================================================================
     name      its role, as `dmcvr inspect` shows it
-    path      the NIfTI file
+    path      the image file
     phases    names of the phases; None numbers them
     frames    which of a 4D file's frames those are; None means all
     labels    the file with their labels, if there is one
@@ -38,20 +37,9 @@ class Part:
     labels: Path | None = None
 
 
-def nifti_files(folder: Path) -> list[Path]:
-    """The NIfTI files of one folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
-
-
-def nifti_named(folder: Path, stem: str) -> Path | None:
-    """The folder's NIfTI file of this name without its ending, the compressed one first; None where there is none."""
-    return next((path for end in (".nii.gz", ".nii") if (path := folder / f"{stem}{end}").is_file()), None)
-
-
 def manual_labels(image: Path) -> Path | None:
     """The labels beside an image, as ACDC and M&Ms name them (`_gt`); None where there are none."""
-    path = image.with_name(image.name.replace(".nii", "_gt.nii"))
-    return path if path.is_file() else None
+    return nifti_named(image.parent, f"{nifti_stem(image)}_gt")
 
 
 def body_size(text: str) -> float | None:
@@ -70,16 +58,17 @@ def exam_of(
     patient: Patient | None = None,
     beside: list[tuple[str, str, Path, str]] | None = None,
     notes: tuple[str, ...] = (),
-    label_map: str | dict[int, int] | None = None,
+    label_map: str | Numbering | None = None,
 ) -> Exam:
     """The exam of these parts, whose phases are joined in their order.
 
     `beside` lists what lies there and is not taken: name, kind, path, why not. `label_map` numbers the labels: a
     named convention, or the file's value to ours; None where nothing tells.
     """
-    pieces = []
+    pieces, assumed = [], list(notes)
     for part in parts:
-        header = read_header(part.path)
+        header = read_header(part.path, whole=True)
+        assumed += header.warnings
         count = len(part.frames) if part.frames is not None else header.phases
         kind = SHORT_AXIS_CINE if header.phases > 2 else SHORT_AXIS
         why = f"{count} of {header.phases} phases" if count < header.phases else ""
@@ -91,14 +80,15 @@ def exam_of(
     person = patient or Patient()
     labelled = parts if all(part.labels is not None for part in parts) else []
     return Exam(
-        Source(layout=layout, pieces=tuple(pieces), notes=notes),
+        Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed))),
         lambda: _join([_read(part, person) for part in parts], parts),
         _labelled_reader(labelled, person, label_map),
+        label_map,
     )
 
 
 def _labelled_reader(
-    parts: list[Part], patient: Patient, label_map: str | dict[int, int] | None
+    parts: list[Part], patient: Patient, label_map: str | Numbering | None
 ) -> Callable[[], SliceStack] | None:
     if not parts or label_map is None:
         return None
@@ -113,7 +103,7 @@ def _read(part: Part, patient: Patient) -> SliceStack:
     return stack if part.phases is None else replace(stack, phases=part.phases)
 
 
-def _labelled(part: Part, patient: Patient, label_map: str | dict[int, int]) -> SliceStack:
+def _labelled(part: Part, patient: Patient, label_map: str | Numbering) -> SliceStack:
     """A part with its labels; of a 4D label file the same frames, of a 3D one the only one."""
     if part.labels is None:
         raise InputError(f"{part.path.name} has no labels.")
@@ -136,10 +126,12 @@ def _join(stacks: list[SliceStack], parts: list[Part]) -> SliceStack:
         images=np.concatenate([stack.images for stack in stacks]),
         labels=np.concatenate(labels) if labels else None,
         phases=tuple(phase for stack in stacks for phase in stack.phases),
+        times_ms=first.times_ms if len(stacks) == 1 else None,
+        warnings=tuple(dict.fromkeys(warning for stack in stacks for warning in stack.warnings)),
     )
 
 
-def _piece(name: str, kind: str, header: NiftiHeader, *, taken: bool, why: str) -> Piece:
+def _piece(name: str, kind: str, header: ImageHeader, *, taken: bool, why: str) -> Piece:
     return Piece(
         name=name,
         kind=kind,

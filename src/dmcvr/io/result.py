@@ -11,8 +11,9 @@ import numpy as np
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
-from dmcvr.exam.volume import Volume, slice_affines
-from dmcvr.io.nifti import read_nifti, write_nifti
+from dmcvr.exam.volume import MIRRORED, Volume, slice_affines
+from dmcvr.io.image import read_image
+from dmcvr.io.nifti import write_nifti
 from dmcvr.io.slicer import write_segmentation
 from dmcvr.io.tidy import write_measures
 from dmcvr.options import LABEL_FORMATS
@@ -26,16 +27,17 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
     viewers place the original file differently, and this one overlays. It is left out for unequal spacing,
-    which NIfTI cannot express.
+    which NIfTI cannot express. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
     """
-    write_nifti(folder / "image.nii.gz", result.image)
+    note = MIRRORED if result.mirrored else ""
+    write_nifti(folder / "image.nii.gz", result.image, note)
     if "nifti" in label_formats:
-        write_nifti(folder / "labels.nii.gz", result.labels)
+        write_nifti(folder / "labels.nii.gz", result.labels, note)
     if "nrrd" in label_formats:
-        _write_segmentations(folder, result.labels, result.phases)
+        _write_segmentations(folder, result.labels, result.phases, note)
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
     if acquired is not None:
-        write_nifti(folder / "acquired.nii.gz", acquired)
+        write_nifti(folder / "acquired.nii.gz", acquired, note)
     _write_json(folder / "measures.json", result.measures)
     write_measures(folder / "measures.csv", result.measures)
     _write_json(folder / "run.json", result.run)
@@ -71,13 +73,13 @@ def stack_volume(stack: SliceStack) -> Volume | None:
     return Volume(np.moveaxis(stack.images, 1, 3), affine)
 
 
-def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...]) -> None:
+def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...], note: str) -> None:
     if len(phases) == 1:
-        write_segmentation(folder / "labels.seg.nrrd", labels.data[0], labels.affine)
+        write_segmentation(folder / "labels.seg.nrrd", labels.data[0], labels.affine, note)
         return
     (folder / "labels").mkdir()
     for phase, data in zip(phases, labels.data, strict=True):
-        write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine)
+        write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine, note)
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:
@@ -85,7 +87,7 @@ def _write_json(path: Path, record: dict[str, Any]) -> None:
 
 
 def _volume(path: Path) -> Volume:
-    image = read_nifti(path)
+    image = read_image(path)
     return Volume(np.moveaxis(image.data, 3, 0), image.affine)
 
 

@@ -14,7 +14,9 @@ from dmcvr.labels.colours import COLOURS, unit
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
-def write_segmentation(path: Path, labels: UInt8[np.ndarray, "I J K"], affine: Float64[np.ndarray, "4 4"]) -> None:
+def write_segmentation(
+    path: Path, labels: UInt8[np.ndarray, "I J K"], affine: Float64[np.ndarray, "4 4"], note: str = ""
+) -> None:
     """Write the labels (I, J, K) of one phase; `affine` (4, 4) is voxel to RAS+ mm, its axes square to each other.
 
     The header's keys are those of Slicer's segmentation format; structures that are absent are listed too.
@@ -45,6 +47,8 @@ def write_segmentation(path: Path, labels: UInt8[np.ndarray, "I J K"], affine: F
             "Tags": "Segmentation.Status:completed|",
         }
         keys |= {f"Segment{n}_{key}": value for key, value in about.items()}
+    if note:
+        keys["note"] = note
     for key, value in keys.items():
         image.SetMetaData(key, value)
     sitk.WriteImage(image, str(path), useCompression=True)

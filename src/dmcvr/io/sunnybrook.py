@@ -12,11 +12,10 @@ from dmcvr.errors import InputError
 from dmcvr.exam.source import LABELS, Piece
 from dmcvr.exam.stack import SliceStack, same_grid
 from dmcvr.io.exam import Exam
+from dmcvr.io.image import nifti_files, read_header, read_stack
 from dmcvr.io.labels import to_internal
-from dmcvr.io.nifti import read_header, read_stack
-from dmcvr.io.parts import nifti_files
 
-_LABELS = re.compile(r"^(?P<case>.+)_(?P<name>ED|ES)_frame(?P<phase>\d{1,3})_gt\.nii(\.gz)?$")
+_LABELS = re.compile(r"^(?P<case>.+)_(?P<name>ED|ES)_frame(?P<phase>\d{1,3})_gt\.nii(\.gz)?$", re.IGNORECASE)
 
 
 def is_sunnybrook(path: Path) -> bool:
@@ -27,7 +26,7 @@ def is_sunnybrook(path: Path) -> bool:
     return any((path / f"{case}_dicom").is_dir() for case in cases)
 
 
-def find_sunnybrook(path: Path) -> Exam:
+def find_sunnybrook(path: Path, *, series: str | None = None) -> Exam:
     """The cine of one case; labels, where asked for, come with their phases alone (ED and ES)."""
     from dmcvr.io.dicom.read import find_dicom
 
@@ -37,7 +36,7 @@ def find_sunnybrook(path: Path) -> Exam:
     folders = sorted({path / f"{match['case']}_dicom" for _, match in files})
     if len(folders) > 1:
         raise InputError(f"{path} holds {len(folders)} cases: give the DICOM folder of one.")
-    exam = find_dicom(folders[0] if folders and folders[0].is_dir() else path, layout="sunnybrook")
+    exam = find_dicom(folders[0] if folders and folders[0].is_dir() else path, layout="sunnybrook", series=series)
     pieces = []
     for file, match in files:
         why = f"phase {int(match['phase'])}, taken if asked for"
@@ -46,7 +45,7 @@ def find_sunnybrook(path: Path) -> Exam:
         )
     source = replace(exam.source, pieces=exam.source.pieces + tuple(pieces))
     chosen = [(file, match["name"], int(match["phase"])) for file, match in files]
-    return Exam(source, exam.load, (lambda: _labelled(exam.load(), chosen)) if chosen else None)
+    return Exam(source, exam.load, (lambda: _labelled(exam.load(), chosen)) if chosen else None, "acdc")
 
 
 def _labelled(stack: SliceStack, files: list[tuple[Path, str, int]]) -> SliceStack:

@@ -7,7 +7,8 @@ from pathlib import Path
 from dmcvr.errors import InputError
 from dmcvr.exam.source import LONG_AXIS, LONG_AXIS_CINE, SHORT_AXIS_CINE
 from dmcvr.io.exam import Exam
-from dmcvr.io.parts import Part, exam_of, nifti_files, nifti_named
+from dmcvr.io.image import nifti_files, nifti_named, nifti_stem
+from dmcvr.io.parts import Part, exam_of
 
 
 def is_ukbb_subject(path: Path) -> bool:
@@ -31,7 +32,7 @@ def find_ukbb(path: Path) -> Exam:
     elif cine is not None:
         beside.append(("SA cine", SHORT_AXIS_CINE, cine, "ED and ES are files of their own; give this file for all"))
     for file in nifti_files(path):
-        stem = file.name.removesuffix(".gz").removesuffix(".nii")
+        stem = nifti_stem(file)
         if stem.startswith("la_"):
             kind = LONG_AXIS if stem.endswith(("_ED", "_ES")) else LONG_AXIS_CINE
             name = "LA " + " ".join(word for word in stem.split("_")[1:] if word in ("2ch", "3ch", "4ch", "ED", "ES"))

@@ -107,3 +107,19 @@ class Attention(nn.Module):
         q, k, v = (part[:, None] for part in qkv.chunk(3, dim=2))
         attended = F.scaled_dot_product_attention(q, k, v)[:, 0]
         return x + self.out(attended.transpose(1, 2).reshape(b, c, h, w))
+
+
+class PlainBlock(nn.Module):
+    """Residual block with batch norm and no conditions: cheap, and independent of how much of the slice is in view."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(h)) + self.skip(x))

@@ -16,10 +16,20 @@ from dmcvr.errors import InputError
 from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
-from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
+from dmcvr.model.stack_segmenter import StackSegmenter
+from dmcvr.model.weights import ORIENTER, WeightsInfo, describe, find, require_kind
 
 M = TypeVar("M", bound=nn.Module)
+
+#: What a weights file may hold.
+KINDS: dict[str, type[nn.Module]] = {
+    "autoencoder": Autoencoder,
+    "morphology": Segmenter,
+    "segmenter": StackSegmenter,
+    "orienter": Orienter,
+}
 
 
 def save_weights(
@@ -32,7 +42,7 @@ def save_weights(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a model's weights and its record: its last training, and those before it; `kind` follows from its class."""
-    kind = "autoencoder" if isinstance(model, Autoencoder) else "segmenter"
+    kind = next(kind for kind, of in KINDS.items() if isinstance(model, of))
     record = {"kind": kind, "preset": preset.as_dict(), "stages": [*before, training]}
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
@@ -50,12 +60,24 @@ def load_autoencoder(name: str | Path) -> tuple[Autoencoder, WeightsInfo]:
     return _load(new_autoencoder(info.preset), info.path), info
 
 
-def load_segmenter(name: str | Path) -> tuple[Segmenter, WeightsInfo]:
-    """The segmentation network alone, from a segmenter's or a whole model's file."""
+def load_morphology(name: str | Path) -> tuple[Segmenter, WeightsInfo]:
+    """E_mor and its head alone, from a file of their own or a whole model's."""
     info = describe(find(name))
     if info.kind == "autoencoder":
         return load_autoencoder(name)[0].segmenter, info
-    return _load(Segmenter(info.preset.segmenter), info.path), info
+    return _load(Segmenter(info.preset.segmenter), require_kind(info, "morphology").path), info
+
+
+def load_segmenter(name: str | Path) -> tuple[StackSegmenter, WeightsInfo]:
+    """The segmenter of acquired slices, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "segmenter")
+    return _load(StackSegmenter(info.preset.stack_segmenter), info.path), info
+
+
+def load_orienter(name: str | Path = ORIENTER) -> tuple[Orienter, WeightsInfo]:
+    """The network that tells how a picture lies, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "orienter")
+    return _load(Orienter(info.preset.orienter), info.path), info
 
 
 def _load(model: M, path: Path) -> M:

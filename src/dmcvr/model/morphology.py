@@ -7,29 +7,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dmcvr.model.blocks import PlainBlock
 from dmcvr.model.presets import SegmenterConfig
 
 CLASSES = 4
 
 
-class _Block(nn.Module):
-    """Residual block with batch norm: cheap, and independent of how much of the slice is in view."""
-
-    def __init__(self, channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out_channels)
-        self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(h)) + self.skip(x))
-
-
 class Segmenter(nn.Module):
-    """A residual U-Net over slices.
+    """E_mor and its head: a residual U-Net over slices.
 
     x (B, `config.images`, H, W) in [-1, 1], H and W multiples of `config.reduction`.
     `forward` gives logits (B, 4, H, W); `morphology` gives z_mor (B, C, H / reduction, W / reduction).
@@ -41,12 +26,12 @@ class Segmenter(nn.Module):
         c = config.channels
         self.stem = nn.Conv2d(config.images * config.patch**2, c[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Sequential(*(_Block(c[max(0, n - 1)] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
+            nn.Sequential(*(PlainBlock(c[max(0, n - 1)] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
             for n in range(len(c))
         )
-        self.bottleneck = nn.Sequential(_Block(c[-1], c[-1]), _Block(c[-1], c[-1]))
+        self.bottleneck = nn.Sequential(PlainBlock(c[-1], c[-1]), PlainBlock(c[-1], c[-1]))
         self.up = nn.ModuleList(
-            nn.Sequential(*(_Block(c[n] + c[n + 1] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
+            nn.Sequential(*(PlainBlock(c[n] + c[n + 1] if b == 0 else c[n], c[n]) for b in range(config.blocks)))
             for n in reversed(range(len(c) - 1))
         )
         self.head = nn.Conv2d(c[0], CLASSES * config.patch**2, 3, padding=1)

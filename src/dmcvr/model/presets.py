@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dmcvr.errors import InputError
@@ -22,6 +22,41 @@ class SegmenterConfig:
     def reduction(self) -> int:
         """How many pixels one cell of z_mor spans."""
         return int(self.patch * 2 ** (len(self.channels) - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSegmenterConfig:
+    """The segmenter of acquired slices.
+
+    ================  =========================================================================
+    fine_channels     at full resolution
+    channels          of each level below it, the first at half resolution
+    hears_from        the first of those levels where a slice hears its neighbours
+    attention_layers  at the bottleneck, over all slices of a stack
+    heads             of each of them
+    dropout           of the bottleneck's channels, in training
+    ================  =========================================================================
+    """
+
+    fine_channels: int = 16
+    channels: tuple[int, ...] = (32, 64, 128, 192)
+    hears_from: int = 2
+    attention_layers: int = 2
+    heads: int = 4
+    dropout: float = 0.1
+
+    @property
+    def reduction(self) -> int:
+        """Sides of the slices are multiples of this many pixels."""
+        return int(2 ** len(self.channels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrienterConfig:
+    """What tells how a picture lies: channels a level, each level half the resolution of the one before it."""
+
+    patch: int = 4
+    channels: tuple[int, ...] = (24, 40, 56)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +107,8 @@ class Preset:
 
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
-    `labeller` labels drawn slices from their surroundings as well; without one, the segmenter labels them alone.
+    `segmenter` is E_mor with its head. `labeller` labels drawn slices from their surroundings as well; without one,
+    that head labels them alone. `stack_segmenter` labels acquired slices: a network with weights of its own.
     """
 
     name: str
@@ -92,6 +128,8 @@ class Preset:
     time_power: float = 1.0
     between: float = 0.0
     labeller: SegmenterConfig | None = None
+    stack_segmenter: StackSegmenterConfig = field(default_factory=StackSegmenterConfig)
+    orienter: OrienterConfig = field(default_factory=OrienterConfig)
 
     def __post_init__(self) -> None:
         if self.denoiser.surroundings and self.denoiser.prediction != "v":
@@ -174,6 +212,7 @@ PAPER = Preset(
         resample_blocks=True,
         prediction="eps",
     ),
+    stack_segmenter=StackSegmenterConfig(fine_channels=32, channels=(64, 128, 256, 512)),
 )
 
 #: For tests of the machinery: trains in seconds, is good for nothing else.
@@ -191,6 +230,9 @@ TINY = Preset(
         join_level=1,
         time_dimension=32,
         morphology_channels=8,
+    ),
+    stack_segmenter=StackSegmenterConfig(
+        fine_channels=8, channels=(16, 24, 32, 48), attention_layers=1, heads=2, dropout=0.0
     ),
 )
 
@@ -214,7 +256,9 @@ def preset_from_dict(record: dict[str, Any]) -> Preset:
         "segmenter": build(SegmenterConfig, record["segmenter"]),
         "encoder": build(EncoderConfig, record["encoder"]),
         "denoiser": build(DenoiserConfig, record["denoiser"]),
+        "orienter": build(OrienterConfig, record.get("orienter", {})),
         "labeller": build(SegmenterConfig, record["labeller"]) if record.get("labeller") else None,
+        "stack_segmenter": build(StackSegmenterConfig, record.get("stack_segmenter", {})),
     }
     preset: Preset = build(Preset, record | nested)
     return preset

@@ -19,10 +19,22 @@ from dmcvr.model.presets import Preset, preset_from_dict
 
 FOLDER = Path(__file__).parent.parent / "weights"
 
+#: The bundled network that tells how a picture lies, whatever fills the gaps.
+ORIENTER = "orienter"
+
+
+#: What a file may hold: a whole model; E_mor and its head; what labels acquired slices; what tells how they lie.
+KIND_WORDS = {
+    "autoencoder": "an autoencoder",
+    "morphology": "a morphology network",
+    "segmenter": "a segmenter",
+    "orienter": "an orienter",
+}
+
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """A weights file without its tensors. `kind` is "autoencoder" (whole model) or "segmenter".
+    """A weights file without its tensors. `kind` is one of `KIND_WORDS`.
 
     `stages` are the records of the trainings behind it, the first one first (written by `dmcvr.train.run.train`).
     """
@@ -66,7 +78,9 @@ def require_kind(info: WeightsInfo, kind: str, advice: str | None = None) -> Wei
     """The same; raises `InputError` where the file holds another kind, with advice on what to do."""
     if info.kind != kind:
         advice = f": train it with dmcvr train {kind}" if advice is None else advice
-        raise InputError(f"{info.path} holds a {info.kind}; expected an {kind}{advice}.")
+        raise InputError(
+            f"{info.path} holds {KIND_WORDS.get(info.kind, info.kind)}; expected {KIND_WORDS[kind]}{advice}."
+        )
     return info
 
 

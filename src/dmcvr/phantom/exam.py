@@ -88,10 +88,8 @@ class Phantom:
     def labels_on(self, affine: NDArray[np.float64], shape: tuple[int, int, int], phase: int) -> NDArray[np.uint8]:
         """(I, J, K) the exact labels at the voxels of any grid (index to RAS+ mm): no resampling."""
         to_heart = np.linalg.inv(self.frame.affine()) @ affine
-        index = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij", sparse=True)
-        x, y, z = (
-            sum((np.float32(row[a]) * index[a] for a in range(3)), start=np.float32(row[3])) for row in to_heart[:3]
-        )
+        i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
+        x, y, z = ((a * i + b * j + c * k + start).astype(np.float32) for a, b, c, start in to_heart[:3])
         return self.shapes[phase].labels(x, y, z)
 
     def valve_planes(self, phase: int) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -116,7 +114,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
     shapes = heart.beat(scan.phases)
     frame = HeartFrame.random(anatomy)
     cx, cy = (float(c) for c in anatomy.uniform((-8, 2), (12, 22)))
-    positions = slice_positions(shapes[0], scan, float(anatomy.uniform(0.6, 1.1)))
+    positions = slice_positions(shapes[0], scan, float(anatomy.uniform(0.4, 0.9)))
     patient = _random_patient(anatomy)
 
     pixels = slice_grid(scan, (cx, cy), positions)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from dmcvr.phantom.shape import MYOCARDIUM_G_PER_ML, HeartShape
-from dmcvr.phantom.solid import Array
 
 #: Normal, dilated, hypertrophic, and an enlarged right ventricle with a flattened septum.
 Kind = Literal["normal", "dilated", "hypertrophic", "right"]
@@ -141,7 +141,7 @@ class Heart:
         return tuple(self.at(c, opening=o) for c, o in zip(*_cycle(np.arange(phases) / phases), strict=True))
 
 
-def _cycle(times: Array) -> tuple[list[float], list[float]]:
+def _cycle(times: NDArray[np.float64]) -> tuple[list[float], list[float]]:
     """Contraction and the inflow valves' opening at these shares of the cycle."""
     contraction = PchipInterpolator(_TIMES, _CONTRACTION)
     filling = np.clip(-contraction.derivative()(times) / 2, 0, 1) * (times > SYSTOLE + 0.05)

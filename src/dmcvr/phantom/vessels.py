@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmcvr.phantom.shape import HeartShape, Solids
 from dmcvr.phantom.solid import Array, Point, blend, ellipsoid, tube
@@ -80,11 +81,11 @@ def _trunk(shape: HeartShape, x: Array, y: Array, z: Array, up: Point) -> Array:
     return tube(x, y, z, [_point(p) for p in points], (0.9 * radius, 1.05 * radius, radius, 0.95 * radius, 9.0))
 
 
-def _relative(x: Array, y: Array, z: Array, middle: np.ndarray) -> tuple[Array, Array, Array]:  # type: ignore[type-arg]
+def _relative(x: Array, y: Array, z: Array, middle: NDArray[np.float64]) -> tuple[Array, Array, Array]:
     a, b, c = middle.astype(np.float32)
     return x - a, y - b, z - c
 
 
-def _point(values: np.ndarray) -> Point:  # type: ignore[type-arg]
+def _point(values: NDArray[np.float64]) -> Point:
     a, b, c = (float(v) for v in values)
     return a, b, c

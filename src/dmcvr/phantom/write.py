@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.structures import LABEL_MAPS
 from dmcvr.exam.volume import Volume
-from dmcvr.io.labels import LABEL_MAPS
 from dmcvr.io.nifti import write_nifti
 from dmcvr.phantom.exam import Phantom
 from dmcvr.phantom.heart import CYCLE_MS

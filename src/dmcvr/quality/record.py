@@ -27,6 +27,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
         "torch": torch.__version__,
         "preset": engine.model.preset.name,
         "weights_sha256": engine.info.sha256 if engine.info else None,
+        "segmenter_sha256": engine.segmenter_info.sha256 if engine.segmenter_info else None,
         "steps": drawing.steps,
         "inversion_corrections": drawing.corrections,
         "aligned": engine.aligned is not None,
@@ -61,6 +62,8 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
             "confidence": round(located.confidence, 4),
             "centre_ras_mm": np.round(located.frame.centre, 2).tolist(),
             "mirrored_geometry": located.mirrored,
+            "unmirrored": located.unmirrored,
+            "orientation_margin": round(located.margin, 3) if np.isfinite(located.margin) else None,
             "picture_right_ras": np.round(located.frame.u, 6).tolist(),
             "picture_down_ras": np.round(located.frame.v, 6).tolist(),
         },
@@ -83,8 +86,8 @@ def _warnings(stack: SliceStack, located: Located) -> list[str]:
         warnings.append(f"The segmenter is unsure of this heart (mean probability {located.confidence:.2f}).")
     if located.mirrored:
         warnings.append(
-            "The header knows no scanner frame (as in ACDC), and in the frame it gives the heart is a mirror image: "
-            "measures are right, meshes are mirrored."
+            "In the frame that the header gives (as in ACDC) the heart is a mirror image: measures are right, images, "
+            "labels and meshes are mirrored; --unmirror writes a heart as it is."
         )
     gaps = np.diff(stack.positions_mm)
     if gaps.max() > UNEQUAL * gaps.min():

@@ -24,7 +24,10 @@ SIZES = (
 
 @dataclass(frozen=True)
 class Line:
-    """One measure: by the dense volume, over body surface, by slices; normal range where one is known."""
+    """One measure: by the dense volume, over body surface, by slices; normal range where one is known.
+
+    `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES.
+    """
 
     name: str
     unit: str
@@ -34,6 +37,7 @@ class Line:
     range: str
     outside: str
     source: str
+    beside: str = ""
 
 
 def lines(measures: dict[str, Any]) -> list[Line]:
@@ -57,6 +61,7 @@ def lines(measures: dict[str, Any]) -> list[Line]:
                     "" if indexed is None else f"{number(indexed, 0)} {unit}/m²",
                     number(summed.get(side, {}).get(key), digits),
                     *_normal(reference),
+                    _beside(measures.get("consistency") or {}, side, key),
                 )
             )
     if found:
@@ -84,6 +89,15 @@ def headline(found: list[Line]) -> list[Line]:
 
 def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _beside(both: dict[str, Any], side: str, key: str) -> str:
+    """What stands beside a headline figure."""
+    if key == "ef_percent" and both.get(side):
+        return f"{both[side]['ef_slices_percent']:.0f} % by slices"
+    if key == "mass_g" and both.get("mass_es_g") is not None:
+        return f"at ED; {both['mass_es_g']:.0f} g at ES"
+    return ""
 
 
 def _normal(entries: list[dict[str, Any]]) -> tuple[str, str, str]:

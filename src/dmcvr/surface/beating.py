@@ -36,9 +36,12 @@ NOTE = (
 _FLOAT, _UINT = 5126, 5125
 
 
-def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: float) -> bytes:
-    """Meshes in RAS+ mm, by phase in order and by structure, to GLB; several phases take `beat_s` seconds together."""
-    file = _File()
+def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: float, about: str = "") -> bytes:
+    """Meshes in RAS+ mm, by phase in order and by structure, to GLB; several phases take `beat_s` seconds together.
+
+    What is to be said `about` them stands in the file's note, first.
+    """
+    file = _File(f"{about}. {NOTE}" if about else NOTE)
     shown = {phase: {name: meshes[name] for name in SHOWN if name in meshes} for phase, meshes in hearts.items()}
     limits = np.concatenate([mesh.bounds for meshes in shown.values() for mesh in meshes.values()])
     middle = (limits.min(axis=0) + limits.max(axis=0)) / 2
@@ -56,10 +59,10 @@ def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: flo
 class _File:
     """A glTF tree and its binary data, as they grow."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: str) -> None:
         self._data = bytearray()
         self.tree: dict[str, Any] = {
-            "asset": {"version": "2.0", "generator": "dmcvr", "extras": {"note": NOTE}},
+            "asset": {"version": "2.0", "generator": "dmcvr", "extras": {"note": note}},
             "scene": 0,
             "scenes": [{}],
             "nodes": [],

@@ -15,7 +15,7 @@ from trimesh.exchange.stl import export_stl
 from trimesh.smoothing import filter_taubin
 
 from dmcvr.exam.stack import LABEL_NAMES
-from dmcvr.exam.volume import Volume
+from dmcvr.exam.volume import MIRRORED, Volume
 from dmcvr.options import MESH_FORMATS, chosen_formats
 from dmcvr.surface.beating import beating_glb
 
@@ -82,15 +82,17 @@ def write_meshes(
     formats: Sequence[str] = ("ply",),
     beat_s: float = 1.0,
     smooth_iterations: int = 10,
+    mirrored: bool = False,
 ) -> list[Path]:
     """Write every structure that is present, in each of the formats; returns the paths written.
 
     One phase gives `folder/<structure>.ply` (and `.stl`), several give `folder/<phase>/<structure>.ply`, both binary,
     in RAS+ mm. "glb" gives one file, `folder/heart.glb`, with all structures; several phases play in it as one
     heartbeat of `beat_s` seconds. `labels` is (P, I, J, K) and `phases` has its P names; another number raises
-    `ValueError`, an unknown format `InputError`.
+    `ValueError`, an unknown format `InputError`. Every file says of a `mirrored` heart that it is one.
     """
     formats = chosen_formats("mesh", formats, MESH_FORMATS)
+    note = f"{FRAME_NOTE}; {MIRRORED}" if mirrored else FRAME_NOTE
     written: list[Path] = []
     hearts: dict[str, dict[str, trimesh.Trimesh]] = {}
     for phase, phase_labels in zip(phases, labels.data, strict=True):
@@ -101,13 +103,13 @@ def write_meshes(
                 if kind in formats:
                     phase_folder.mkdir(parents=True, exist_ok=True)
                     written.append(phase_folder / f"{name}.{kind}")
-                    written[-1].write_bytes(to_bytes(mesh))
+                    written[-1].write_bytes(to_bytes(mesh, note))
         if "glb" in formats:
             hearts[phase] = meshes
     if any(hearts.values()):
         folder.mkdir(parents=True, exist_ok=True)
         written.append(folder / "heart.glb")
-        written[-1].write_bytes(beating_glb(hearts, beat_s))
+        written[-1].write_bytes(beating_glb(hearts, beat_s, MIRRORED if mirrored else ""))
     return written
 
 
@@ -120,12 +122,12 @@ def _meshes(
             yield name, mesh
 
 
-def _ply_bytes(mesh: trimesh.Trimesh) -> bytes:
+def _ply_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
     """Binary PLY with our comment, which trimesh's exporter cannot write, after the two opening lines."""
     magic, encoding, rest = export_ply(mesh, vertex_normal=False).split(b"\n", 2)
-    return b"\n".join([magic, encoding, f"comment {FRAME_NOTE}".encode(), rest])
+    return b"\n".join([magic, encoding, f"comment {note}".encode(), rest])
 
 
-def _stl_bytes(mesh: trimesh.Trimesh) -> bytes:
+def _stl_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
     """Binary STL; its header of 80 bytes is free for our note."""
-    return FRAME_NOTE.encode().ljust(80) + export_stl(mesh)[80:]
+    return note.encode().ljust(80) + export_stl(mesh)[80:]

@@ -10,9 +10,9 @@ from typing import Literal
 
 from dmcvr.errors import InputError
 from dmcvr.model.presets import Preset, get_preset
-from dmcvr.model.weights import WeightsInfo, describe, find, require_kind
+from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
 
-Kind = Literal["segmenter", "autoencoder", "labeller", "drawing"]
+Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class TrainConfig:
     """What is trained on what, and for how long."""
 
     data: Path
-    """ACDC-style folder (one folder a patient, or dmcvr phantom's output), or a file of dmcvr train pack."""
+    """Folder of labelled patients (ACDC's way, nnU-Net's raw folder, Sunnybrook's slices), or a file of train pack."""
     out: Path
     """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
     preset: str | None = None
@@ -30,13 +30,16 @@ class TrainConfig:
     max_steps: int | None = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: int | None = None
-    """Slices a step; default: 24 for the segmenter and the labeller, 16 for the others."""
+    """Slices a step; default: 16 for the autoencoder and the drawing, 8 for the orienter, 24 for the others."""
     learning_rate: float | None = None
-    """Default: 2e-3 for the segmenter, 5e-4 for the autoencoder, 1e-3 for the labeller, 2e-4 for the drawing."""
+    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 1e-3 for the
+    others."""
     seed: int = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = True
+    window: tuple[float, float] | None = None
+    """Grey values that become black and white, such as -160 440 for CT; default: as each heart has them (MRI)."""
     split: Path | None = None
     """JSON with the lists train, development, validation; default: the bundled ACDC split, else a new one."""
     pairs: Path | None = None
@@ -57,7 +60,7 @@ class TrainConfig:
                 f"Preset {preset.name} sees no neighbours, and --pairs are for those that do: leave it out, or give "
                 "--preset aligned."
             )
-        if kind in ("segmenter", "labeller") and find_spec("monai") is None:
+        if kind in ("morphology", "labeller") and find_spec("monai") is None:
             raise InputError("This training needs monai: pip install 'dmcvr[train]'.")
         return preset, info
 
@@ -71,6 +74,11 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"Expected --{name.replace('_', '-')} above 0; got {value}.")
+
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise InputError(f"Expected --window as two rising grey values; got {self.window[0]:g} {self.window[1]:g}.")
+        if self.window is not None and self.data.is_file():
+            raise InputError("A packed file has its grey values fixed: give --window with the folder of the patients.")
 
     def _check_files(self) -> None:
         if not self.data.exists():
@@ -90,16 +98,19 @@ class TrainConfig:
 
     def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
         preset = get_preset(self.preset or "compact")
-        if kind == "segmenter":
+        if kind in ("segmenter", "morphology", "orienter"):
             if start is not None:
-                raise InputError(f"A segmenter starts from nothing; got the weights {start}: leave them out.")
+                name = KIND_WORDS[kind].capitalize()
+                raise InputError(f"{name} starts from nothing; got the weights {start}: leave them out.")
             return preset, None
         grows = kind == "autoencoder"
         info = describe(find(start or ("compact" if grows else "aligned")))
         if grows and not preset.denoiser.surroundings:
+            if info.kind != "autoencoder":
+                require_kind(info, "morphology")
             if info.preset.segmenter != preset.segmenter:
                 raise InputError(
-                    f"The segmenter in {info.path} is not of preset {preset.name}: train one with that preset."
+                    f"The E_mor in {info.path} is not of preset {preset.name}: train one with that preset."
                 )
             return preset, info
         require_kind(info, "autoencoder")

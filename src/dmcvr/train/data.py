@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, overload
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dmcvr.errors import InputError
-from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.geometry.region import Frame, IntensityScale, crop_images, crop_labels, label_centre
 from dmcvr.geometry.roi import ROI_MM
-from dmcvr.io.acdc import list_patients, read_acdc, read_patient
+from dmcvr.train.patients import labelled_patients
 
 #: Side (pixels) and pixel size of the stored canvas: room for a shifted, rotated view, and for views beside the
 #: heart.
@@ -40,6 +41,8 @@ class TrainingSet:
     patients   (M,)          names
     phases     (M,)          names
     positions  (M,)          float64, mm along the stack
+    known      (M,)          uint8, the sum of 2^(c - 1) over the structures c that were looked for there (7: all);
+                             of a partly labelled slice, background means "none of those"
     =========  ============  ===========================================================================
     """
 
@@ -48,6 +51,7 @@ class TrainingSet:
     patients: NDArray[np.str_]
     phases: NDArray[np.str_]
     positions: NDArray[np.float64]
+    known: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -94,11 +98,19 @@ def heart_frame(stack: SliceStack, labels: NDArray[np.uint8], size: int) -> Fram
     return Frame(label_centre(stack, labels), u, v, size, PIXEL_MM)
 
 
-def slices_of(name: str, stack: SliceStack) -> TrainingSet:
-    """The slices of one labelled exam on the canvas; its intensity scale is that of the ROI."""
+def slices_of(
+    name: str,
+    stack: SliceStack,
+    known: Collection[int] = tuple(LABEL_NAMES),
+    window: tuple[float, float] | None = None,
+) -> TrainingSet:
+    """The slices of one labelled exam on the canvas; its intensity scale is that of the ROI, or a fixed window."""
     if stack.labels is None:
         raise InputError(f"{name} has no labels to train on.")
-    scale = IntensityScale.of(crop_images(stack, heart_frame(stack, stack.labels, round(ROI_MM / PIXEL_MM))))
+    if window is None:
+        scale = IntensityScale.of(crop_images(stack, heart_frame(stack, stack.labels, round(ROI_MM / PIXEL_MM))))
+    else:
+        scale = IntensityScale(*window)
     frame = heart_frame(stack, stack.labels, CANVAS)
     unit = (crop_images(stack, frame) - scale.low) / (scale.high - scale.low) * 2 - 1
     p, n = unit.shape[:2]
@@ -108,26 +120,36 @@ def slices_of(name: str, stack: SliceStack) -> TrainingSet:
         patients=np.repeat(np.array([name]), p * n),
         phases=np.repeat(np.array(stack.phases), n),
         positions=np.tile(stack.positions_mm, p),
+        known=np.full(p * n, sum(2 ** (c - 1) for c in known), dtype=np.uint8),
     )
 
 
-def load_training_set(data: Path, names: tuple[str, ...] | None = None) -> TrainingSet:
-    """Slices of an ACDC-style folder or of a packed file, of these patients only."""
+def load_training_set(
+    data: Path, names: tuple[str, ...] | None = None, *, window: tuple[float, float] | None = None
+) -> TrainingSet:
+    """Slices of a folder of patients or of a packed file, of these patients only.
+
+    `window` gives the grey values of a folder's pictures that become -1 and 1; None: as each heart has them.
+    """
     if data.is_file():
         packed = TrainingSet.load(data)
         return packed if names is None else packed.of(names)
-    folders = [f for f in list_patients(data) if names is None or f.name in names]
-    if not folders:
+    chosen = [patient for patient in labelled_patients(data) if names is None or patient.name in names]
+    if not chosen:
         raise InputError(f"None of the patients of the split is under {data}: write a new split with --split.")
-    parts = [slices_of(folder.name, read_acdc(folder, with_labels=True)) for folder in folders]
+    return joined([slices_of(p.name, stack, p.known, window) for p in chosen for stack in p.load()])
+
+
+def joined(parts: Sequence[TrainingSet]) -> TrainingSet:
+    """One set of several."""
     return TrainingSet(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TrainingSet)})
 
 
 def patient_groups(data: Path) -> dict[str, str]:
-    """{patient: disease group} of an ACDC-style folder or a packed file (which knows no groups)."""
+    """{patient: disease group} of a folder of patients or a packed file (which knows no groups)."""
     if data.is_file():
         return dict.fromkeys(TrainingSet.load(data).patients.tolist(), "")
-    return {f.name: read_patient(f).group or "" for f in list_patients(data)}
+    return {patient.name: patient.group for patient in labelled_patients(data)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +166,12 @@ class Augmentation:
     bias: float = 0.2
     mirrored: float = 0.0  # share of views
     elastic_mm: float = 0.0  # SD of a smooth deformation
+    view_mm: float = ROI_MM  # side of a view
+    field: float = 1.0  # least share of the view's sides that a picture fills; beyond, its edge goes on
+
+
+#: A view as it is.
+STILL = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
 
 
 @overload
@@ -181,10 +209,10 @@ def random_view(
     zoom = 1 + uniform(-1, 1) * how.scale
     shift = torch.randn(b, 2, generator=generator) * how.shift_mm / PIXEL_MM
     elsewhere = uniform(0, 1) < how.anywhere
-    shift = torch.where(elsewhere[:, None], uniform(-0.5, 0.5, 2) * (canvas - ROI_MM / PIXEL_MM / 2), shift)
+    shift = torch.where(elsewhere[:, None], uniform(-0.5, 0.5, 2) * (canvas - how.view_mm / PIXEL_MM / 2), shift)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     side = torch.where(torch.rand(b, generator=generator) < how.mirrored, -1.0, 1.0) if how.mirrored else 1.0
-    ratio = ROI_MM / PIXEL_MM / canvas
+    ratio = how.view_mm / PIXEL_MM / canvas
     theta = torch.stack(
         [
             torch.stack([side * cos * ratio, -sin * ratio, shift[:, 0] * 2 / canvas], dim=1),
@@ -193,6 +221,12 @@ def random_view(
         dim=1,
     )
     grid = F.affine_grid(theta, [b, 1, size, size], align_corners=False)
+    if how.field < 1:
+        sides = uniform(how.field, 1, 1, 1, 2)
+        low = -1 + 2 * (1 - sides) * uniform(0, 1, 1, 1, 2)
+        plain = F.affine_grid(torch.eye(2, 3).expand(b, 2, 3), [b, 1, size, size], align_corners=False)
+        seen = torch.maximum(torch.minimum(plain, low + 2 * sides), low)
+        grid = (seen.flatten(1, 2) @ theta[:, :, :2].mT + theta[:, None, :, 2]).view(grid.shape)
     if how.elastic_mm:
         bends = torch.randn(b, 2, ELASTIC_KNOTS, ELASTIC_KNOTS, generator=generator) * how.elastic_mm
         bends = F.interpolate(bends, size=(size, size), mode="bicubic", align_corners=True)

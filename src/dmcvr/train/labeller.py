@@ -13,8 +13,8 @@ from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.train.between import ANY_SIDE, Between, Places
 from dmcvr.train.data import TrainingSet
 from dmcvr.train.loop import Objective
+from dmcvr.train.losses import segmentation_loss
 from dmcvr.train.pairs import PairSet
-from dmcvr.train.segmenter import segmentation_loss
 
 #: Share of the slices whose neighbours' labels are the manual ones; the others' are the segmenter's.
 GIVEN = 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,24 +11,28 @@ from numpy.typing import NDArray
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.fill.engine import BATCH, Engine
+from dmcvr.geometry.orient import VIEW_MM, VIEW_PIXELS
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.presets import Preset
+from dmcvr.model.stack_segmenter import StackSegmenter
 from dmcvr.quality.metrics import dice, ssim
 from dmcvr.train.between import Places, mixed_codes
-from dmcvr.train.data import Augmentation, TrainingSet, random_view
+from dmcvr.train.data import STILL, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
+from dmcvr.train.orienter import way_logits
 from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
+from dmcvr.train.segmenter import StackViews
 
 Monitor = Callable[[Trainer], None]
 
 #: Held-out slices looked at with every checkpoint.
 MONITORED = 12
 
-#: A view as it is.
-STILL = Augmentation(rotation_deg=0, scale=0, shift_mm=0, contrast=0, gamma=0, noise=0, bias=0)
+#: A view as it is, wide.
+WHOLE = replace(STILL, view_mm=VIEW_MM)
 
 
 def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -37,7 +42,7 @@ def _sample(data: TrainingSet, size: int) -> tuple[NDArray[np.float32], NDArray[
     return images[:, 0].numpy(), labels.numpy()
 
 
-def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
+def morphology_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
     images, labels = _sample(held_out, preset.size)
 
     def monitor(trainer: Trainer) -> None:
@@ -48,6 +53,56 @@ def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
         scores = {f"dice_{c}": dice(found == c, labels == c) for c in (1, 2, 3)}
         trainer.record_held_out(scores)
         save_tiles(trainer.out / "samples.png", [images, images], [labels, found])
+
+    return monitor
+
+
+def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
+    """Dice of each structure that was looked for, over a whole stack, as the mean over stacks."""
+    stacks = StackViews(held_out, batch=1, size=preset.size).still()
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        assert isinstance(model, StackSegmenter)
+        scores: dict[str, list[float]] = {f"dice_{name}": [] for name in LABEL_NAMES.values()}
+        rows: list[list[NDArray[np.float32]]] = []
+        for seen in stacks:
+            part = seen.to(device)
+            found = model.probabilities(part.images, part.stacks).argmax(dim=1).cpu().numpy()
+            truth = seen.labels.numpy()
+            for c, name in LABEL_NAMES.items():
+                if seen.known[0, c - 1]:
+                    scores[f"dice_{name}"].append(dice(found == c, truth == c))
+            middle = len(found) // 2
+            rows.append([seen.images[middle, 0].numpy(), truth[middle], found[middle]])
+        trainer.record_held_out({name: round(float(np.nanmean(of)), 4) for name, of in scores.items() if of})
+        images, truth, found = (np.stack(column) for column in zip(*rows[:MONITORED], strict=True))
+        save_tiles(trainer.out / "samples.png", [images, images], [truth, found])
+
+    return monitor
+
+
+def orienter_monitor(held_out: TrainingSet) -> Monitor:
+    """How many held-out slices, and how many exams by the mean over their slices, are seen as they lie."""
+    views, _ = random_view(
+        torch.from_numpy(held_out.images)[:, None], None, torch.Generator().manual_seed(0), WHOLE, VIEW_PIXELS
+    )
+    exams = [f"{name} {phase}" for name, phase in zip(held_out.patients, held_out.phases, strict=True)]
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        with torch.no_grad():
+            votes = [way_logits(model, part.to(device)).log_softmax(dim=1).cpu() for part in views.split(BATCH)]
+        found = torch.cat(votes).numpy()
+        means = [found[np.array(exams) == exam].mean(axis=0) for exam in dict.fromkeys(exams)]
+        margins = [vote[0] - vote[1:].max() for vote in means]
+        trainer.record_held_out(
+            {
+                "right_slices": float((found.argmax(axis=1) == 0).mean()),
+                "right_exams": float(np.mean(np.array(margins) > 0)),
+                "least_margin": float(min(margins)),
+            }
+        )
 
     return monitor
 

@@ -41,9 +41,9 @@ def train(kind: Kind, config: TrainConfig, *, start: str | Path | None = None) -
     split = _split(config)
     config.out.mkdir(parents=True, exist_ok=True)
     split.write(config.out / "split.json")
-    training = load_training_set(config.data, split.train)
+    training = load_training_set(config.data, split.train, window=config.window)
     watched = split.development or split.validation
-    held_out = load_training_set(config.data, watched) if watched else training
+    held_out = load_training_set(config.data, watched, window=config.window) if watched else training
     learnt = Material(training, preset, config.pairs or config.out / "pairs.npz")
     looked_at = Material(held_out, preset, config.out / "held_out_pairs.npz")
 
@@ -63,6 +63,7 @@ def train(kind: Kind, config: TrainConfig, *, start: str | Path | None = None) -
         "learning_rate": loop.learning_rate,
         "seed": loop.seed,
         "mixed_precision": loop.mixed_precision,
+        "window": None if config.window is None else list(config.window),
         "data_sha256": training.sha256,
         "split_sha256": split.sha256,
         "start_sha256": before.sha256 if before else None,

@@ -14,16 +14,28 @@ from torch import nn
 
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder
-from dmcvr.model.checkpoint import load_autoencoder, load_segmenter
+from dmcvr.model.checkpoint import load_autoencoder, load_morphology
 from dmcvr.model.morphology import Segmenter
+from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
+from dmcvr.model.stack_segmenter import StackSegmenter
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind
 from dmcvr.train.data import TrainingSet
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
-from dmcvr.train.monitors import Monitor, autoencoder_monitor, labeller_monitor, mean_monitor, segmenter_monitor
+from dmcvr.train.monitors import (
+    Monitor,
+    autoencoder_monitor,
+    labeller_monitor,
+    mean_monitor,
+    morphology_monitor,
+    orienter_monitor,
+    segmenter_monitor,
+)
+from dmcvr.train.morphology import morphology_objective
+from dmcvr.train.orienter import as_shown, orienter_objective
 from dmcvr.train.pairs import PairSet, registered
 from dmcvr.train.segmenter import segmenter_objective
 
@@ -74,14 +86,22 @@ def stage_name(kind: Kind, preset: Preset) -> str:
     return "aligned" if kind == "autoencoder" and preset.denoiser.surroundings else kind
 
 
-def _new_segmenter(preset: Preset, start: Path | None) -> nn.Module:
+def _new_morphology(preset: Preset, start: Path | None) -> nn.Module:
     return Segmenter(preset.segmenter)
 
 
+def _new_segmenter(preset: Preset, start: Path | None) -> nn.Module:
+    return StackSegmenter(preset.stack_segmenter)
+
+
+def _new_orienter(preset: Preset, start: Path | None) -> nn.Module:
+    return Orienter(preset.orienter)
+
+
 def _new_autoencoder(preset: Preset, start: Path | None) -> nn.Module:
-    """On a trained segmenter, which stays as it is."""
+    """On a trained E_mor, which stays as it is."""
     model = Autoencoder(preset)
-    model.segmenter.load_state_dict(load_segmenter(_given(start))[0].state_dict())
+    model.segmenter.load_state_dict(load_morphology(_given(start))[0].state_dict())
     model.segmenter.requires_grad_(False)
     return model
 
@@ -125,12 +145,12 @@ def _trusted_a_little(model: nn.Module, start: Path | None) -> None:
 
 
 STAGES = {
-    "segmenter": Stage(
-        build=_new_segmenter,
-        objective=lambda on, batch, device: segmenter_objective(
+    "morphology": Stage(
+        build=_new_morphology,
+        objective=lambda on, batch, device: morphology_objective(
             on.slices, batch=batch, size=on.preset.size, device=device
         ),
-        monitor=lambda on: segmenter_monitor(on.preset, on.slices),
+        monitor=lambda on: morphology_monitor(on.preset, on.slices),
         steps=3_266,
         batch=24,
         learning_rate=2e-3,
@@ -168,5 +188,23 @@ STAGES = {
         batch=16,
         learning_rate=2e-4,
         settle=_half_way,
+    ),
+    "orienter": Stage(
+        build=_new_orienter,
+        objective=lambda on, batch, device: orienter_objective(as_shown(on.slices), batch=batch, device=device),
+        monitor=lambda on: orienter_monitor(as_shown(on.slices)),
+        steps=2_111,
+        batch=8,
+        learning_rate=3e-3,
+    ),
+    "segmenter": Stage(
+        build=_new_segmenter,
+        objective=lambda on, batch, device: segmenter_objective(
+            on.slices, batch=batch, size=on.preset.size, device=device
+        ),
+        monitor=lambda on: segmenter_monitor(on.preset, on.slices),
+        steps=6_000,
+        batch=24,
+        learning_rate=1e-3,
     ),
 }

@@ -15,7 +15,8 @@ In ACDC, slices of different patients reach 0.86, those of its one pair of twins
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from dmcvr.io.acdc import list_patients, read_acdc
 from dmcvr.train.data import TrainingSet
+from dmcvr.train.patients import LabelledPatient, labelled_patients
 
 SIDE = 16
 ALIKE = 0.98
@@ -34,11 +35,11 @@ MOST = 0.5
 Twins = tuple[tuple[str, ...], ...]
 
 #: Slices (..., H, W) of a patient, or what loads them.
-Slices = NDArray[Any] | Callable[[], NDArray[Any]]
+Slices = NDArray[Any] | Callable[[], Sequence[NDArray[Any]]]
 
 
 def twins_in(data: Path, names: tuple[str, ...] | None = None) -> Twins:
-    """Twins among the patients of an ACDC-style folder or a packed file, or among these of them."""
+    """Twins among the patients of a folder or a packed file, or among these of them."""
     if data.is_file():
         packed = TrainingSet.load(data)
         return find_twins(
@@ -48,15 +49,18 @@ def twins_in(data: Path, names: tuple[str, ...] | None = None) -> Twins:
                 if names is None or name in names
             }
         )
-    folders = [folder for folder in list_patients(data) if names is None or folder.name in names]
-    return find_twins({f.name: lambda f=f: read_acdc(f).images for f in folders})  # type: ignore[misc]
+    chosen = [patient for patient in labelled_patients(data) if names is None or patient.name in names]
+    return find_twins({patient.name: partial(_slices, patient) for patient in chosen})
 
 
 def find_twins(patients: Mapping[str, Slices]) -> Twins:
     """Groups of names whose slices are alike; one patient after the other is loaded."""
     if not patients:
         return ()
-    prints = [fingerprints(slices() if callable(slices) else slices) for slices in patients.values()]
+    prints = [
+        np.concatenate([fingerprints(part) for part in (slices() if callable(slices) else (slices,))])
+        for slices in patients.values()
+    ]
     linked = np.zeros((len(prints), len(prints)), dtype=bool)
     for a, own in enumerate(prints):
         turned = _eight_ways(own)
@@ -76,6 +80,10 @@ def fingerprints(slices: NDArray[Any]) -> NDArray[np.float32]:
     length = np.linalg.norm(seen, axis=(1, 2))
     shown = length > 1e-4 * np.abs(means).max(axis=(1, 2), initial=0)
     return np.asarray(seen[shown] / length[shown, None, None], dtype=np.float32)
+
+
+def _slices(patient: LabelledPatient) -> list[NDArray[np.float32]]:
+    return [stack.images for stack in patient.load()]
 
 
 def describe_twins(twins: Twins) -> str:

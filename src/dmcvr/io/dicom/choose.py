@@ -7,209 +7,220 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from dmcvr.errors import InputError
-from dmcvr.exam.source import LONG_AXIS_CINE, SCOUT, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
+from dmcvr.exam.source import Source
 from dmcvr.exam.stack import Patient
-from dmcvr.io.dicom.headers import DicomFrame, scan
-from dmcvr.io.dicom.runs import Run, centre, find_runs, most_common
-
-#: Fewer positions are no stack.
-MIN_SLICES = 3
-
-#: A slice of another series joins a stack if it is at least this share of a spacing away from all its slices.
-NEW_PLACE = 0.6
-
-#: A cine whose normal is at least so far from the short axis' is a long-axis view.
-LONG_AXIS_FROM_DEG = 60.0
-
-#: Trigger times that differ more from one another make the slices' heartbeats differ: said, not corrected.
-UNEQUAL_BEATS = 0.15
+from dmcvr.io.dicom.geometry import check_stack, mended
+from dmcvr.io.dicom.grid import HEART_RADIUS_MM, SAME_DEG, Grid
+from dmcvr.io.dicom.headers import DicomFrame, is_dicomdir, scan
+from dmcvr.io.dicom.listing import choices_of, names_of, piece_of
+from dmcvr.io.dicom.phases import in_phase, slices_in_words
+from dmcvr.io.dicom.runs import Run, find_runs
+from dmcvr.io.dicom.stacks import MIN_SLICES, Slice, Stack, find_stacks
 
 
 @dataclass(frozen=True)
 class Selection:
     """The frames of the exam: one tuple of P frames for each of N slices, and what was understood.
 
-    `times_ms` are the phases' times after the R wave, the median over the slices; None if unknown.
+    ========  =========  ==================================================================================
+    slices    N x P      frames in order of place and time
+    affines   (N, 4, 4)  pixel of each slice in the stack to RAS+ mm
+    grid                 the stack's planes and pixels
+    others    N          other orders of a slice's P frames that its headers allow: the picture decides
+    times_ms  P          times after the R wave, the median over the slices; None if unknown
+    ========  =========  ==================================================================================
     """
 
     slices: tuple[tuple[DicomFrame, ...], ...]
+    affines: Float64[np.ndarray, "N 4 4"]
+    grid: Grid
+    others: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]
     times_ms: tuple[float, ...] | None
     patient: Patient
     source: Source
 
 
-def select(path: Path, *, layout: str = "dicom") -> Selection:
-    """Choose the short-axis cine among the DICOM under `path` (headers only).
+def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> Selection:
+    """Choose the short-axis cine among the DICOM under `path` (headers only), or the stack that `series` is part of.
 
-    Raises `InputError` where there is none, or where cines of several patients or studies are found.
+    Of a DICOMDIR, and of one file of a classic series, the folder is read. Raises `InputError` where there is no
+    stack, where cines of several patients or studies are found, and for a series that is not there.
     """
-    frames, ignored = scan(path)
-    if not frames:
-        raise InputError(f"{path} holds no MR picture with a place in the world ({_found(ignored)}).")
+    notes: list[str] = []
+    frames, ignored, only = _frames(path, notes)
+    frames = mended(frames, notes)
     runs, duplicates = find_runs(frames)
     if duplicates:
         ignored["duplicates"] += duplicates
-    notes: list[str] = []
-    main = _main(runs, path, notes)
-    taken = _members(main, runs)
-    slices, times_ms = _in_phase(taken, notes)
-    used = {id(frame) for slice_ in slices for frame in slice_}
+    if only is not None and series is None:
+        series = next(run.label for run in runs for frame in run.frames if frame.path == only)
+    stacks = [*find_stacks([run for run in runs if run.is_cine]), *find_stacks([r for r in runs if r.is_still])]
+    if only is not None and not any(series in stack.labels for stack in stacks):
+        raise InputError(f"{path.name} is one picture, and its folder holds no stack: give the folder of the exam.")
+    candidates = _candidates(stacks, runs, path) if series is None else _asked(stacks, runs, series)
+    chosen = candidates[0]
+    _say_kind(chosen, stacks, notes)
+    numbers = {id(slice_): number for number, slice_ in enumerate(chosen.slices, start=1)}
+    phased = in_phase(chosen.slices, numbers)
+    _say_takes(phased.slices, numbers, notes)
+    _say_again(chosen, numbers, notes)
+    _say_laid(chosen, phased.slices, numbers, notes)
+    notes += phased.notes
+    left_out = _left_out(chosen, phased.out, numbers)
+    choices = choices_of(stacks, chosen)
+    same = [choice for choice in choices if choice.kind == choices[0].kind]
+    if len(same) > 1 and series is None:
+        others = "; ".join(f"{c.names}, {c.size} (--series {c.series})" for c in same[1:])
+        notes.append(
+            f"There are {len(same)} short-axis stacks: {same[0].names}, {same[0].size}, was taken. Others: {others}."
+        )
+    check_stack(chosen.grid, [slice_.place_mm for slice_ in phased.slices])
+    used = {id(frame) for slice_ in phased.frames for frame in slice_}
     source = Source(
         layout=layout,
-        pieces=tuple(_piece(run, main, used) for run in runs),
+        pieces=tuple(piece_of(run, chosen, used) for run in runs),
         ignored=dict(ignored),
-        notes=tuple(notes),
+        notes=(*left_out, *notes),
+        choices=choices,
+        left_out=left_out,
     )
-    return Selection(slices, times_ms, _patient([run.first for run in taken]), source)
+    affines = np.stack([chosen.grid.affine(slice_.frame) for slice_ in phased.slices])
+    people = _patient([slice_.frame for slice_ in phased.slices])
+    return Selection(phased.frames, affines, chosen.grid, phased.others, phased.times_ms, people, source)
 
 
-def _main(runs: list[Run], path: Path, notes: list[str]) -> Run:
-    """The series that the stack starts from."""
-    cines, stills = (
-        [run for run in runs if not run.technique and run.is_cine is cine and _reach(run, runs) >= MIN_SLICES]
-        for cine in (True, False)
-    )
-    candidates = [run for run in cines if run.is_oblique_as_a_short_axis]
-    if not candidates and cines:
-        candidates = cines
-        notes.append("No cine lies as a short axis usually does: the one with the most slices was taken. Check it.")
-    if not candidates:
-        candidates = [run for run in stills if run.is_oblique_as_a_short_axis]
-        notes.append("There is no short-axis cine: a stack of still pictures was taken.")
-    if not candidates:
+def _frames(path: Path, notes: list[str]) -> tuple[list[DicomFrame], Counter[str], Path | None]:
+    """The frames under a path, what else is there, and the file that was given where its folder was read instead."""
+    only = None
+    if path.is_file() and is_dicomdir(path):
+        notes.append("A DICOMDIR was given: the folder that it stands in was read.")
+        path = path.parent
+    frames, ignored = scan(path)
+    if path.is_file() and len(frames) == 1 and frames[0].frames_in_file == 1:
+        notes.append("One picture of a series was given: the folder that it stands in was read.")
+        only, path = path, path.parent
+        frames, ignored = scan(path)
+    if not frames:
+        found = ", ".join(f"{number} x {what}" for what, number in ignored.items()) or "it is empty"
+        raise InputError(f"{path} holds no MR picture with a place in the world ({found}).")
+    return frames, ignored, only
+
+
+def _candidates(stacks: list[Stack], runs: list[Run], path: Path) -> list[Stack]:
+    """The stacks that lie as a short axis, of cines before stills; raises `InputError` where there is none."""
+    cines = [stack for stack in stacks if stack.runs[0].is_cine]
+    found = [stack for stack in cines if stack.runs[0].is_oblique_as_a_short_axis] or cines
+    found = found or [stack for stack in stacks if stack.runs[0].is_oblique_as_a_short_axis]
+    found = [stack for stack in found if not _is_scout(stack)]
+    if not found:
         kinds = Counter(run.technique or ("cine" if run.is_cine else "still") for run in runs)
         listed = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+        hint = " Give the folder of the whole exam, or see dmcvr inspect."
         raise InputError(
             f"{path} holds no short-axis stack: of {len(runs)} series none has {MIN_SLICES} parallel slices of a "
-            f"heart ({listed}). See: dmcvr inspect"
+            f"heart ({listed}).{hint}"
         )
     for what in ("patient", "study"):
-        several = {getattr(run.first, what) for run in candidates}
+        several = {getattr(stack.slices[0].frame, what) for stack in found}
         if len(several) > 1:
             plural = "studies" if what == "study" else "patients"
             raise InputError(f"{path} holds short-axis stacks of {len(several)} {plural}: give the folder of one.")
-    return max(candidates, key=lambda run: (_reach(run, runs), *_rank(run)))
+    return found
 
 
-def _rank(run: Run) -> tuple[int, int, bool, int]:
-    """Of runs for the same place: more slices, more phases, as acquired rather than derived, the later one."""
-    return run.slices, run.phases, "DERIVED" not in run.first.image_type, run.first.series_number or 0
+def _is_scout(stack: Stack) -> bool:
+    """Whether the scanner itself marks still pictures as a scout."""
+    run = stack.runs[0]
+    return not run.is_cine and "LOCALIZER" in run.first.image_type
 
 
-def _reach(run: Run, runs: list[Run]) -> int:
-    """How many slices a stack has that starts from this run."""
-    return sum(len(positions) for positions in _members(run, runs).values())
-
-
-def _members(main: Run, runs: list[Run]) -> dict[Run, list[int]]:
-    """The runs of the stack and which of their positions: the main run's, then others' at new places."""
-    gap = NEW_PLACE * (main.spacing_mm or main.first.thickness_mm or 5.0)
-    normal = main.normal
-    places = [place for place, _ in main.positions]
-    members = {main: list(range(main.slices))}
-    others = [r for r in runs if r is not main and r.is_cine is main.is_cine and not r.technique and main.joins(r)]
-    for run in sorted(others, key=_rank, reverse=True):
-        sign = 1.0 if run.normal @ normal > 0 else -1.0
-        for index, (place, _) in enumerate(run.positions):
-            if min(abs(sign * place - other) for other in places) >= gap:
-                places.append(sign * place)
-                members.setdefault(run, []).append(index)
-    return members
-
-
-def _in_phase(
-    members: dict[Run, list[int]], notes: list[str]
-) -> tuple[tuple[tuple[DicomFrame, ...], ...], tuple[float, ...] | None]:
-    """Slices in order of position, all with as many phases as most have, and the phases' times."""
-    normal = next(iter(members)).normal
-    cut = [(run.positions[i][1], run.has_times) for run, indices in members.items() for i in indices]
-    cut.sort(key=lambda item: float(centre(item[0][0]) @ normal))
-    count = most_common([len(frames) for frames, _ in cut])
-    timed = all(has_times for _, has_times in cut)
-    slices, times = [], []
-    for number, (frames, _) in enumerate(cut, start=1):
-        if len(frames) * 2 < count:
-            notes.append(f"Slice {number} of {len(cut)} has {len(frames)} of {count} phases and was left out.")
-            continue
-        if len(frames) != count:
-            notes.append(
-                f"Slice {number} of {len(cut)} has {len(frames)} phases, most have {count}: those nearest in the "
-                "cycle were taken."
-            )
-            frames = _spread(frames, count, timed)
-        slices.append(frames)
-        times.append([frame.trigger_ms or 0.0 for frame in frames])
-    lengths = np.array([row[-1] for row in times])
-    if timed and count > 1 and np.ptp(lengths) > UNEQUAL_BEATS * np.median(lengths):
-        notes.append(
-            f"The heart rate changed between slices (last phase at {lengths.min():.0f} to {lengths.max():.0f} ms)."
+def _asked(stacks: list[Stack], runs: list[Run], series: str) -> list[Stack]:
+    """The stacks that a series is part of, the one with most of it first; raises `InputError` where there is none."""
+    wanted = series.lower().removeprefix("series").strip()
+    known = list(dict.fromkeys(run.label for run in runs))
+    if wanted not in known:
+        raise InputError(f"There is no series {series} here: choose one of {', '.join(known)} (see dmcvr inspect).")
+    found = [stack for stack in stacks if wanted in stack.labels]
+    if not found:
+        raise InputError(
+            f"Series {wanted} is part of no stack of {MIN_SLICES} or more parallel slices: choose another, see inspect."
         )
-    if not timed:
-        if count > 1:
-            notes.append("The headers give no trigger times: phases are in the order of their numbers.")
-        return tuple(slices), None
-    return tuple(slices), tuple(round(float(time), 3) for time in np.median(times, axis=0))
+    return sorted(found, key=lambda stack: -sum(slice_.run.label == wanted for slice_ in stack.slices))
 
 
-def _spread(frames: tuple[DicomFrame, ...], count: int, timed: bool) -> tuple[DicomFrame, ...]:
-    """`count` frames at equal fractions of the cycle, each the nearest there is."""
-    if timed:
-        times = np.array([frame.trigger_ms or 0.0 for frame in frames])
-        step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-        length = frames[0].interval_ms or float(times[-1] - times[0]) + step
-        fractions = (times - times[0]) / max(length, 1e-6)
-    else:
-        fractions = np.arange(len(frames)) / len(frames)
-    wanted = np.arange(count) / count
-    return tuple(frames[int(np.argmin(np.abs(fractions - at)))] for at in wanted)
+def _say_kind(chosen: Stack, stacks: list[Stack], notes: list[str]) -> None:
+    """What is unusual in the stack that was chosen."""
+    run = chosen.runs[0]
+    if not run.is_cine:
+        cines = any(stack.runs[0].is_cine for stack in stacks)
+        notes.append("" if cines else "There is no short-axis cine: a stack of still pictures was taken.")
+    elif not run.is_oblique_as_a_short_axis:
+        notes.append("No cine lies as a short axis usually does: the one with the most slices was taken. Check it.")
+    if chosen.technique:
+        notes.append(
+            f"The description of {names_of(chosen)} reads as {chosen.technique}; it was taken for what its pictures "
+            "and times are. Check it."
+        )
+    notes[:] = [note for note in notes if note]
 
 
-def _piece(run: Run, main: Run, used: set[int]) -> Piece:
-    """A run as `dmcvr inspect` lists it."""
-    taken = sum(any(id(frame) in used for frame in frames) for _, frames in run.positions)
-    kind, why = _kind(run, main), ""
-    if taken and taken < run.slices:
-        why = f"{run.slices - taken} slices are elsewhere or have too few phases"
-    elif not taken:
-        why = _why_not(run, main, kind)
-    if taken and run.repeated:
-        why = "; ".join(filter(None, [why, f"{run.repeated} pictures are there twice"]))
-    thicknesses = [frame.thickness_mm for frame in run.frames if frame.thickness_mm is not None]
-    return Piece(
-        name=f"series {run.first.series_number}" if run.first.series_number is not None else "series without a number",
-        kind=kind,
-        slices=run.slices,
-        phases=run.phases,
-        pixel_mm=run.first.pixel_mm,
-        spacing_mm=None if run.spacing_mm is None else round(run.spacing_mm, 3),
-        thickness_mm=round(float(np.median(thicknesses)), 3) if thicknesses else None,
-        taken=taken > 0,
-        why=why,
-    )
+def _say_takes(slices: tuple[Slice, ...], numbers: dict[int, int], notes: list[str]) -> None:
+    """Slices that were taken twice, or show several heartbeats."""
+    ways: dict[str, list[int]] = {}
+    for slice_ in slices:
+        if slice_.take.why:
+            ways.setdefault(slice_.take.why, []).append(numbers[id(slice_)])
+    notes += [f"{slices_in_words(which)}: {why}." for why, which in ways.items()]
 
 
-def _kind(run: Run, main: Run) -> str:
-    if run.technique:
-        return run.technique
-    angle = run.angle_deg(main)
-    if angle < 5:
-        return SHORT_AXIS_CINE if run.is_cine else SHORT_AXIS
-    if run.is_cine:
-        return LONG_AXIS_CINE if angle > LONG_AXIS_FROM_DEG and run.slices <= MIN_SLICES else "cine of another plane"
-    straight = np.abs(run.normal).max() > 0.99
-    return SCOUT if straight else "still pictures"
+def _say_again(chosen: Stack, numbers: dict[int, int], notes: list[str]) -> None:
+    """Slices of one stack that series scanned again."""
+    ways: dict[tuple[str, str], list[int]] = {}
+    for old in chosen.again:
+        at = min(chosen.slices, key=lambda slice_: abs(slice_.place_mm - old.place_mm))
+        if old.run.label != at.run.label and at.run.number > old.run.number:
+            ways.setdefault((old.run.label, at.run.label), []).append(numbers[id(at)])
+    for (old_label, label), which in ways.items():
+        notes.append(
+            f"{slices_in_words(which)}: scanned in series {old_label} and again in series {label} (the later was used)."
+        )
 
 
-def _why_not(run: Run, main: Run, kind: str) -> str:
-    if kind == SHORT_AXIS_CINE:
-        return "repeats slices already taken" if main.joins(run) else "other pixels, orientation or frame of reference"
-    if kind == SHORT_AXIS:
-        return "no cine"
-    if kind == LONG_AXIS_CINE:
-        return "recognised; not part of the short-axis stack"
-    return f"not the short-axis cine: {kind}"
+def _say_laid(chosen: Stack, slices: tuple[Slice, ...], numbers: dict[int, int], notes: list[str]) -> None:
+    """Slices that do not lie or are not made as most of the stack."""
+    grid = chosen.grid
+    tilted = [slice_ for slice_ in slices if grid.tilt_deg(slice_.frame) >= SAME_DEG]
+    if tilted:
+        most = max(grid.tilt_deg(slice_.frame) for slice_ in tilted)
+        off = HEART_RADIUS_MM * np.sin(np.radians(most))
+        notes.append(
+            f"{slices_in_words([numbers[id(s)] for s in tilted])}: tilted by up to {most:.1f} degrees to the others, "
+            f"and laid into the stack's planes (at the heart's rim {off:.1f} mm off, within the slice's thickness)."
+        )
+    other = [slice_ for slice_ in slices if not grid.fits(slice_.frame)]
+    if other:
+        notes.append(
+            f"{slices_in_words([numbers[id(s)] for s in other])}: another matrix, pixel size or turn in the plane than "
+            "the others', and resampled onto their pixels."
+        )
+
+
+def _left_out(chosen: Stack, out: tuple[tuple[Slice, str], ...], numbers: dict[int, int]) -> tuple[str, ...]:
+    """A sentence for each slice that could not be used: why, and what that does to the volume."""
+    kept = [s.place_mm for s in chosen.slices if all(s is not other for other, _ in out)]
+    sentences = []
+    for slice_, reason in (*out, *chosen.out):
+        inside = kept and min(kept) < slice_.place_mm < max(kept)
+        does = "the gap is filled from its neighbours"
+        if not inside:
+            short = min(abs(slice_.place_mm - place) for place in kept)
+            does = f"the stack ends {short:.0f} mm earlier, and volumes are too small if the heart reaches there"
+        name = f"Slice {numbers[id(slice_)]} of {len(chosen.slices)}" if id(slice_) in numbers else "A slice"
+        sentences.append(f"{name} (series {slice_.run.label}) was left out: {reason}. So {does}.")
+    return tuple(sentences)
 
 
 def _patient(frames: list[DicomFrame]) -> Patient:
@@ -220,7 +231,3 @@ def _patient(frames: list[DicomFrame]) -> Patient:
             if getattr(person, name) is None:
                 person = replace(person, **{name: getattr(frame.person, name)})
     return person
-
-
-def _found(ignored: Counter[str]) -> str:
-    return ", ".join(f"{number} x {what}" for what, number in ignored.items()) or "it is empty"

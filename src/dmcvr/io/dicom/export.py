@@ -9,6 +9,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dmcvr.errors import InputError
+from dmcvr.exam.volume import MIRRORED
 from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.image import NOTICE, write_image
 from dmcvr.io.dicom.planes import identity_of, read_heart, read_source, referenced
@@ -28,6 +29,7 @@ def export(
     source: Path | None = None,
     phase: str = "all",
     keep_identity: bool = False,
+    series: str | None = None,
 ) -> Path:
     """Write a result folder as DICOM into `output`, which appears whole or not at all.
 
@@ -37,6 +39,7 @@ def export(
                    without it a SEG refers to the image series, which is written beside it
     phase          a phase's name, or "all"
     keep_identity  patient and study are the source's; otherwise placeholders in a new study
+    series         of the source, where the result was made of another stack than the first choice (--series)
     =============  ==========================================================================================
 
     Raises `InputError` where the result is not whole, the source is another exam, or highdicom is missing.
@@ -45,7 +48,7 @@ def export(
     if to == "dicom-seg":
         require_highdicom()
     heart = read_heart(result)
-    selection = None if source is None else read_source(source, heart)
+    selection = None if source is None else read_source(source, heart, series=series)
     identity = identity_of(selection, keep=keep_identity)
     phases = [index for index, name in enumerate(heart.phases) if phase in ("all", name)]
     if not phases:
@@ -58,12 +61,21 @@ def export(
             if not name.isdecimal() or int(name) >= count:
                 raise InputError(f"Phase {name!r} of the result is not one of the {count} phases of the source.")
             sources.append(referenced([slice_[int(name)] for slice_ in selection.slices], identity))
+    about = MIRRORED if heart.mirrored else ""
     with whole_folder(output, marker=MARKER) as partial:
         if to == "dicom" or selection is None:
-            written = write_image(partial, heart.image, phases, identity, times_ms=heart.times_ms, sources=sources)
+            written = write_image(
+                partial, heart.image, phases, identity, times_ms=heart.times_ms, sources=sources, about=about
+            )
             sources = written if selection is None else sources
         if to == "dicom-seg":
-            write_seg(partial, heart.labels, phases, sources=sources)
-        about = {"to": to, "phases": [heart.phases[index] for index in phases], "identity_kept": identity.kept}
-        (partial / MARKER).write_text(json.dumps({**about, "notice": NOTICE}, indent=2) + "\n", encoding="utf-8")
+            write_seg(partial, heart.labels, phases, sources=sources, about=about)
+        record = {
+            "to": to,
+            "phases": [heart.phases[index] for index in phases],
+            "identity_kept": identity.kept,
+            "mirrored": heart.mirrored,
+            "notice": NOTICE,
+        }
+        (partial / MARKER).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return output

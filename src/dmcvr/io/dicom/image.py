@@ -26,10 +26,12 @@ def write_image(
     *,
     times_ms: tuple[float, ...] | None,
     sources: list[list[Dataset]],
+    about: str = "",
 ) -> list[list[Dataset]]:
     """Write the pictures of these phases to folder/phase00/0001.dcm and on; gives their headers, by phase.
 
-    `sources` are the source pictures of each phase, to refer to; they may be empty.
+    `sources` are the source pictures of each phase, to refer to; they may be empty. What is to be said `about` the
+    heart goes into the derivation and the series' description.
     """
     series = generate_uid(prefix=None)
     slope, offset, stored = _stored(planes.pictures[phases])
@@ -39,6 +41,9 @@ def write_image(
         headers: list[Dataset] = []
         for k, picture in enumerate(stored[order]):
             dataset = _header(planes, k, identity, series)
+            if about:
+                dataset.SeriesDescription += f", {about}"
+                dataset.DerivationDescription += f" {about}."
             dataset.InstanceNumber = order * len(planes.corners) + k + 1
             dataset.TemporalPositionIdentifier = order + 1
             dataset.NumberOfTemporalPositions = len(phases)

@@ -63,13 +63,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class Heart:
-    """A result as pictures: image and labels on one grid, its phases, and where the acquired slices were."""
+    """A result as pictures: image and labels on one grid, its phases, and where the acquired slices were.
+
+    `mirrored`: the frame shows a mirror image of the heart. `unmirrored`: it did, and is another one now.
+    """
 
     image: Planes
     labels: Planes
     phases: tuple[str, ...]
     times_ms: tuple[float, ...] | None
     positions_mm: tuple[float, ...] | None
+    mirrored: bool
+    unmirrored: bool
 
 
 def planes_of(data: Shaped[np.ndarray, "P I J K"], affine: Float64[np.ndarray, "4 4"]) -> Planes:
@@ -100,16 +105,16 @@ def read_heart(folder: Path) -> Heart:
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The record run.json in {folder} is damaged: reconstruct the exam again.") from error
     grey, labels = (planes_of(volume.data, volume.affine) for volume in (result.image, result.labels))
-    return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm)
+    return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm, result.mirrored, result.unmirrored)
 
 
-def read_source(path: Path, heart: Heart) -> Selection:
+def read_source(path: Path, heart: Heart, *, series: str | None = None) -> Selection:
     """The DICOM that a result was made from; raises `InputError` where its slices lie elsewhere."""
-    selection = select(path)
-    first = selection.slices[0][0].affine
-    normal = first[:3, 2] * np.sign(first[np.abs(first[:3, 2]).argmax(), 2])
-    middle = [(first_ - 1) / 2 for first_ in selection.slices[0][0].shape]
-    found = np.sort([(slice_[0].affine @ [*middle, 0, 1])[:3] @ normal for slice_ in selection.slices])
+    if heart.unmirrored:
+        raise InputError("This result was made with --unmirror, so it has left its source's frame: leave out --source.")
+    selection = select(path, series=series)
+    middle = [(size - 1) / 2 for size in selection.grid.frame.shape]
+    found = np.sort((selection.affines @ [*middle, 0, 1])[:, :3] @ selection.grid.normal)
     wanted = np.asarray(heart.positions_mm if heart.positions_mm is not None else ())
     if found.shape != wanted.shape or np.abs(found - wanted).max() > SAME_PLACE_MM:
         raise InputError(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dmcvr.errors import InputError
-from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.stack import Picture, SliceStack
 from dmcvr.io.dicom.choose import Selection, select
-from dmcvr.io.dicom.headers import DicomFrame, lenient
+from dmcvr.io.dicom.headers import DicomFrame, is_bare, lenient
+from dmcvr.io.dicom.phases import slices_in_words
 from dmcvr.io.exam import Exam
 from dmcvr.io.limits import check_size
 
@@ -23,36 +27,85 @@ from dmcvr.io.limits import check_size
 SAME_THICKNESS_MM = 0.1
 
 
-def find_dicom(path: Path, *, layout: str = "dicom") -> Exam:
-    """The short-axis cine among the DICOM under a folder (or in one enhanced file); raises `InputError`."""
-    selection = select(path, layout=layout)
+#: Another order is believed where pictures follow one another in it by so much smaller steps.
+SMOOTHER = 0.9
+
+#: Pictures are compared at about so many pixels a side.
+COMPARED_PIXELS = 64
+
+
+def find_dicom(path: Path, *, layout: str = "dicom", series: str | None = None) -> Exam:
+    """The short-axis cine among the DICOM under a folder (or in one enhanced file), or the stack with `series`.
+
+    Raises `InputError`.
+    """
+    selection = select(path, layout=layout, series=series)
     return Exam(selection.source, lambda: load(selection))
 
 
 def load(selection: Selection) -> SliceStack:
-    """The selection's pixels, rescaled, with phases "0".."P-1" in order of time."""
+    """The selection's pixels, rescaled, on one grid, with phases "0".."P-1" in order of time."""
     frames = [frame for slice_ in selection.slices for frame in slice_]
-    columns, rows = frames[0].shape
+    columns, rows = selection.grid.frame.shape
     slices, phases = len(selection.slices), len(selection.slices[0])
     check_size((phases, slices, columns, rows), "The short-axis cine")
     by_frame = _pixels(frames)
-    images = np.stack([[by_frame[frame.path, frame.index] for frame in slice_] for slice_ in selection.slices], axis=1)
+    notes: list[str] = []
+    reordered: dict[str, list[int]] = {}
+    shown: list[list[Picture]] = []
+    images = np.empty((phases, slices, columns, rows), dtype=np.float32)
+    for n, (slice_, others) in enumerate(zip(selection.slices, selection.others, strict=True)):
+        pictures = [selection.grid.picture(frame, by_frame[frame.path, frame.index]) for frame in slice_]
+        name, order = smoothest(pictures, others)
+        if name:
+            reordered.setdefault(name, []).append(n + 1)
+        images[:, n] = np.stack(pictures)[list(order)]
+        shown.append([_picture(slice_[p]) for p in order])
+    for name, which in reordered.items():
+        notes.append(
+            f"{slices_in_words(which)}: pictures follow one another by far smaller steps in the order of their {name}, "
+            "which was taken."
+        )
     thicknesses = [frame.thickness_mm for frame in frames if frame.thickness_mm is not None]
-    spacings = np.diff([slice_[0].affine[:3, 3] @ frames[0].affine[:3, 2] for slice_ in selection.slices])
-    notes = []
+    spacings = np.diff(selection.affines[:, :3, 3] @ selection.grid.normal)
     if not thicknesses:
         notes.append("The headers give no slice thickness: the distance between slices was taken.")
     elif np.ptp(thicknesses) > SAME_THICKNESS_MM:
         notes.append(f"Slices are {min(thicknesses):g} to {max(thicknesses):g} mm thick: the median was taken.")
     return SliceStack(
         images=images,
-        affines=np.stack([slice_[0].affine for slice_ in selection.slices]),
+        affines=selection.affines,
         thickness_mm=float(np.median(thicknesses if thicknesses else np.abs(spacings))),
         phases=tuple(str(phase) for phase in range(phases)),
         times_ms=selection.times_ms,
         patient=selection.patient,
         warnings=tuple(notes),
+        pictures=tuple(zip(*shown, strict=True)),
     )
+
+
+def _picture(frame: DicomFrame) -> Picture:
+    return Picture(frame.instance, frame.number, frame.affine)
+
+
+def smoothest(
+    pictures: list[NDArray[np.float32]], others: tuple[tuple[str, tuple[int, ...]], ...]
+) -> tuple[str, tuple[int, ...]]:
+    """In which order (A, B) pictures of a heartbeat follow one another: "" for the given one, or another's name.
+
+    The heart beats in small steps: round the whole beat, from picture to picture, the right order has the least sum of
+    differences.
+    """
+    given = tuple(range(len(pictures)))
+    if not others or len(pictures) < 4:
+        return "", given
+    coarse = max(1, min(pictures[0].shape) // COMPARED_PIXELS)
+    small = np.stack([picture[::coarse, ::coarse] for picture in pictures]).reshape(len(pictures), -1)
+    steps = np.abs(small[:, None] - small[None]).mean(axis=2)
+    ways = {"": given, **dict(others)}
+    lengths = {name: float(steps[list(order), list(np.roll(order, -1))].sum()) for name, order in ways.items()}
+    best = min(lengths, key=lambda name: lengths[name])
+    return (best, ways[best]) if lengths[best] < SMOOTHER * lengths[""] else ("", given)
 
 
 def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float32]]:
@@ -65,8 +118,7 @@ def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float
         header = Dataset()
         try:
             with lenient():
-                pixels = iter_pixels(path, ds_out=header, indices=sorted(wanted), raw=True)
-                for index, picture in zip(sorted(wanted), pixels, strict=True):
+                for index, picture in zip(sorted(wanted), _raw(path, header, sorted(wanted)), strict=True):
                     frame = wanted[index]
                     if picture.shape != frame.shape[::-1]:
                         raise ValueError("another size than the header's")
@@ -75,6 +127,18 @@ def _pixels(frames: list[DicomFrame]) -> dict[tuple[Path, int], NDArray[np.float
         except Exception as error:  # pydicom and its decoders raise many kinds for a damaged file
             raise InputError(_undecodable(header, error)) from error
     return found
+
+
+def _raw(path: Path, header: Dataset, indices: list[int]) -> Iterator[NDArray[Any]]:
+    """The stored values of some of a file's frames; `header` is filled on the way."""
+    if is_bare(path):  # no meta header: pydicom has guessed how the data set is encoded, and its pixels are plain
+        dataset = dcmread(path, force=True)
+        implicit, little = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        return iter_pixels(dataset, indices=indices, raw=True)
+    return iter_pixels(path, ds_out=header, indices=indices, raw=True)
 
 
 def _undecodable(header: Dataset, error: Exception) -> str:

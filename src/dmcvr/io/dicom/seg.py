@@ -35,7 +35,9 @@ def require_highdicom() -> Any:
     return highdicom
 
 
-def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[list[Dataset]]) -> None:
+def write_seg(
+    folder: Path, planes: Planes, phases: list[int], *, sources: list[list[Dataset]], about: str = ""
+) -> None:
     """Write the labels of these phases as folder/phase00_lv_cavity.dcm and on, referring to each phase's source.
 
     One file a structure: GDCM (SimpleITK, ITK) takes a SEG as one volume and finds no spacing in a file whose
@@ -67,7 +69,7 @@ def write_seg(folder: Path, planes: Planes, phases: list[int], *, sources: list[
                     device_serial_number="0",
                     content_label=name.upper(),
                     content_description=f"{LABEL_TITLES[label]}, phase {phase}",
-                    series_description="dmcvr labels",
+                    series_description=f"dmcvr labels, {about}" if about else "dmcvr labels",
                     pixel_measures=hd.PixelMeasuresSequence(
                         pixel_spacing=[rows, columns], slice_thickness=apart, spacing_between_slices=apart
                     ),

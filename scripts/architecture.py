@@ -33,6 +33,7 @@ ABOUT = {
     "labels": "signed distances, components, colours, what a segmenter is",
     "geometry": "the plan; find the heart, crop it, the exact way back; breath-holds",
     "io": "readers, dataset layouts, DICOM, writers",
+    "anatomy": "where the ventricles end: a closed apex, a base that ends at its valves",
     "registration": "deformations between neighbours, paths along them; slices' shifts",
     "diffusion": "noise schedule, sampler and its inverse: pure functions",
     "model": "networks, presets, weights",

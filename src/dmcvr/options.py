@@ -33,6 +33,9 @@ AlignBy = Literal["labels", "grey"]
 #: Slices that lie in another breath-hold than the others: left there, or slid where the evidence says so.
 AlignSlices = Literal["off", "auto"]
 
+#: Whether what the slices do not show of the heart is completed: a closed apex, a base that ends at its valves.
+Complete = Literal["auto", "off"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]
@@ -66,6 +69,8 @@ class Options:
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
+    complete: Complete = "auto"
+    """Close the apex and end the base at its valves, as an estimate where no slice shows it; or leave both open."""
     align_slices: AlignSlices = "auto"
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
     spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
@@ -131,6 +136,7 @@ class Options:
 CHOICES: dict[str, Any] = {
     "method": MethodName,
     "image": ImageKind,
+    "complete": Complete,
     "align_slices": AlignSlices,
     "device": DeviceName,
     "layout": LayoutName,

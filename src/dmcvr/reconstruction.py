@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from dmcvr.anatomy.complete import Anatomy
+from dmcvr.anatomy.coverage import Coverage
 from dmcvr.clinical.cycle import beat_ms
 from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice_summation
+from dmcvr.clinical.valves import valve_planes
 from dmcvr.errors import InputError, NoHeartError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.structures import LABEL_MAPS, Numbering, numbering_of, written
@@ -47,7 +50,7 @@ from dmcvr.quality.record import agreement, engine_record, exam_record
 from dmcvr.quality.training_range import TrainingRange, exam_features
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
-from dmcvr.result import Result
+from dmcvr.result import OBSERVED, Result
 from dmcvr.stages import Stages
 from dmcvr.surface.mesh import write_meshes
 
@@ -134,8 +137,6 @@ def reconstruct(
         stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright)
         if options.unmirror:
             stack, region = unmirrored(stack, region)
-    grid = DenseGrid.of(stack, region, options.spacing_mm)
-
     acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases)))
     at_slices = np.stack([phase.labels for phase in acquired])
     doubts = _no_heart(stack, region, at_slices, options)
@@ -143,18 +144,30 @@ def reconstruct(
     if options.align_slices == "auto":
         with stages("slide"):
             slid = slid.slide(views)
+    anatomy = Anatomy.of(slid.labels, stack.positions_mm, region.located.frame.pixel_mm)
+    completed = options.complete == "auto"
+    grid = DenseGrid.of(stack, region, options.spacing_mm, anatomy.reach_mm if completed else None)
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
+    observed = grid.empty(len(acquired), np.uint8)
     residuals = []
     for n, phase in enumerate(slid.acquired):
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
+        observed.data[n] = grid.rests_on(stack)
+        if completed:
+            with stages("complete"):
+                whole = anatomy.complete(dense.scores, grid.heights, n)
+                dense = replace(dense, scores=whole.scores)
+                observed.data[n][grid.restore_mask(whole.completed, region)] = OBSERVED["completed"]
         with stages("resample"):
             image.data[n], labels.data[n] = restore(dense, region, grid)
+            image.data[n][..., ~grid.pictured(stack)] = region.scale.low
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
-        found = assess(stack, slid, grid, at_slices, labels, marks, engine)
+        covered = Coverage.of(anatomy, completed=completed)
+        found = assess(stack, slid, grid, at_slices, labels, marks, engine, covered)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
@@ -172,7 +185,7 @@ def reconstruct(
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
-    return Reconstruction(image, labels, stack, found.measures, run)
+    return Reconstruction(image, labels, stack, found.measures, run, observed)
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
@@ -249,13 +262,47 @@ class DenseGrid:
     spacing_mm: float
 
     @classmethod
-    def of(cls, stack: SliceStack, region: Region, spacing_mm: float | None) -> DenseGrid:
-        """Around the region, along the whole stack; default: voxels as large as the pixels."""
+    def of(
+        cls,
+        stack: SliceStack,
+        region: Region,
+        spacing_mm: float | None,
+        reach_mm: tuple[float, float] | None = None,
+    ) -> DenseGrid:
+        """Around the region, along the whole stack and as far as the heart reaches; default: voxels like the pixels."""
         spacing = float(np.clip(np.mean(stack.pixel_mm), *SPACING_LIMITS_MM)) if spacing_mm is None else spacing_mm
-        affine, shape = output_grid(stack, region.located.frame, spacing)
+        affine, shape = output_grid(stack, region.located.frame, spacing, reach_mm)
         affines = slice_affines(affine, shape[2])
         plan = Plan.between(stack.positions_mm, affines[:, :3, 3] @ stack.normal)
         return cls(affine, shape, affines, plan, stack.normal, spacing)
+
+    @property
+    def heights(self) -> NDArray[np.float64]:
+        """(K,) positions of its slices along the normal, in mm."""
+        return np.asarray(self.affines[:, :3, 3] @ self.normal)
+
+    def pictured(self, stack: SliceStack) -> NDArray[np.bool_]:
+        """(K,) which of its slices lie in the slabs that acquired slices stand for."""
+        start, stop = stack.extent_mm
+        return (self.heights >= start - self.spacing_mm / 2) & (self.heights <= stop + self.spacing_mm / 2)
+
+    def rests_on(self, stack: SliceStack) -> NDArray[np.uint8]:
+        """(K,) of `OBSERVED`: what each slice rests on, before anything is completed."""
+        away = np.abs(self.heights[:, None] - stack.positions_mm).min(axis=1)
+        first, last = stack.positions_mm[[0, -1]]
+        names = np.select(
+            [away <= self.spacing_mm / 2 + 1e-6, (self.heights > first) & (self.heights < last)],
+            [OBSERVED["acquired"], OBSERVED["interpolated"]],
+            OBSERVED["not seen"],
+        )
+        return names.astype(np.uint8)
+
+    def restore_mask(self, mask: NDArray[np.bool_], region: Region) -> NDArray[np.bool_]:
+        """(K, S, S) pixels of the region's slices to voxels (I, J, K)."""
+        share = uncrop(
+            mask.astype(np.float32), region.located.frame, self.affines, self.shape[:2], self.normal, order=1
+        )
+        return np.moveaxis(share >= 0.5, 0, 2)
 
     def empty(self, phases: int, dtype: DTypeLike) -> Volume:
         """A volume of so many phases on this grid, to be filled."""
@@ -287,6 +334,7 @@ def assess(
     labels: Volume,
     marks: tuple[int | None, ...],
     engine: Engine,
+    covered: Coverage,
 ) -> Assessment:
     """Measure the dense labels and the acquired slices' own (P, N, S, S); `marks` are ED and ES where given."""
     located = slid.region.located
@@ -301,7 +349,8 @@ def assess(
         es=marks[1],
     )
     numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
-    return Assessment(numbers, _flags(slid, grid, labels, numbers, engine))
+    numbers["valve_planes"] = valve_planes(labels, stack.phases, numbers["ed_phase"], numbers["es_phase"])
+    return Assessment(numbers, _flags(slid, grid, labels, numbers, engine, covered))
 
 
 def _flags(
@@ -310,10 +359,11 @@ def _flags(
     labels: Volume,
     numbers: dict[str, Any],
     engine: Engine,
+    covered: Coverage,
 ) -> list[dict[str, str]]:
     stack, region, at_slices = slid.stack, slid.region, slid.labels
     frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
-    heights = grid.affines[:, :3, 3] @ stack.normal
+    heights = grid.heights
     nearest = nearest_slices(heights, stack.positions_mm)
     planes = [
         uncrop_labels(shares(phase), frame, grid.affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
@@ -340,6 +390,7 @@ def _flags(
         trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
         left_out=() if stack.source is None else stack.source.left_out,
         moved_mm=slid.holds.lengths_mm if slid.holds else None,
+        covered=covered,
     )
 
 

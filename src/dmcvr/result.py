@@ -8,6 +8,9 @@ from typing import Any
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.volume import Volume
 
+#: The values of `Result.observed`. Completed is what was added to the heart, or taken from it, by what anatomy says.
+OBSERVED = {"not seen": 0, "acquired": 1, "interpolated": 2, "completed": 3}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -19,6 +22,7 @@ class Result:
     acquired  stack             what went in; None where a folder does not hold it (unequal spacing)
     measures  dict              volumes (mL), mass (g) and function, as in measures.json
     run       dict              how it was made, as in run.json
+    observed  (P, I, J, K)      where the labels come from: `OBSERVED`, uint8; None where that was not kept
     ========  ================  ==================================================================
     """
 
@@ -27,6 +31,7 @@ class Result:
     acquired: SliceStack | None
     measures: dict[str, Any]
     run: dict[str, Any]
+    observed: Volume | None = None
 
     @property
     def mirrored(self) -> bool:

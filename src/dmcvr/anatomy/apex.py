@@ -104,6 +104,13 @@ def cap_mm(sections: Sections) -> float:
     return max(LEAST_CAP_MM, CAP_SHARE * float(whole - cavity))
 
 
+def beyond_ml(sections: Sections, structure: int, last: int, tip_mm: float) -> float:
+    """How much of a structure lies beyond its last section, in mL."""
+    way = max(tip_mm - float(sections.depth_mm[last]), 0.0)
+    share = 1 / 2 + _fullness(sections, structure, last, way) / 6 if way > 0 else 0.0
+    return float(sections.area_mm2[last, structure]) * way * share / 1000
+
+
 def beyond(
     sections: Sections, structure: int, last: int, tip_mm: float, depth_mm: Float64[np.ndarray, " K"]
 ) -> Float32[np.ndarray, "K S S"]:

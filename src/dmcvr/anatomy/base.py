@@ -126,7 +126,7 @@ def above(
 ) -> Float32[np.ndarray, "K S S"]:
     """Signed distances (K, S, S) in mm at depths nearer to the base than the last whole section."""
     walls = whole_sections(sections, sheet, structure)
-    numbers = np.arange(sheet.first, sheet.whole + 1)
+    numbers = list(range(sheet.first, sheet.whole + 1))
     place = np.interp(depth_mm, sections.depth_mm[numbers], np.arange(len(numbers)))
     stacked = np.stack([walls[n] for n in numbers])
     lower = np.minimum(place.astype(int), max(0, len(numbers) - 2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, UInt8
 
 from dmcvr.anatomy import apex, base
 from dmcvr.anatomy.heartbeat import smooth, steady
@@ -95,13 +95,13 @@ class Anatomy:
     def complete(
         self, scores: Float32[np.ndarray, "M 4 S S"], positions_mm: Float64[np.ndarray, " M"], phase: int
     ) -> Completed:
-        """One phase's scores (M, 4, S, S) at these positions along the stack's normal, which may lie beyond the stack."""
+        """One phase's scores (M, 4, S, S) at these positions along the normal, which may lie beyond the stack."""
         ends = self.ends[phase]
         depth = self.sign * positions_mm
         near = np.abs(depth[:, None] - ends.sections.depth_mm).min(axis=1) <= SAME_MM
         out, completed = scores.copy(), np.zeros((len(depth), *scores.shape[2:]), dtype=bool)
         fields = _fields(ends, depth, ~near)
-        touched = np.flatnonzero(np.any([use for use, _ in fields.values()], axis=0)) if fields else []
+        touched = np.flatnonzero(np.any([use for use, _ in fields.values()] or [~near & near], axis=0))
         if len(touched) == 0:
             return Completed(out, completed)
         parts = margins(np.moveaxis(scores[touched], 1, 0))
@@ -118,7 +118,7 @@ class Anatomy:
 
 
 def _added(
-    use: Bool[np.ndarray, " M"], field: Float32[np.ndarray, "K S S"], touched: Bool[np.ndarray, " T"]
+    use: Bool[np.ndarray, " M"], field: Float32[np.ndarray, "K S S"], touched: Int[np.ndarray, " T"]
 ) -> Bool[np.ndarray, "T S S"]:
     """Where a completed structure lies, in the slices that were touched."""
     found = np.zeros((len(touched), *field.shape[1:]), dtype=bool)

@@ -12,7 +12,7 @@ from dmcvr.fill.engine import FROM_PRESET, Drawing, Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.checkpoint import load_autoencoder
-from dmcvr.options import BUNDLED, MethodName
+from dmcvr.options import BUNDLED, Complete, MethodName
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Contender:
     plain    something a user has without us
     manual   it is given the neighbours' manual labels; all others see images alone
     slide    whether its slices are slid into one breath-hold first, and by what
+    complete whether its apex is closed and its base ends at valves, where 3D hearts are measured
     calls    network calls for each acquired slice and for each drawn one
     weights  SHA-256 of its own weights file; None for plain methods and for models made in memory
     =======  ==========================================================================================
@@ -33,6 +34,7 @@ class Contender:
     plain: bool
     manual: bool = False
     slide: SlideBy = "off"
+    complete: Complete = "off"
     calls: tuple[int, int] = (0, 0)
     weights: str | None = None
 
@@ -57,6 +59,7 @@ class Contenders:
         shown = options.pop("as", text)
         manual = options.pop("labels", "segmenter") == "manual"
         slide: SlideBy = options.pop("slide", "off")
+        complete: Complete = options.pop("complete", "off")
         key = name, tuple(sorted(options.items()))
         if key not in self._methods:  # the same method with and without manual labels is one
             self._methods[key] = self._method(name, options)
@@ -64,7 +67,7 @@ class Contenders:
         engine: Engine | None = getattr(method, "engine", None)
         weights = engine.info.sha256 if engine and engine.info else None
         calls = getattr(method, "calls", (0, 0))
-        return Contender(shown, method, name not in NETWORKS, manual, slide, calls, weights)
+        return Contender(shown, method, name not in NETWORKS, manual, slide, complete, calls, weights)
 
     def _method(self, name: MethodName, options: dict[str, Any]) -> Method:
         if name not in NETWORKS:

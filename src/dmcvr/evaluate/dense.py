@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.anatomy.complete import Anatomy
 from dmcvr.evaluate.case import Bench, Inputs, labels_of
 from dmcvr.evaluate.contenders import Contender
 from dmcvr.exam.stack import SliceStack
@@ -61,16 +62,26 @@ def dense_hearts(
     Contenders that take long-axis views are given these.
     """
     region = bench.prepare(stack)
-    acquired_mm = stack.positions_mm
+    pixel_mm = region.located.frame.pixel_mm
     start, stop = stack.extent_mm
     count = round((stop - start) / bench.spacing_mm)
-    positions = start + (np.arange(count) + 0.5) * (stop - start) / count
-    plan = Plan.between(acquired_mm, positions)
+    step = (stop - start) / count
+    positions = np.asarray(start + (np.arange(count) + 0.5) * step, dtype=np.float64)
     inputs = Inputs(bench, stack, region, views)
+    anatomies: dict[str, Anatomy] = {}
     for p, phase in enumerate(stack.phases):
         for contender in bench.contenders:
             given = inputs.of(contender, p)
-            filled = contender.method(given, plan)
+            heights = positions
+            if contender.complete == "auto":
+                if contender.name not in anatomies:
+                    at_slices = np.stack([inputs.of(contender, n).labels for n in range(len(stack.phases))])
+                    anatomies[contender.name] = Anatomy.of(at_slices, stack.positions_mm, pixel_mm)
+                heights = _grown(positions, anatomies[contender.name].reach_mm)
+            filled = contender.method(given, Plan.between(stack.positions_mm, heights))
+            if contender.complete == "auto":
+                whole = anatomies[contender.name].complete(filled.scores, heights, p)
+                filled = replace(filled, scores=whole.scores)
             yield (
                 phase,
                 contender,
@@ -78,8 +89,18 @@ def dense_hearts(
                     ((filled.images + 1) / 2).astype(np.float32),
                     keep_one_heart(labels_of(filled)),
                     given.labels,
-                    positions,
+                    heights,
                     region.located.frame,
                     stack.normal,
                 ),
             )
+
+
+def _grown(positions: NDArray[np.float64], reach_mm: tuple[float, float] | None) -> NDArray[np.float64]:
+    """Equally spaced positions, continued as far as a heart reaches."""
+    if reach_mm is None:
+        return positions
+    step = positions[1] - positions[0]
+    ways = (positions[0] - reach_mm[0], reach_mm[1] - positions[-1])
+    before, behind = (max(0, int(np.ceil(way / step - 0.5 - 1e-6))) for way in ways)
+    return np.asarray(positions[0] + step * np.arange(-before, len(positions) + behind))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from dmcvr.errors import InputError
-from dmcvr.options import AlignBy, ImageKind, LabellerUse, MethodName
+from dmcvr.options import AlignBy, Complete, ImageKind, LabellerUse, MethodName
 
 ALL: tuple[MethodName, ...] = get_args(MethodName)
 
@@ -65,6 +65,7 @@ OPTIONS: dict[str, Option] = {
     "labels": Option(ALL, ("segmenter", "manual")),
     "as": Option(ALL, _text),
     "slide": Option(ALL, get_args(SlideBy)),
+    "complete": Option(ALL, get_args(Complete)),
     "weights": Option(NETWORKS, _text),
     "steps": Option(NETWORKS, _whole),
     "corrections": Option(NETWORKS, _whole),

@@ -69,11 +69,12 @@ def shift_error_mm(found_mm: Float64[np.ndarray, "N 2"], true_mm: Float64[np.nda
 def _of_scan(case: Case, exam: Phantom, bench: Bench, task: str) -> list[Row]:
     rows: list[Row] = []
     ejected: dict[str, list[tuple[float, float]]] = {}
-    truths: dict[str, Truth] = {}
+    truths: dict[tuple[str, float, int], Truth] = {}  # on each grid that contenders fill
     for phase, contender, heart in dense_hearts(case.stack, bench, case.views):
-        if phase not in truths:
-            truths[phase] = Truth.of(exam, phase, heart)
-        truth = truths[phase]
+        grid = phase, float(heart.positions[0]), len(heart.positions)
+        if grid not in truths:
+            truths[grid] = Truth.of(exam, phase, heart)
+        truth = truths[grid]
         about = {**case.about, "kind": exam.heart.kind, "phase": phase, "task": task, "method": contender.name}
         rows.append({**about, "level": "all", **truth.scores(heart), **truth.errors(heart)})
         rows += [{**about, "level": level, **truth.scores(heart, level)} for level in truth.levels]

@@ -100,12 +100,13 @@ def _crop(
 
 
 def output_grid(
-    stack: SliceStack, frame: Frame, spacing_mm: float
+    stack: SliceStack, frame: Frame, spacing_mm: float, reach_mm: tuple[float, float] | None = None
 ) -> tuple[Float64[np.ndarray, "4 4"], tuple[int, int, int]]:
     """Affine (4, 4) and shape (I, J, K) of the dense grid.
 
     Its axes are the stack's own. It covers the frame's square in plane and, along the stack, the slabs that
-    the acquired slices stand for: from half a gap before the first centre to half a gap behind the last.
+    the acquired slices stand for: from half a gap before the first centre to half a gap behind the last; by whole
+    voxels farther, and one more, where something reaches farther: `reach_mm` along the stack's normal.
     At the input's own pixel size, its voxel centres fall on the input's pixel centres.
     """
     first = stack.affines[0]
@@ -115,6 +116,11 @@ def output_grid(
     start, stop = stack.extent_mm
     count = max(1, int(np.ceil((stop - start) / spacing_mm - 1e-6)))
     bottom = (start + stop) / 2 - (count - 1) / 2 * spacing_mm
+    if reach_mm is not None:
+        top = bottom + (count - 1) * spacing_mm
+        ways = (bottom - reach_mm[0], reach_mm[1] - top)
+        before, behind = (int(np.ceil(way / spacing_mm)) + 1 if way > 0.51 * spacing_mm else 0 for way in ways)
+        bottom, count = bottom - before * spacing_mm, count + before + behind
     centre = frame.affine_at(positions[0], stack.normal) @ [(frame.size - 1) / 2, (frame.size - 1) / 2, 0, 1]
     half = frame.size * frame.pixel_mm / 2
     middle = (np.linalg.inv(first) @ centre)[:2]

@@ -35,6 +35,8 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
         write_nifti(folder / "labels.nii.gz", result.labels, note)
     if "nrrd" in label_formats:
         _write_segmentations(folder, result.labels, result.phases, note)
+    if result.observed is not None:
+        write_nifti(folder / "observed.nii.gz", result.observed)
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
     if acquired is not None:
         write_nifti(folder / "acquired.nii.gz", acquired, note)
@@ -60,7 +62,8 @@ def read_result(folder: Path) -> Result:
         names = tuple(str(phase) for phase in phases)
         affines = slice_affines(stack.affine, images.shape[1])
         acquired = SliceStack(images=images, affines=affines, thickness_mm=float(thickness_mm), phases=names)
-    return Result(image, Volume(labels.data.astype(np.uint8), labels.affine), acquired, measures, run)
+    labels = Volume(labels.data.astype(np.uint8), labels.affine)
+    return Result(image, labels, acquired, measures, run, _observed(folder, labels))
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:
@@ -80,6 +83,15 @@ def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...], 
     (folder / "labels").mkdir()
     for phase, data in zip(phases, labels.data, strict=True):
         write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine, note)
+
+
+def _observed(folder: Path, labels: Volume) -> Volume | None:
+    if not (folder / "observed.nii.gz").is_file():
+        return None
+    observed = _volume(folder / "observed.nii.gz")
+    if observed.data.shape != labels.data.shape:
+        raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
+    return Volume(observed.data.astype(np.uint8), observed.affine)
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt8
 from scipy import ndimage
 
+from dmcvr.anatomy.coverage import Coverage
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
 from dmcvr.geometry.locate import Located
 from dmcvr.geometry.orient import SURE, USUAL_DOWN, USUAL_RIGHT, from_scanner
@@ -31,6 +32,9 @@ SPOKEN = {name: LABEL_TITLES[label] for label, name in LABEL_NAMES.items()}
 #: At the base a stack rightly begins where the LV is still wide, so only the apex end is judged by this.
 #: One in six of ACDC's training exams is cut off so.
 CUT_OFF_SHARE = 0.3
+
+#: A cavity wider than this in the last slice: the apex was not seen.
+OPEN_MM = 10.0
 
 #: A slice's LV centre further from its neighbours' line than this: probably another breath-hold. In a quarter of ACDC's
 #: training exams one slice is.
@@ -97,6 +101,7 @@ def quality_flags(
     trained_on: TrainingRange | None,
     left_out: Sequence[str] = (),
     moved_mm: Float64[np.ndarray, " N"] | None = None,
+    covered: Coverage | None = None,
 ) -> list[dict[str, str]]:
     """All checks of a result, as run.json keeps them.
 
@@ -116,12 +121,13 @@ def quality_flags(
     trained_on                        what the weights were trained on; None if that is not known
     left_out                          sentences: slices that the scan has and the reader could not use
     moved_mm            (N,)          how far each slice was slid into one breath-hold; None if that was not tried
+    covered                           what lies beyond the slices, as an estimate
     ==================  ============  =================================================================
     """
     nearest = nearest_slices(dense_positions_mm, positions_mm)
     flags = [
         lying(located, normal),
-        cut_off(slice_labels, left_out),
+        cut_off(slice_labels, left_out, covered),
         at_the_edge(slice_labels, pictured, pixel_mm),
         anatomy(slice_labels),
         misaligned(slice_labels, positions_mm, pixel_mm, moved_mm),
@@ -177,10 +183,13 @@ def lying(located: Located, normal: Float64[np.ndarray, " 3"]) -> Flag:
     return Flag(name, "fine", f"The picture says it clearly.{mirrored}")
 
 
-def cut_off(labels: UInt8[np.ndarray, "P N A B"], left_out: Sequence[str] = ()) -> Flag:
+def cut_off(
+    labels: UInt8[np.ndarray, "P N A B"], left_out: Sequence[str] = (), covered: Coverage | None = None
+) -> Flag:
     """Whether the heart reaches beyond the stack, by the whole LV's area in the end slices of (P, N, A, B) labels.
 
     The end with the larger heart is the base. There the stack is judged cut off if the end slice is the largest of all.
+    So is a stack whose last slice still shows a cavity wider than `OPEN_MM`. `covered` says how much lies beyond.
     Where the reader left slices out, `left_out` says which and why: the scan may cover what the stack does not.
     """
     name = "Coverage"
@@ -193,18 +202,37 @@ def cut_off(labels: UInt8[np.ndarray, "P N A B"], left_out: Sequence[str] = ()) 
     from_base = inside[:third].sum() >= inside[-third:].sum()
     base, apex = (ends[0], ends[1]) if from_base else (ends[1], ends[0])
     found = []
-    if apex > CUT_OFF_SHARE:
-        found.append(f"the apex lies beyond the last slice (it still shows {100 * apex:.0f} % of the largest LV area)")
+    covered = covered or Coverage()
+    if apex > CUT_OFF_SHARE or covered.open_mm > OPEN_MM:
+        found.append(_apex_beyond(apex, covered))
     if base >= 1:
-        found.append("the base lies beyond the first slice (the LV is still growing where the stack ends)")
+        much = f"; about {covered.base_ml:.0f} mL of its cavity are missing" if covered.base_ml >= 1 else ""
+        found.append(f"the base lies beyond the first slice (the LV is still growing where the stack ends{much})")
     if found:
-        text = "The stack cuts the heart off: " + "; ".join(found) + ". Volumes are too small."
+        whole = covered.completed and base < 1
+        trust = "What was completed counts in the volumes, as an estimate." if whole else "Volumes are too small."
+        text = f"The stack cuts the heart off: {'; '.join(found)}. {trust}"
         if left_out:
             text += " The scan may cover more: slices were left out. " + " ".join(left_out)
         return Flag(name, "look", text)
     if left_out:
         return Flag(name, "look", "The slices used cover the left ventricle, but not all were. " + " ".join(left_out))
-    return Flag(name, "fine", "The slices cover the left ventricle from base to apex.")
+    beyond_ml = covered.cavity_ml + covered.muscle_ml
+    some = f" About {beyond_ml:.0f} mL of the apex lie beyond the last." if beyond_ml >= 1 else ""
+    return Flag(name, "fine", "The slices cover the left ventricle from base to apex." + some)
+
+
+def _apex_beyond(share: float, covered: Coverage) -> str:
+    """What the last slice still shows, and how much lies beyond it."""
+    shows = f"{100 * share:.0f} % of the largest LV area"
+    if covered.open_mm > 0:
+        shows += f", a cavity {covered.open_mm:.0f} mm wide"
+    missing = ""
+    if covered.cavity_ml + covered.muscle_ml >= 1:
+        done = ", completed as an estimate" if covered.completed else ""
+        missing = f"; beyond it lie about {covered.cavity_ml:.0f} mL of cavity and {covered.muscle_ml:.0f} mL of "
+        missing += f"myocardium{done}"
+    return f"the apex lies beyond the last slice (it still shows {shows}{missing})"
 
 
 def at_the_edge(labels: UInt8[np.ndarray, "P N A B"], pictured: Bool[np.ndarray, "N A B"], pixel_mm: float) -> Flag:

@@ -20,11 +20,14 @@ from dmcvr.labels.distances import signed_distances
 #: Usual slope of a valve's plane against the slices: 17 degrees.
 USUAL_SLOPE = 0.3
 
+#: Valves cut no slice farther (mm) towards the apex than this from the first that shows left ventricle.
+DEEPEST_MM = 22.0
+
 #: A section is missing something where the next one towards the apex reaches this much (mm) deeper than its border.
 DEEP_MM = 4.0
 
 #: Less than this share of a section missing is its own shape.
-CUT_SHARE = 0.12
+CUT_SHARE = 0.04
 
 #: Standard deviation (mm) of the sheet's mean height where a slice cuts the valve; where none does, of the gap's
 #: share that an even chance has.
@@ -74,18 +77,21 @@ def find_sheet(sections: Sections, structure: int) -> Sheet | None:
     if len(seen) == 0:
         return None
     first = int(seen[0])
+    left = sections.seen(WHOLE)
+    deepest = float(sections.depth_mm[left[0] if len(left) else first]) + DEEPEST_MM
     cuts: dict[int, Float32[np.ndarray, "S S"]] = {}
     for n in seen[:-1]:
-        missing = _missing(sections, structure, int(n))
+        missing = _missing(sections, structure, int(n)) if sections.depth_mm[n] <= deepest else None
         if missing is None:
             break
         cuts[int(n)] = missing
     depth, shown = float(sections.depth_mm[first]), first > 0
     gap = depth - float(sections.depth_mm[first - 1]) if shown else sections.gap_mm(0)
+    whole = max(cuts, default=first - 1) + 1
     rise, sd = gap / 2, EVEN_SHARE * gap
     if first in cuts and structure == WHOLE:  # the right one's outflow tract goes on
-        rise, sd = float(_rise(cuts[first], gap)[sections.mask(first, structure)].mean()), CUT_SD_MM
-    return Sheet(structure, first, max(cuts, default=first - 1) + 1, cuts, depth - rise, depth - gap, depth, sd, shown)
+        rise, sd = float(_rise(sections, whole, cuts[first], gap)[sections.mask(first, structure)].mean()), CUT_SD_MM
+    return Sheet(structure, first, whole, cuts, depth - rise, depth - gap, depth, sd, shown)
 
 
 def heights(sections: Sections, sheet: Sheet, height_mm: float) -> Float64[np.ndarray, "S S"]:
@@ -94,13 +100,16 @@ def heights(sections: Sections, sheet: Sheet, height_mm: float) -> Float64[np.nd
     at, gap = float(depth[first]), sheet.high_mm - sheet.low_mm
     if first in sheet.cuts and sheet.structure == WHOLE:
         steeper = np.clip((at - height_mm) / max(at - sheet.height_mm, 1e-3), *SLOPE_FACTORS)
-        found = at - _rise(sheet.cuts[first] * steeper, gap)
+        found = at - np.minimum(steeper * _rise(sections, sheet.whole, sheet.cuts[first], gap), gap)
     else:
         found = np.full(sections.fields.shape[2:], np.clip(height_mm, sheet.low_mm, at), dtype=np.float64)
     for n in sorted(sheet.cuts):  # what slice n lacks ends between it and the next
-        below = sheet.cuts.get(n + 1)
-        here = depth[n] - USUAL_SLOPE * sheet.cuts[n] if below is None else depth[n + 1] - USUAL_SLOPE * below
-        found = np.where(sheet.cuts[n] < 0, np.clip(here, depth[n], depth[n + 1]), found)
+        falls = depth[n] - USUAL_SLOPE * sheet.cuts[n]
+        if n + 1 in sheet.cuts:
+            rises = depth[n + 1] - USUAL_SLOPE * sheet.cuts[n + 1]
+            # A roof is below both of its planes; around an outflow tract there is a wall, which tells nothing.
+            falls = np.maximum(falls, rises) if sheet.structure == WHOLE else rises
+        found = np.where(sheet.cuts[n] < 0, np.clip(falls, depth[n], depth[n + 1]), found)
     return np.asarray(ndimage.gaussian_filter(found, SMOOTH_MM / sections.pixel_mm))
 
 
@@ -137,9 +146,18 @@ def above(
     return np.asarray(np.maximum(between, from_sheet), dtype=np.float32)
 
 
-def _rise(cut_mm: Float32[np.ndarray, "S S"], gap_mm: float) -> Float64[np.ndarray, "S S"]:
-    """How far (mm) the sheet lies above the slice, so far from the edge in which it cuts that."""
-    return np.asarray(np.clip(USUAL_SLOPE * cut_mm, 0, gap_mm), dtype=np.float64)
+def _rise(
+    sections: Sections, whole: int, cut_mm: Float32[np.ndarray, "S S"], gap_mm: float
+) -> Float64[np.ndarray, "S S"]:
+    """How far (mm) the sheet lies above the slice, so far from the edge in which it cuts that.
+
+    Two valves close the left ventricle like a roof, whose ridge is over the middle of the last whole section: beyond
+    it the sheet falls again, half as steeply.
+    """
+    a, b = np.rint(sections.centre(whole, WHOLE)).astype(int)
+    ridge = float(cut_mm[a, b]) if cut_mm[a, b] > 0 else float(cut_mm.max()) / 2
+    way = np.where(cut_mm > ridge, ridge - (cut_mm - ridge) / 2, cut_mm)
+    return np.asarray(np.clip(USUAL_SLOPE * way, 0, gap_mm), dtype=np.float64)
 
 
 def _missing(sections: Sections, structure: int, n: int) -> Float32[np.ndarray, "S S"] | None:

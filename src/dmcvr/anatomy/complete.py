@@ -135,7 +135,8 @@ def _fields(
     for structure, (tip, tip_mm) in ends.tips.items():
         use = free & (depth > ends.sections.depth_mm[tip.last])
         field = np.zeros((len(depth), *ends.sections.fields.shape[2:]), dtype=np.float32)
-        field[use] = apex.beyond(ends.sections, structure, tip.last, tip_mm, depth[use])
+        if use.any():
+            field[use] = apex.beyond(ends.sections, structure, tip.last, tip_mm, depth[use])
         sheet, height = sheets[RIGHT if structure == RIGHT else WHOLE]
         basal = free & (depth < ends.sections.depth_mm[sheet.whole])
         field[basal] = base.above(ends.sections, sheet, structure, height, depth[basal])

@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from dmcvr.anatomy.sections import base_is_first
 from dmcvr.clinical.cycle import MIN_PHASES
 from dmcvr.exam.volume import Volume
 
 #: Columns count that hold so many mm of the ventricle in every phase: they end at the valve, not at a wall.
 LEAST_MM = 25.0
+
+#: Where more of the columns than this share reach the grid's end, the stack does not show the valve.
+OPEN_SHARE = 0.25
 
 #: The right ventricle's columns: the share that lies farthest from the left one, where the free wall's annulus is.
 LATERAL_SHARE = 0.5
@@ -33,7 +37,8 @@ def valve_planes(
 ) -> dict[str, Any] | None:
     """MAPSE and TAPSE, ready for JSON, in mm, rounded to 0.01; None where ED and ES are not known.
 
-    "mapse_mm" and "tapse_mm" (None where a ventricle is not long enough to tell), "method", and of three or more phases
+    "mapse_mm" and "tapse_mm" (None where a ventricle is short, or its valve lies beyond the stack), "method", and of
+    three or more phases
     "excursion_mm": by valve, how far its plane lies nearer to the apex than at ED, a list with a number for each phase.
     """
     if ed_phase is None or es_phase is None:
@@ -41,22 +46,25 @@ def valve_planes(
     ed, es = phases.index(ed_phase), phases.index(es_phase)
     depths = {"mitral": base_depth_mm(labels, 1), "tricuspid": base_depth_mm(labels, 3)}
     result: dict[str, Any] = {
-        name: None if depth is None else _rounded(depth[es] - depth[ed])
+        name: None if depth is None else _number(depth[es] - depth[ed])
         for name, depth in zip(("mapse_mm", "tapse_mm"), depths.values(), strict=True)
     }
     result["method"] = METHOD
     if len(phases) >= MIN_PHASES:
         result["excursion_mm"] = {
-            valve: None if depth is None else [_rounded(one - depth[ed]) for one in depth]
+            valve: None if depth is None else [_number(one - depth[ed]) for one in depth]
             for valve, depth in depths.items()
         }
     return result
 
 
 def base_depth_mm(labels: Volume, label: int) -> Float64[np.ndarray, " P"] | None:
-    """(P,) how far towards the apex a ventricle's base lies (mm along the stack, from a fixed plane); None if short."""
+    """(P,) how far towards the apex a ventricle's base lies (mm along the stack, from a fixed plane); None if short.
+
+    nan in phases in which it lies beyond the grid.
+    """
     step_mm = float(np.linalg.norm(labels.affine[:3, 2]))
-    from_base = labels.data if _base_is_first(labels.data) else labels.data[..., ::-1]
+    from_base = labels.data if base_is_first(np.moveaxis(labels.data, 3, 1)) else labels.data[..., ::-1]
     inside = from_base == label
     columns = (inside.sum(axis=3) * step_mm >= LEAST_MM).all(axis=0)
     if label == 3 and columns.any():
@@ -64,7 +72,8 @@ def base_depth_mm(labels: Volume, label: int) -> Float64[np.ndarray, " P"] | Non
     if not columns.any():
         return None
     first = inside[:, columns].argmax(axis=2)
-    return np.asarray(first.mean(axis=1) * step_mm, dtype=np.float64)
+    depth_mm = first.mean(axis=1) * step_mm
+    return np.where((first == 0).mean(axis=1) > OPEN_SHARE, np.nan, depth_mm)
 
 
 def _lateral(columns: np.ndarray[Any, np.dtype[np.bool_]], labels: UInt8[np.ndarray, "P I J K"]) -> Any:
@@ -79,13 +88,6 @@ def _lateral(columns: np.ndarray[Any, np.dtype[np.bool_]], labels: UInt8[np.ndar
     return found
 
 
-def _base_is_first(labels: UInt8[np.ndarray, "P I J K"]) -> bool:
-    """The base is the end where the larger heart is."""
-    area = np.count_nonzero(labels, axis=(0, 1, 2))
-    inside = area[area > 0]
-    third = max(1, len(inside) // 3)
-    return bool(inside[:third].sum() >= inside[-third:].sum())
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 2)
+def _number(value: float) -> float | None:
+    """Rounded to 0.01; None where it is not known."""
+    return round(float(value), 2) if np.isfinite(value) else None

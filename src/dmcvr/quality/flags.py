@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float64, Int, UInt8
 from scipy import ndimage
 
 from dmcvr.anatomy.coverage import Coverage
+from dmcvr.anatomy.sections import base_is_first
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
 from dmcvr.geometry.locate import Located
 from dmcvr.geometry.orient import SURE, USUAL_DOWN, USUAL_RIGHT, from_scanner
@@ -197,16 +198,13 @@ def cut_off(
     if area.max() == 0:
         return Flag(name, "unknown", "No left ventricle was found, so its ends could not be checked.")
     ends = area[[0, -1]] / area.max()
-    inside = area[area > 0]
-    third = max(1, len(inside) // 3)
-    from_base = inside[:third].sum() >= inside[-third:].sum()
-    base, apex = (ends[0], ends[1]) if from_base else (ends[1], ends[0])
+    base, apex = ends if base_is_first(labels) else ends[::-1]
     found = []
     covered = covered or Coverage()
     if apex > CUT_OFF_SHARE or covered.open_mm > OPEN_MM:
         found.append(_apex_beyond(apex, covered))
     if base >= 1:
-        much = f"; about {covered.base_ml:.0f} mL of its cavity are missing" if covered.base_ml >= 1 else ""
+        much = f"; up to about {covered.base_ml:.0f} mL of its cavity are missing" if covered.base_ml >= 1 else ""
         found.append(f"the base lies beyond the first slice (the LV is still growing where the stack ends{much})")
     if found:
         whole = covered.completed and base < 1

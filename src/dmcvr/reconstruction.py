@@ -131,7 +131,7 @@ def reconstruct(
             image=options.image,
         )
     with stages("locate"):
-        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright)
+        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright, engine.scale)
         if options.unmirror:
             stack, region = unmirrored(stack, region)
     grid = DenseGrid.of(stack, region, options.spacing_mm)

@@ -25,6 +25,7 @@ from dmcvr.phantom.scan import (
     slices_with_heart,
 )
 from dmcvr.phantom.shape import HeartShape
+from dmcvr.phantom.tissue import TISSUES, in_units
 from dmcvr.phantom.views import VIEW_THICKNESS_MM, acquire_view, view_labels, view_planes
 
 #: Voxel size of the truth's volumes, the same along all axes.
@@ -119,7 +120,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
 
     pixels = slice_grid(scan, (cx, cy), positions)
     fine, truth = _grids(scan, (cx, cy), pixels, shapes[0])
-    scene = make_body(tissue, fine, frame)
+    scene = make_body(tissue, fine, frame, TISSUES[scan.modality])
     planes = view_planes(shapes[0], frame, planning) if scan.long_axis else ()
     moved = draw_shifts(motion, scan, slices_with_heart(shapes[0], positions), len(planes))
     shifts = moved[: len(positions)]
@@ -131,15 +132,15 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
     slices, dense, views = [], [], []
     for shape, name in zip(shapes, names, strict=True):
         picture = render(shape, scene)
-        slices.append(acquire(picture, fine, pixels, scan, shifts, noise) * gain)
-        dense.append(picture[:, :, truth])
+        slices.append(in_units(acquire(picture, fine, pixels, scan, shifts, noise) * gain, scan.modality))
+        dense.append(in_units(picture[:, :, truth], scan.modality))
         for plane in planes:
             shift = view_shifts[plane.name]
             views.append(
                 View(
                     plane.name,
                     name,
-                    acquire_view(picture, fine, plane, shift, coil, scan, noise),
+                    in_units(acquire_view(picture, fine, plane, shift, coil, scan, noise), scan.modality),
                     frame.affine() @ plane.affine,
                     view_labels(shape, plane, shift),
                     VIEW_THICKNESS_MM,

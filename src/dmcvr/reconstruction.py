@@ -42,7 +42,7 @@ from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
 from dmcvr.result import Result
 from dmcvr.stages import Stages
-from dmcvr.surface.mesh import write_meshes
+from dmcvr.surface.files import write_meshes
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,30 @@
-"""Meshes as files: PLY, STL and VTP of every structure, and one GLB."""
+"""Meshes as files: surfaces and the fitted template as PLY, STL and VTP, and one GLB."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import trimesh
+from numpy.typing import NDArray
 from trimesh.exchange.ply import export_ply
 from trimesh.exchange.stl import export_stl
 
 from dmcvr.options import MESH_FORMATS, chosen_formats
-from dmcvr.surface.beating import beating_glb
+from dmcvr.surface.beating import beating_glb, morphing_glb
 from dmcvr.surface.borders import Borders
+from dmcvr.surface.fit import Fitted
 from dmcvr.surface.mesh import STRUCTURES, structure_mesh
+from dmcvr.surface.template import template
+from dmcvr.surface.vtp import pvd_bytes, vtp_bytes
 
-#: Written into the header of every PLY and STL file, since the formats know neither frame nor unit. 3D Slicer reads
-#: `SPACE=RAS` there; without it, it takes a mesh to be LPS.
+#: Written into the header of every PLY, STL and VTP file, since the formats know neither frame nor unit. 3D Slicer
+#: reads `SPACE=RAS` there; without it, it takes a mesh to be LPS.
 FRAME_NOTE = "dmcvr; RAS+ world coordinates in mm; SPACE=RAS"
+
+#: The fitted template's file, beside those of the structures.
+TEMPLATE = "template"
 
 
 def write_meshes(
@@ -24,29 +32,63 @@ def write_meshes(
     borders: Sequence[Borders],
     phases: tuple[str, ...],
     *,
+    fitted: Fitted | None = None,
     formats: Sequence[str] = ("ply",),
     beat_s: float = 1.0,
 ) -> list[Path]:
+    """Write every structure that is present, and the template where it could be fitted; returns the paths written.
+
+    One phase gives `folder/<structure>.ply` (and `.stl`, `.vtp`), several give `folder/<phase>/<structure>.ply`; the
+    template is `template.ply` and `template.vtp` beside them, with its values at vertices and faces, and for several
+    phases `folder/template.pvd` lists its VTP files over `beat_s` seconds. "glb" gives one file, `folder/heart.glb`:
+    several phases beat in it, as the template where there is one. All in RAS+ mm (the GLB says how it is turned).
+    `borders` holds one entry for each of the `phases`; another number raises `ValueError`, an unknown format
+    `InputError`.
+    """
     formats = chosen_formats("mesh", formats, MESH_FORMATS)
-    written: list[Path] = []
+    writer = _Writer(folder)
     hearts: dict[str, dict[str, trimesh.Trimesh]] = {}
-    for phase, of_phase in zip(phases, borders, strict=True):
-        found = {name: structure_mesh(of_phase, name) for name in STRUCTURES}
-        meshes = {name: mesh for name, mesh in found.items() if mesh is not None}
-        phase_folder = folder / phase if len(phases) > 1 else folder
+    morphs = fitted is not None and len(phases) > 1
+    for n, (phase, of_phase) in enumerate(zip(phases, borders, strict=True)):
+        where = folder / phase if len(phases) > 1 else folder
+        meshes = dict(_meshes(of_phase)) if set(formats) - {"glb"} or ("glb" in formats and not morphs) else {}
+        hearts[phase] = meshes
         for name, mesh in meshes.items():
-            for kind, to_bytes in (("ply", _ply_bytes), ("stl", _stl_bytes)):
+            for kind, to_bytes in _OF_SURFACE.items():
                 if kind in formats:
-                    phase_folder.mkdir(parents=True, exist_ok=True)
-                    written.append(phase_folder / f"{name}.{kind}")
-                    written[-1].write_bytes(to_bytes(mesh))
-        if "glb" in formats:
-            hearts[phase] = meshes
-    if any(hearts.values()):
-        folder.mkdir(parents=True, exist_ok=True)
-        written.append(folder / "heart.glb")
-        written[-1].write_bytes(beating_glb(hearts, beat_s))
-    return written
+                    writer.write(where / f"{name}.{kind}", to_bytes(mesh))
+        if fitted is not None:
+            for kind, to_file in _OF_TEMPLATE.items():
+                if kind in formats:
+                    writer.write(where / f"{TEMPLATE}.{kind}", to_file(fitted, n))
+    if morphs and "vtp" in formats:
+        times = np.arange(len(phases)) * beat_s / len(phases)
+        writer.write(folder / f"{TEMPLATE}.pvd", pvd_bytes([f"{phase}/{TEMPLATE}.vtp" for phase in phases], times))
+    if "glb" in formats:
+        if fitted is not None and morphs:
+            writer.write(folder / "heart.glb", morphing_glb(fitted, beat_s))
+        elif any(hearts.values()):
+            writer.write(folder / "heart.glb", beating_glb(hearts, beat_s))
+    return writer.written
+
+
+class _Writer:
+    """Writes files into folders that appear with their first one, and keeps the list."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.written = folder, list[Path]()
+
+    def write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        self.written.append(path)
+
+
+def _meshes(borders: Borders) -> Iterator[tuple[str, trimesh.Trimesh]]:
+    for name in STRUCTURES:
+        mesh = structure_mesh(borders, name)
+        if mesh is not None:
+            yield name, mesh
 
 
 def _ply_bytes(mesh: trimesh.Trimesh) -> bytes:
@@ -58,3 +100,43 @@ def _ply_bytes(mesh: trimesh.Trimesh) -> bytes:
 def _stl_bytes(mesh: trimesh.Trimesh) -> bytes:
     """Binary STL; its header of 80 bytes is free for our note."""
     return FRAME_NOTE.encode().ljust(80) + export_stl(mesh)[80:]
+
+
+def _vtp_bytes(mesh: trimesh.Trimesh) -> bytes:
+    return vtp_bytes(mesh.vertices, mesh.faces, FRAME_NOTE)
+
+
+def _of_vertex(fitted: Fitted, phase: int) -> dict[str, NDArray[np.generic]]:
+    """The template's values at its vertices: thickness, AHA segment, displacement, and who is in which set (1 or 0)."""
+    common = template()
+    members = {name: np.zeros(common.count, np.uint8) for name in common.sets}
+    for name, index in common.sets.items():
+        members[name][index] = 1
+    return {
+        "thickness_mm": fitted.thickness_mm[phase],
+        "aha_segment": common.aha,
+        "displacement_mm": fitted.displacement_mm[phase],
+        **members,
+    }
+
+
+def _template_vtp(fitted: Fitted, phase: int) -> bytes:
+    common = template()
+    values = _of_vertex(fitted, phase)
+    return vtp_bytes(fitted.vertices_mm[phase], common.faces, FRAME_NOTE, values, {"part": common.part})
+
+
+def _template_ply(fitted: Fitted, phase: int) -> bytes:
+    common = template()
+    mesh = trimesh.Trimesh(fitted.vertices_mm[phase], common.faces, process=False)
+    for name, values in _of_vertex(fitted, phase).items():
+        columns = zip((f"{name[:-3]}_{axis}_mm" for axis in "xyz"), values.T, strict=True)
+        for column, data in columns if values.ndim > 1 else [(name, values)]:
+            mesh.vertex_attributes[column] = np.asarray(data, dtype="<f4" if data.dtype.kind == "f" else data.dtype)
+    mesh.face_attributes["part"] = common.part
+    return _ply_bytes(mesh)
+
+
+#: How each format writes a surface, and the fitted template at a phase. STL has no room for the template's parts.
+_OF_SURFACE: dict[str, Callable[[trimesh.Trimesh], bytes]] = {"ply": _ply_bytes, "stl": _stl_bytes, "vtp": _vtp_bytes}
+_OF_TEMPLATE: dict[str, Callable[[Fitted, int], bytes]] = {"ply": _template_ply, "vtp": _template_vtp}

@@ -69,9 +69,9 @@ class Reconstruction(Result):
     ) -> Path:
         """Write images, labels, meshes, records and the report into `folder`, which appears whole or not at all.
 
-        Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "vtp" (VTK) and "glb" (one file,
-        a 4D heart beats in it); of either, "none" or an empty list. Raises `InputError` for another format, and where the folder
-        holds something else or cannot be written.
+        Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "vtp" (VTK) and "glb"
+        (one file, a 4D heart beats in it); of either, "none" or an empty list. Raises `InputError` for another format,
+        and where the folder holds something else or cannot be written.
         """
         label_formats = chosen_formats("label", label_formats, LABEL_FORMATS)
         mesh_formats = chosen_formats("mesh", mesh_formats, MESH_FORMATS)

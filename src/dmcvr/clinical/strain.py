@@ -13,12 +13,13 @@ Array = NDArray[np.float64]
 
 #: Stands beside the numbers.
 METHOD = (
-    "Engineering (Lagrangian) strain, 100 (L - L_ED) / L_ED, of the whole ventricle (Voigt et al., J Am Soc Echocardiogr "
-    "2015, 28:183): lengths are added up over the ventricle first, then compared with end-diastole. Longitudinal: the "
-    "lines from base plane to apex, on the endocardium and half way through the wall. Circumferential: the rings of the "
-    "basal and the mid level, on both. Radial: the wall's mean thickness at these levels. Lines and rings are those of "
-    "the template at equal shares of the long axis, from borders alone: torsion is not seen, and where the base plane is "
-    "the end of the acquired slices its descent, and with it longitudinal strain, is not measured but follows them."
+    "Engineering (Lagrangian) strain, 100 (L - L_ED) / L_ED, of the whole ventricle (Voigt et al., J Am Soc "
+    "Echocardiogr 2015, 28:183): lengths are averaged over the ventricle first, then compared with end-diastole. "
+    "Longitudinal: the lines from base plane to apex, on the endocardium and half way through the wall. "
+    "Circumferential: the rings of the lower half of the basal level and of the mid one, on both. Radial: the wall's "
+    "mean thickness there. Lines and rings are those of the template at equal shares of the long axis, from borders "
+    "alone: torsion is not seen. Where the base plane is only where the acquired slices end, its descent goes by whole "
+    "slices, and longitudinal strain is as coarse."
 )
 
 #: The names of the curves, and the sign of what is their peak.
@@ -37,7 +38,7 @@ def measure_strain(
     apices: Float64[np.ndarray, "P 2 3"],
     thickness_mm: Float64[np.ndarray, "P R C"],
     *,
-    straight: int,
+    rows: slice,
     reference: int,
     phases: Sequence[str],
 ) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def measure_strain(
     endo, epi     (P, R, C, 3)  points of the wall in mm: rows from base to apex, columns around the long axis
     apices        (P, 2, 3)     where the columns end: on the endocardium and on the epicardium
     thickness_mm  (P, R, C)     of the wall
-    straight                    so many rows, from the base on, make up the basal and the mid level
+    rows                        those of circumferential and radial strain
     reference                   index of end-diastole
     ============  ============  ==============================================================================
 
@@ -58,9 +59,9 @@ def measure_strain(
     lengths = {
         "gls_endocardial": _along(endo, apices[:, 0]),
         "gls_midwall": _along(middle, apices.mean(axis=1)),
-        "gcs_endocardial": _around(endo[:, :straight]),
-        "gcs_midwall": _around(middle[:, :straight]),
-        "grs": thickness_mm[:, :straight].mean(axis=(1, 2)),
+        "gcs_endocardial": _around(endo[:, rows]),
+        "gcs_midwall": _around(middle[:, rows]),
+        "grs": thickness_mm[:, rows].mean(axis=(1, 2)),
     }
     found: dict[str, Any] = {"reference_phase": phases[reference], "phases": list(phases)}
     for name, sign in CURVES.items():

@@ -31,7 +31,7 @@ def scores_of(distances: Float32[np.ndarray, "N 3 H W"]) -> Float32[np.ndarray, 
     return np.stack([background, -cavity, np.minimum(-whole, cavity), -right], axis=1)
 
 
-def margins(scores: Float32[np.ndarray, "4 *D"]) -> Float32[np.ndarray, "3 *D"]:
+def margins(scores: Float32[np.ndarray, "4 ..."]) -> Float32[np.ndarray, "3 ..."]:
     """(4, ...) scores to (3, ...): by how much each structure loses, negative where it wins.
 
     In the order of `signed_distances`: LV cavity, whole LV, RV cavity. Continuous, and zero on the structures' borders.

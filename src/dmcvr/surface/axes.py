@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,16 +72,26 @@ def sample(field: Float32[np.ndarray, "A B C"], affine: Float64[np.ndarray, "4 4
     return np.asarray(found.reshape(points.shape[:-1]), dtype=np.float64)
 
 
-def find_axes(borders: Borders, cavity: Float32[np.ndarray, "A B C"]) -> Axes | None:
-    """The coordinates of one phase, from its labels and the smoothed distance to its LV cavity; None without an LV or
-    an RV. The base is where the larger cross-sections are."""
+def base_is_first(borders: Sequence[Borders]) -> bool:
+    """Whether the last grid axis of all phases runs from base to apex: the base is where more of the hearts is."""
+    more = 0.0
+    for phase in borders:
+        levels = np.argwhere(phase.labels > 0)[:, 2]
+        if len(levels):
+            more += float(np.mean(levels < (levels.min() + levels.max()) / 2) - 0.5)
+    return more >= 0
+
+
+def find_axes(borders: Borders, cavity: Float32[np.ndarray, "A B C"], *, base_first: bool) -> Axes | None:
+    """The coordinates of one phase, from its labels and the smoothed distance (A, B, C) to its LV cavity; None without
+    an LV or an RV. `base_first`: the last grid axis runs from base to apex."""
     inside, right = np.argwhere(borders.labels == 1), np.argwhere(borders.labels == 3)
     if len(inside) < 30 or len(right) < 30 or np.ptp(inside[:, 2]) < 3:
         return None
     levels, areas = np.unique(inside[:, 2], return_counts=True)
     centres = np.stack([np.bincount(inside[:, 2], inside[:, a])[levels] / areas for a in (0, 1)] + [levels], axis=1)
     world = _world(borders, centres)
-    if areas[: len(areas) // 2].sum() < areas[len(areas) - len(areas) // 2 :].sum():
+    if not base_first:
         world, areas = world[::-1], areas[::-1]
     along = np.linalg.norm(world - world[0], axis=1)
     lines = [np.polynomial.Polynomial.fit(along, c, 1, w=np.sqrt(areas)) for c in world.T]

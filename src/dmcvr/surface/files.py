@@ -62,7 +62,7 @@ def write_meshes(
                 if kind in formats:
                     writer.write(where / f"{TEMPLATE}.{kind}", to_file(fitted, n))
     if morphs and "vtp" in formats:
-        times = np.arange(len(phases)) * beat_s / len(phases)
+        times = [n * beat_s / len(phases) for n in range(len(phases))]
         writer.write(folder / f"{TEMPLATE}.pvd", pvd_bytes([f"{phase}/{TEMPLATE}.vtp" for phase in phases], times))
     if "glb" in formats:
         if fitted is not None and morphs:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dmcvr.clinical.strain import measure_strain
-from dmcvr.surface.axes import Axes, find_axes, sample
+from dmcvr.surface.axes import Axes, base_is_first, find_axes, sample
 from dmcvr.surface.borders import Borders
 from dmcvr.surface.template import LV_COLUMNS, LV_ROWS, LV_STRAIGHT, RV_COLUMNS, RV_ROWS, Template, template
 
@@ -41,6 +41,10 @@ TOUCH_MM = 4.0
 #: The RV's base is the highest level whose cross-section has this share of the largest: what rises above it is
 #: the outflow tract.
 RV_BASE_SHARE = 0.4
+
+#: Rows whose rings and wall make up circumferential and radial strain: the lower half of the basal level (above
+#: lies the outflow tract, without muscle on its side), and the mid one.
+RINGS = slice(4, LV_STRAIGHT)
 
 
 @dataclass(frozen=True)
@@ -67,14 +71,15 @@ class Fitted:
 def fit_template(
     borders: Sequence[Borders], *, reference: int = 0, anterior: Float64[np.ndarray, " 3"] | None = None
 ) -> Fitted | None:
-    """Fit the template to every phase; None where a phase lacks the LV or the RV, or its base lies where others' apex is.
+    """Fit the template to every phase; None where one lacks the LV or the RV.
 
     `anterior` (3,) is roughly where the anterior wall lies from the septum's middle: it tells a mirrored world.
     """
     fields = [_Fields.of(phase) for phase in borders]
-    found = [find_axes(phase, field.cavity) for phase, field in zip(borders, fields, strict=True)]
+    first = base_is_first(borders)
+    found = [find_axes(phase, field.cavity, base_first=first) for phase, field in zip(borders, fields, strict=True)]
     known = [axes for axes in found if axes is not None]
-    if not known or len(known) < len(found) or any(axes.down @ known[0].down <= 0 for axes in known):
+    if not known or len(known) < len(found):
         return None
     axes = _common(known, anterior)
     at = [_insertion(phase, field, one) for phase, field, one in zip(borders, fields, axes, strict=True)]
@@ -98,13 +103,13 @@ def fitted_strain(fitted: Fitted, phases: Sequence[str]) -> dict[str, Any]:
         vertices[:, common.epi],
         vertices[:, apices],
         fitted.thickness_mm[:, common.endo],
-        straight=LV_STRAIGHT,
+        rows=RINGS,
         reference=fitted.reference,
         phases=phases,
     )
 
 
-def smooth_path(values: Float64[np.ndarray, "P *D"]) -> Float64[np.ndarray, "P *D"]:
+def smooth_path(values: Float64[np.ndarray, "P ..."]) -> Float64[np.ndarray, "P ..."]:
     """(P, ...) values of a heartbeat's phases, equal times apart: their Fourier series of low order.
 
     Fewer than `CINE_PHASES` stay as they are.
@@ -276,7 +281,7 @@ def _longest_arc(seen: NDArray[np.bool_]) -> Int[np.ndarray, " M"]:
 
 
 def _without_gaps(rows: list[Array | None], starts: Array) -> Array:
-    """(2, R, C, 3) septal side and free wall, smooth from level to level; one without RV takes the nearest's outline."""
+    """(2, R, C, 3) septal side and free wall, smooth from level to level; one without RV takes its neighbour's."""
     known = [n for n, row in enumerate(rows) if row is not None]
     filled = []
     for n in range(len(rows)):

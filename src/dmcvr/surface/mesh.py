@@ -100,9 +100,7 @@ def _clear(field: Float32[np.ndarray, "A B C"]) -> Float32[np.ndarray, "A B C"]:
     return np.where(near, np.where(field < 0, -CLEARANCE_VOXELS, CLEARANCE_VOXELS), field).astype(np.float32)
 
 
-def _one_piece(
-    vertices: Float64[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], *, hollow: bool
-) -> trimesh.Trimesh:
+def _one_piece(vertices: Float64[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], *, hollow: bool) -> trimesh.Trimesh:
     """The mesh of the largest piece; of the hollows in it, the largest one if asked for."""
     pieces, of_vertex = connected_components(
         coo_matrix((np.ones(len(faces)), (faces[:, 0], faces[:, 1])), shape=(len(vertices),) * 2), directed=False

@@ -73,13 +73,16 @@ def sample(field: Float32[np.ndarray, "A B C"], affine: Float64[np.ndarray, "4 4
 
 
 def base_is_first(borders: Sequence[Borders]) -> bool:
-    """Whether the last grid axis of all phases runs from base to apex: the base is where more of the hearts is."""
-    more = 0.0
+    """Whether the last grid axis of all phases runs from base to apex.
+
+    The right ventricle ends above the left one's apex and reaches beyond its base, so its middle is the more basal one.
+    """
+    above = 0.0
     for phase in borders:
-        levels = np.argwhere(phase.labels > 0)[:, 2]
-        if len(levels):
-            more += float(np.mean(levels < (levels.min() + levels.max()) / 2) - 0.5)
-    return more >= 0
+        left, right = np.argwhere(np.isin(phase.labels, (1, 2)))[:, 2], np.argwhere(phase.labels == 3)[:, 2]
+        if len(left) and len(right):
+            above += float(left.mean() - right.mean())
+    return above >= 0
 
 
 def find_axes(borders: Borders, cavity: Float32[np.ndarray, "A B C"], *, base_first: bool) -> Axes | None:

@@ -73,7 +73,7 @@ def morphing_glb(fitted: Fitted, beat_s: float) -> bytes:
     middle = (limits.min(axis=0) + limits.max(axis=0)) / 2
     nodes = []
     for name, parts in SHOWN_PARTS.items():
-        faces = common.faces[np.isin(common.part, [PARTS.index(part) for part in parts])]
+        faces = fitted.faces[np.isin(common.part, [PARTS.index(part) for part in parts])]
         used, index = np.unique(faces, return_inverse=True)
         shapes = [trimesh.Trimesh(phase[used], index.reshape(-1, 3), process=False) for phase in fitted.vertices_mm]
         nodes.append(file.morphing_node(name, shapes, middle))

@@ -121,19 +121,17 @@ def _of_vertex(fitted: Fitted, phase: int) -> dict[str, NDArray[np.generic]]:
 
 
 def _template_vtp(fitted: Fitted, phase: int) -> bytes:
-    common = template()
-    values = _of_vertex(fitted, phase)
-    return vtp_bytes(fitted.vertices_mm[phase], common.faces, FRAME_NOTE, values, {"part": common.part})
+    values, part = _of_vertex(fitted, phase), {"part": template().part}
+    return vtp_bytes(fitted.vertices_mm[phase], fitted.faces, FRAME_NOTE, values, part)
 
 
 def _template_ply(fitted: Fitted, phase: int) -> bytes:
-    common = template()
-    mesh = trimesh.Trimesh(fitted.vertices_mm[phase], common.faces, process=False)
+    mesh = trimesh.Trimesh(fitted.vertices_mm[phase], fitted.faces, process=False)
     for name, values in _of_vertex(fitted, phase).items():
         columns = zip((f"{name[:-3]}_{axis}_mm" for axis in "xyz"), values.T, strict=True)
         for column, data in columns if values.ndim > 1 else [(name, values)]:
             mesh.vertex_attributes[column] = np.asarray(data, dtype="<f4" if data.dtype.kind == "f" else data.dtype)
-    mesh.face_attributes["part"] = common.part
+    mesh.face_attributes["part"] = template().part
     return _ply_bytes(mesh)
 
 

@@ -63,6 +63,14 @@ class Fitted:
     reference: int
 
     @property
+    def faces(self) -> Int[np.ndarray, "F 3"]:
+        """(F, 3) the template's faces; in a world that mirrors the heart they turn the other way, to face outward."""
+        common = template()
+        cavity = common.faces[common.part == 0]
+        corners = self.vertices_mm[0][cavity] - self.vertices_mm[0][cavity].mean(axis=(0, 1))
+        return common.faces if np.linalg.det(corners).sum() > 0 else common.faces[:, ::-1]
+
+    @property
     def displacement_mm(self) -> Float64[np.ndarray, "P V 3"]:
         """(P, V, 3) from the reference phase."""
         return self.vertices_mm - self.vertices_mm[self.reference]

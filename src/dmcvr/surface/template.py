@@ -80,8 +80,8 @@ def template() -> Template:
         np.concatenate([_grid(endo, closed=True), _fan(endo[-1], endo_apex, closed=True)]),
         np.concatenate([_grid(epi, closed=True), _fan(epi[-1], epi_apex, closed=True)]),
         _grid(rims, closed=True),
-        np.concatenate([_grid(septum), _fan(septum[-1], rv_apex)])[:, ::-1],
-        np.concatenate([_grid(free), _fan(free[-1], rv_apex)]),
+        np.concatenate([_grid(septum), _fan(septum[-1], rv_apex)]),
+        np.concatenate([_grid(free), _fan(free[-1], rv_apex)])[:, ::-1],
     ]
     aha = np.zeros(rv_apex + 1, dtype=np.uint8)
     aha[endo], aha[epi] = _segments(), _segments()

@@ -31,6 +31,22 @@ def scores_of(distances: Float32[np.ndarray, "N 3 H W"]) -> Float32[np.ndarray, 
     return np.stack([background, -cavity, np.minimum(-whole, cavity), -right], axis=1)
 
 
+def margins(scores: Float32[np.ndarray, "4 ..."]) -> Float32[np.ndarray, "3 ..."]:
+    """(4, ...) scores to (3, ...): by how much each structure loses, negative where it wins.
+
+    In the order of `signed_distances`: LV cavity, whole LV, RV cavity. Continuous, and zero on the structures' borders.
+    """
+    background, cavity, muscle, right = scores
+    rest = np.maximum(background, right)
+    return np.stack(
+        [
+            np.maximum(rest, muscle) - cavity,
+            rest - np.maximum(cavity, muscle),
+            np.maximum(np.maximum(background, cavity), muscle) - right,
+        ]
+    )
+
+
 def shares(labels: UInt8[np.ndarray, "N H W"]) -> Float32[np.ndarray, "N 4 H W"]:
     """(N, H, W) labels to (N, 4, H, W): 1 where a pixel has the label, else 0."""
     return np.stack([labels == c for c in range(4)], axis=1).astype(np.float32)

@@ -39,7 +39,7 @@ Complete = Literal["auto", "off"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]
-MeshFormat = Literal["ply", "stl", "glb"]
+MeshFormat = Literal["ply", "stl", "vtp", "glb"]
 
 LABEL_FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
 MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)

@@ -33,7 +33,7 @@ from dmcvr.geometry.greys import prepare_upright, without_blank_slices
 from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
-from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels
+from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels, uncrop_scores
 from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
@@ -52,12 +52,23 @@ from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
 from dmcvr.result import OBSERVED, Result
 from dmcvr.stages import Stages
-from dmcvr.surface.mesh import write_meshes
+from dmcvr.surface.borders import Borders
+from dmcvr.surface.files import write_meshes
+from dmcvr.surface.fit import Fitted, fit_template, fitted_strain
 
 
 @dataclass(frozen=True)
 class Reconstruction(Result):
-    """A `Result` that shows and writes itself: image, labels, the acquired slices, measures, and how it was made."""
+    """A `Result` that shows and writes itself: image, labels, the acquired slices, measures, and how it was made.
+
+    =======  =================================================================================================
+    borders  P phases: where the structures' borders run between voxels, for the surfaces
+    fitted   the template on every phase, the same vertices in all; None where a phase lacks the LV or the RV
+    =======  =================================================================================================
+    """
+
+    borders: tuple[Borders, ...]
+    fitted: Fitted | None
 
     def save(
         self,
@@ -68,9 +79,9 @@ class Reconstruction(Result):
     ) -> Path:
         """Write images, labels, meshes, records and the report into `folder`, which appears whole or not at all.
 
-        Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "glb" (one file, a 4D heart
-        beats in it); of either, "none" or an empty list. Raises `InputError` for another format, and where the folder
-        holds something else or cannot be written.
+        Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "vtp" (VTK) and "glb"
+        (one file, a 4D heart beats in it); of either, "none" or an empty list. Raises `InputError` for another format,
+        and where the folder holds something else or cannot be written.
         """
         label_formats = chosen_formats("label", label_formats, LABEL_FORMATS)
         mesh_formats = chosen_formats("mesh", mesh_formats, MESH_FORMATS)
@@ -79,8 +90,9 @@ class Reconstruction(Result):
             write_result(self, partial, label_formats=label_formats)
             write_meshes(
                 partial / "meshes",
-                self.labels,
+                self.borders,
                 self.phases,
+                fitted=self.fitted,
                 formats=mesh_formats,
                 beat_s=beat / 1000,
                 mirrored=self.mirrored,
@@ -134,7 +146,7 @@ def reconstruct(
             image=options.image,
         )
     with stages("locate"):
-        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright)
+        stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright, engine.scale)
         if options.unmirror:
             stack, region = unmirrored(stack, region)
     acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases)))
@@ -150,7 +162,7 @@ def reconstruct(
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
     observed = grid.empty(len(acquired), np.uint8)
-    residuals = []
+    residuals, borders = [], []
     for n, phase in enumerate(slid.acquired):
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
@@ -161,13 +173,15 @@ def reconstruct(
                 dense = replace(dense, scores=whole.scores)
                 observed.data[n][grid.restore_mask(whole.completed, region)] = OBSERVED["completed"]
         with stages("resample"):
-            image.data[n], labels.data[n] = restore(dense, region, grid)
+            image.data[n], labels.data[n], scores = restore(dense, region, grid)
             image.data[n][..., ~grid.pictured(stack)] = region.scale.low
+            borders.append(Borders.of(labels.data[n], grid.affine, scores))
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         found = assess(stack, slid, grid, at_slices, labels, marks, engine, covered)
+        fitted = _fit(borders, stack, region.located, found.measures)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
@@ -185,7 +199,9 @@ def reconstruct(
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
-    return Reconstruction(image, labels, stack, found.measures, run, observed)
+    return Reconstruction(
+        image, labels, stack, found.measures, run, borders=tuple(borders), fitted=fitted, observed=observed
+    )
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
@@ -309,13 +325,17 @@ class DenseGrid:
         return Volume(np.empty((phases, *self.shape), dtype), self.affine)
 
 
-def restore(dense: Dense, region: Region, grid: DenseGrid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """One phase as it was filled, in the world: image (I, J, K) in the exam's grey values, and labels (I, J, K)."""
+def restore(
+    dense: Dense, region: Region, grid: DenseGrid
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+    """One phase as it was filled, in the world: image (I, J, K) in the exam's grey values, labels (I, J, K), and the
+    scores (4, I, J, K) that they were chosen from."""
     frame, shape = region.located.frame, grid.shape[:2]
     unit = uncrop(dense.images, frame, grid.affines, shape, grid.normal)
-    found = uncrop_labels(dense.scores, frame, grid.affines, shape, grid.normal)
+    scores = uncrop_scores(dense.scores, frame, grid.affines, shape, grid.normal)
+    labels = keep_one_heart(scores.argmax(axis=0).astype(np.uint8))
     image = region.scale.restore(np.clip(unit, -1, 1))
-    return np.moveaxis(image, 0, 2), np.moveaxis(keep_one_heart(found), 0, 2)
+    return np.moveaxis(image, 0, 2), np.moveaxis(labels, 0, 2), np.moveaxis(scores, 1, 3)
 
 
 @dataclass(frozen=True)
@@ -406,6 +426,16 @@ def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | N
         "that the picture shows upper is taken to be anterior."
     )
     return measure_wall(labels, stack.phases.index(name), name, -located.frame.v, oriented)
+
+
+def _fit(borders: list[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any]) -> Fitted | None:
+    """The template on every phase, and strain from it into the measures: against ED, where there is one to compare."""
+    ed_phase = numbers["ed_phase"]
+    reference = 0 if ed_phase is None else stack.phases.index(ed_phase)
+    fitted = fit_template(borders, reference=reference, anterior=-located.frame.v) if located.found else None
+    known = fitted is not None and ed_phase is not None
+    numbers["strain"] = fitted_strain(fitted, stack.phases) if fitted is not None and known else None
+    return fitted
 
 
 def _acquired(stack: SliceStack, region: Region, phase: int, engine: Engine, stages: Stages) -> Acquired:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dmcvr.exam.stack import SliceStack
@@ -31,7 +31,7 @@ class Result:
     acquired: SliceStack | None
     measures: dict[str, Any]
     run: dict[str, Any]
-    observed: Volume | None = None
+    observed: Volume | None = field(default=None, kw_only=True)
 
     @property
     def mirrored(self) -> bool:

@@ -124,7 +124,7 @@ def test_weights_of_another_kind(tmp_path: Path, exam: Path, capsys: pytest.Capt
     path = tmp_path / "s.safetensors"
     save_weights(Segmenter(TINY.segmenter), path, preset=TINY, training=TRAINING)
     sentence = refusal("reconstruct", "-i", exam, "-o", tmp_path / "out", "--weights", path, capsys=capsys)
-    assert sentence == f"{path} holds a segmenter; expected an autoencoder (--weights)."
+    assert sentence == f"{path} holds a morphology network; expected an autoencoder (--weights)."
 
 
 @pytest.mark.parametrize("name", ["phase", "ed", "es"])

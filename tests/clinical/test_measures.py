@@ -163,6 +163,7 @@ def test_numbers_are_rounded_and_conventions_are_written_out() -> None:
     assert result["dense_volume"]["phases"]["ED"]["lv_mass_g"] == 35.0
     assert "ACDC" in result["conventions"]["papillary_muscles"]
     assert "1.05 g/mL" in result["conventions"]["density"]
+    assert "half of the wall" in result["conventions"]["base"]
 
 
 def test_every_phase_needs_its_volumes() -> None:

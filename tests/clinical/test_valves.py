@@ -14,7 +14,7 @@ def boxes(*tops: int) -> Volume:
     labels = np.zeros((len(tops), 20, 20, 40), np.uint8)
     for phase, top in zip(labels, tops, strict=True):
         phase[4:10, 4:10, top:30] = 1
-        phase[12:18, 4:10, top + 1 : 16] = 3
+        phase[12:18, 4:10, top + 1 : 22] = 3
         phase[4:10, 4:10, 30:36] = 2
     return Volume(labels, np.diag([2.0, 2.0, 2.0, 1.0]))
 
@@ -25,6 +25,7 @@ def test_the_base_comes_down() -> None:
     assert (found["mapse_mm"], found["tapse_mm"]) == (10.0, 10.0)
     assert found["excursion_mm"]["mitral"] == [0.0, 10.0, 2.0]
     turned = boxes(3, 8)
+    turned.data[:, 12:18, 4:10, 3:9] = 3  # a wide inflow
     flipped = valve_planes(Volume(turned.data[..., ::-1], turned.affine), ("ED", "ES"), "ED", "ES")
     assert flipped is not None
     assert flipped["mapse_mm"] == 10.0

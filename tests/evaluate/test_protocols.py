@@ -106,7 +106,7 @@ def test_manual_labels_reach_those_who_ask(engine: Engine, fine: Case) -> None:
     assert mean(same, grey[0], "psnr_db") == mean(same, grey[1], "psnr_db")
     assert mean(rows, names[1], "dice_lv_cavity") != mean(rows, names[0], "dice_lv_cavity")
     # (At the first and the last slice with left ventricle, one neighbour has none: nobody can know.)
-    assert np.median([row["dice_lv_cavity"] for row in rows if row["method"] == names[2]]) > 0.95
+    assert np.nanmedian([row["dice_lv_cavity"] for row in rows if row["method"] == names[2]]) > 0.95
 
 
 def test_the_look_is_scored(engine: Engine, fine: Case) -> None:
@@ -148,7 +148,7 @@ def test_round_trip_of_a_plain_method_is_exact(phantom: Phantom, engine: Engine)
 def test_phantom_knows_better_scans(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wider spacing, disturbed scans and a voxel beside its place score worse; shifts are told as they are."""
     monkeypatch.setattr("dmcvr.evaluate.phantom.SPACINGS_MM", (5.0, 12.0))
-    exam = make_phantom(5)
+    exam = make_phantom(3)
     bench = bench_of(engine, "shape:labels=manual")
     shape = bench.contenders[0]
     off = replace(shape, name="off", method=OneVoxelOff(shape.method))
@@ -185,7 +185,7 @@ def test_what_all_slices_have_in_common_is_no_shift_error() -> None:
 
 
 def test_long_axis_of_the_truth(engine: Engine) -> None:
-    exam = make_phantom(5, Scan(long_axis=True))
+    exam = make_phantom(3, Scan(long_axis=True))
     case = Case("p", exam.stack, exam, exam.views)
     findings = long_axis(case, bench_of(engine, "registration", "nearest"))
     assert {row["task"] for row in findings.rows} == {"2-chamber", "3-chamber", "4-chamber", "RVOT"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmcvr.clinical.measures import PhaseVolumes, measures
 from dmcvr.exam.stack import Patient
-from dmcvr.io.tidy import COLUMNS, tidy_rows, write_measures
+from dmcvr.io.tidy import COLUMNS, STRAINS, tidy_rows, write_measures
 
 
 def test_the_tidy_table_has_every_number(tmp_path: Path) -> None:
@@ -16,6 +16,9 @@ def test_the_tidy_table_has_every_number(tmp_path: Path) -> None:
     numbers = measures(phases, phases, ("0", "1", "2"), patient, times_ms=(0.0, 300.0, 600.0))
     segments = {str(n): None if n == 17 else 8.0 + n / 10 for n in range(1, 18)}
     numbers["wall_thickness"] = {"phase": "0", "segments_mm": segments, "mean_mm": 8.9, "max_mm": 11.0}
+    curves = {f"{name}_percent": [0.0, -20.5, -11.0] for name in STRAINS}
+    peaks = {f"{name}_peak_percent": -20.5 for name in STRAINS}
+    numbers["strain"] = {"reference_phase": "0", "phases": ["0", "1", "2"], **curves, **peaks, "method": ""}
     write_measures(tmp_path / "measures.csv", numbers)
     with (tmp_path / "measures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -37,5 +40,7 @@ def test_the_tidy_table_has_every_number(tmp_path: Path) -> None:
     assert value("wall_thickness", "aha_segment_3", "0", "wall_thickness") == ("8.3", "mm")
     assert value("wall_thickness", "aha_segment_17", "0", "wall_thickness") == ("", "mm")
     assert value("wall_thickness_max", "lv_myocardium", "0", "wall_thickness") == ("11.0", "mm")
+    assert value("gls_midwall", "lv", "1", "strain") == ("-20.5", "%")
+    assert value("grs_peak", "lv", "", "strain") == ("-20.5", "%")
     assert len({tuple(row[key] for key in COLUMNS if key != "value") for row in rows}) == len(rows)
     assert len(rows) == len(list(tidy_rows(numbers))) == 3 + 2 * (3 * 4 + 8 + 6) + 1 + 19

@@ -13,7 +13,7 @@ from dmcvr.errors import InputError
 from dmcvr.model.checkpoint import save_weights
 from dmcvr.model.presets import ALIGNED, COMPACT, TINY
 from dmcvr.model.weights import FOLDER, ORIENTER, bundled, describe, find, is_bundled
-from dmcvr.options import BUNDLED
+from dmcvr.options import BUNDLED, DEFAULT_SEGMENTER
 
 
 def test_bundled_weights_describe_themselves() -> None:
@@ -21,8 +21,8 @@ def test_bundled_weights_describe_themselves() -> None:
     assert set(BUNDLED.values()) <= set(found)
     for preset in (ALIGNED, COMPACT):
         assert replace(found[preset.name].preset, about=preset.about) == preset
-    for info in found.values():
-        assert info.kind == ("orienter" if info.path.stem == ORIENTER else "autoencoder")
+    for name, info in found.items():
+        assert info.kind == {ORIENTER: "orienter", DEFAULT_SEGMENTER: "segmenter"}.get(name, "autoencoder")
         assert is_bundled(info)
         assert {"data", "patients", "steps", "minutes"} <= set(info.training)
         assert info.path.stat().st_size < 60 * 2**20  # they go into the wheel

@@ -34,7 +34,7 @@ def test_layout(phantom: Phantom) -> None:
     stack = phantom.stack
     assert stack.phases == ("ED", "ES")
     assert stack.images.shape == (2, stack.images.shape[1], 176, 176)
-    assert 8 <= stack.images.shape[1] <= 12
+    assert 9 <= stack.images.shape[1] <= 14
     assert stack.spacing_mm == pytest.approx(10)
     assert stack.thickness_mm == 8
     assert stack.pixel_mm == pytest.approx((1.5, 1.5))

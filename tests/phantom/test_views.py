@@ -12,7 +12,7 @@ from dmcvr.phantom.views import VIEWS
 
 @pytest.fixture(scope="module")
 def exam() -> Phantom:
-    return make_phantom(5, Scan(long_axis=True, noise=0.0, bias=0.0, spacing_mm=12))
+    return make_phantom(3, Scan(long_axis=True, noise=0.0, bias=0.0, spacing_mm=12))
 
 
 def test_every_plane_is_seen_in_every_phase(exam: Phantom) -> None:
@@ -46,12 +46,12 @@ def test_views_and_truth_are_one_heart(exam: Phantom) -> None:
         inner = ndimage.binary_erosion(view.labels == (3 if view.name == "RVOT" else 1), iterations=3)
         assert np.median(view.image[inner]) > 0.65
         wall = ndimage.binary_erosion(view.labels == 2, iterations=2)
-        assert np.median(view.image[wall]) < 0.45
+        assert not wall.any() or np.median(view.image[wall]) < 0.45
 
 
 def test_a_view_s_breath_hold_moves_its_heart(exam: Phantom) -> None:
     scan = Scan(long_axis=True, noise=0.0, bias=0.0, spacing_mm=12, shift_mm=4.0)
-    moved = make_phantom(5, scan)
+    moved = make_phantom(3, scan)
     for still, shifted in zip(exam.views, moved.views, strict=True):
         assert still.labels is not None
         assert shifted.labels is not None
@@ -65,7 +65,7 @@ def test_a_view_s_breath_hold_moves_its_heart(exam: Phantom) -> None:
 
 def test_views_do_not_change_the_slices() -> None:
     scan = Scan(spacing_mm=14, shift_mm=2.0, size_px=100, pixel_mm=2.0)
-    with_views, without = make_phantom(5, Scan(**{**vars(scan), "long_axis": True})), make_phantom(5, scan)
+    with_views, without = make_phantom(3, Scan(**{**vars(scan), "long_axis": True})), make_phantom(3, scan)
     assert without.views == ()
     assert with_views.shapes == without.shapes
     np.testing.assert_array_equal(with_views.stack.labels, without.stack.labels)

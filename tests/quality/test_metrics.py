@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dmcvr.quality.metrics import MISSED_MM, assd_mm, correlation, dice, flicker, hd95_mm, psnr_db, ssim
+from dmcvr.quality.metrics import (
+    MISSED_MM,
+    assd_mm,
+    correlation,
+    dice,
+    flicker,
+    hd95_mm,
+    psnr_db,
+    ssim,
+    surface_distances_mm,
+)
 
 
 def test_image_metrics() -> None:
@@ -62,3 +72,32 @@ def test_empty_structures() -> None:
     for a, b in ((some, none), (none, some)):
         assert dice(a, b) == 0
         assert hd95_mm(a, b, (1, 1)) == assd_mm(a, b, (1, 1)) == MISSED_MM
+
+
+def test_surface_distances_by_region() -> None:
+    """Everywhere they are HD95 and ASSD; in a region its own borders count, with their distance to the other's all."""
+    rng = np.random.default_rng(0)
+    cube = np.zeros((24, 24, 24), dtype=bool)
+    cube[4:20, 6:18, 6:18] = True
+    other = np.zeros_like(cube)
+    other[4:17, 6:18, 6:18] = True  # three voxels are missing at the far end alone
+    other[rng.integers(5, 15, 5), 6, rng.integers(7, 17, 5)] = False
+    spacing = (2.0, 1.5, 1.0)
+    assert surface_distances_mm(cube, other, spacing) == pytest.approx(
+        (hd95_mm(cube, other, spacing), assd_mm(cube, other, spacing))
+    )
+    ends = {name: np.zeros_like(cube) for name in ("near", "far", "outside")}
+    ends["near"][:10], ends["far"][14:], ends["outside"][:, :2] = True, True, True
+    near, far = (surface_distances_mm(cube, other, spacing, ends[name])[1] for name in ("near", "far"))
+    assert near < 0.2 < 2 < far
+    assert np.isnan(surface_distances_mm(cube, other, spacing, ends["outside"])).all()
+    assert surface_distances_mm(cube, cube, spacing, ends["far"]) == (0, 0)
+
+
+def test_surface_distances_of_what_is_missing() -> None:
+    mask, none, far = np.zeros((3, 8, 8, 8), dtype=bool)
+    mask[2:5, 2:5, 2:5], far[6:] = True, True
+    assert surface_distances_mm(mask, none, (1, 1, 1)) == (MISSED_MM, MISSED_MM)
+    assert surface_distances_mm(none, mask, (1, 1, 1), ~far) == (MISSED_MM, MISSED_MM)
+    assert np.isnan(surface_distances_mm(none, mask, (1, 1, 1), far)).all()
+    assert np.isnan(surface_distances_mm(none, none, (1, 1, 1))).all()

@@ -17,7 +17,7 @@ from dmcvr.model.presets import ALIGNED, TINY
 from dmcvr.model.weights import bundled, describe
 from dmcvr.train.run import train
 from dmcvr.train.split import Split
-from dmcvr.train.stages import LABELLER_TRUST, STAGES, stage_name
+from dmcvr.train.stages import LABELLER_TRUST, STAGES, Material, stage_name
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -84,17 +84,17 @@ def test_each_stage_changes_its_own_network_and_keeps_the_record(packed: Path, t
 
 def test_a_share_of_the_labeller_s_correction_is_kept() -> None:
     model, before = load_autoencoder("aligned")[0], load_autoencoder("aligned")[0].state_dict()
-    STAGES["labeller"].settle(model, None)
+    STAGES["labeller"].settle(model, None, Material(discs(), ALIGNED, Path("pairs.npz")))
     for key, value in model.state_dict().items():
         torch.testing.assert_close(value, before[key] * (LABELLER_TRUST if key.startswith("labeller.head.") else 1))
 
 
 def test_a_new_autoencoder_keeps_the_record_of_its_segmenter(packed: Path, tmp_path: Path) -> None:
-    segmenter = train("segmenter", tiny(packed, tmp_path / "s", max_steps=1))
-    first = train("autoencoder", tiny(packed, tmp_path / "a", max_steps=1), start=segmenter)
+    morphology = train("morphology", tiny(packed, tmp_path / "s", max_steps=1))
+    first = train("autoencoder", tiny(packed, tmp_path / "a", max_steps=1), start=morphology)
     second = train("autoencoder", tiny(packed, tmp_path / "b", max_steps=2), start=first)  # its segmenter alone
-    assert [stage["stage"] for stage in describe(first).stages] == ["segmenter", "tiny"]
-    assert describe(second).stages[:-1] == describe(segmenter).stages
+    assert [stage["stage"] for stage in describe(first).stages] == ["morphology", "tiny"]
+    assert describe(second).stages[:-1] == describe(morphology).stages
     assert describe(second).training["start_sha256"] == describe(first).sha256
 
 
@@ -103,11 +103,11 @@ def test_a_seed_decides_all_that_is_drawn(packed: Path, tmp_path: Path, monkeypa
     restless = replace(TINY, denoiser=replace(TINY.denoiser, dropout=0.5), between=0.5)
     monkeypatch.setitem(presets.PRESETS, "tiny", restless)
     monkeypatch.setattr("dmcvr.train.stages.autoencoder_monitor", lambda slices: lambda trainer: None)
-    segmenter = train("segmenter", tiny(packed, tmp_path / "s", max_steps=1))
+    morphology = train("morphology", tiny(packed, tmp_path / "s", max_steps=1))
 
     def trained(out: str, seed: int) -> list[torch.Tensor]:
         torch.rand(seed * 7 + len(out))
-        path = train("autoencoder", tiny(packed, tmp_path / out, max_steps=2, seed=seed), start=segmenter)
+        path = train("autoencoder", tiny(packed, tmp_path / out, max_steps=2, seed=seed), start=morphology)
         model = load_autoencoder(path)[0]
         return [*model.encoder.parameters(), *model.denoiser.parameters()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -25,6 +25,8 @@ class PhantomCommand:
     noise: Annotated[float, arg(help="standard deviation, as a share of white")] = 0.02
     shift: Annotated[float, arg(metavar="MM", help="sideways breath-hold shift of slices and views (SD an axis)")] = 0.0
     phases: Annotated[int, arg(metavar="P", help="2: ED and ES; more: a cine with so many phases")] = 2
+    modality: Literal["mri", "ct"] = "mri"
+    """Balanced SSFP, or CT with contrast agent, in Hounsfield units."""
     long_axis: Annotated[bool, arg(help="2-, 3-, 4-chamber and outflow views as well")] = True
 
     def run(self) -> None:
@@ -38,6 +40,7 @@ class PhantomCommand:
             noise=self.noise,
             shift_mm=self.shift,
             phases=self.phases,
+            modality=self.modality,
             long_axis=self.long_axis,
         )
         with shown_progress() as stages, stages("synthetic exams", self.number) as advance:

@@ -24,6 +24,10 @@ CONVENTIONS = {
         "Papillary muscles and trabeculae are counted as the label map counts them; the bundled segmenter is "
         "trained on ACDC, whose contours include them in the cavity."
     ),
+    "base": (
+        "A basal slice counts as left ventricle where at least half of the wall is there, as in ACDC's contours, which "
+        "the bundled segmenter has learnt; labels that are given are taken as they are."
+    ),
     "density": f"LV mass is myocardial volume times {MYOCARDIAL_DENSITY_G_PER_ML} g/mL; lv.mass_g is at ED.",
     "dense_volume": "Voxels of the reconstructed dense label map, counted, times the volume of one voxel.",
     "slice_summation": (

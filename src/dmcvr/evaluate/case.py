@@ -75,10 +75,11 @@ class Bench:
         """Find, crop and scale the heart, by the images alone; where no network may, by these slices' labels."""
         size = self.engine.model.preset.size
         if not self.untouched:
-            return prepare(stack.without_labels(), self.engine.segment, size, self.engine.upright)
+            engine = self.engine
+            return prepare(stack.without_labels(), engine.segment, size, engine.upright, engine.scale)
         assert stack.labels is not None
         frame = Frame(label_centre(stack, stack.labels), *plane_axes(stack)[0], size, ROI_MM / size)
-        return Region.of(stack, Located(frame, 1.0, True, None))
+        return Region.of(stack, Located(frame, 1.0, True, None), self.engine.scale)
 
 
 @dataclass(frozen=True)

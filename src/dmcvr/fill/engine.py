@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
+from dmcvr.errors import InputError
 from dmcvr.fill.mixing import Mixing
+from dmcvr.geometry.region import IntensityScale
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.checkpoint import load_autoencoder, load_orienter, load_segmenter
@@ -144,6 +146,11 @@ class Engine:
 
     def with_segmenter(self, segmenter: StackSegmenter, info: WeightsInfo | None = None) -> Engine:
         """The same, and acquired slices are labelled by this network."""
+        if info is not None and info.window != (None if self.info is None else self.info.window):
+            raise InputError(
+                f"The segmenter in {info.path.name} was trained with {_window(info.window)}, the autoencoder with "
+                f"{_window(None if self.info is None else self.info.window)}: use two that were trained alike."
+            )
         ready = segmenter.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return replace(self, segmenter=ready, segmenter_info=info)
 
@@ -151,6 +158,11 @@ class Engine:
     def aligned(self) -> AlignedAutoencoder | None:
         """The model, where it sees surroundings."""
         return self.model if isinstance(self.model, AlignedAutoencoder) else None
+
+    @property
+    def scale(self) -> IntensityScale | None:
+        """The grey values that were black and white in training (CT); None: as each heart has them (MRI)."""
+        return None if self.info is None or self.info.window is None else IntensityScale(*self.info.window)
 
     def segment(self, images: Float32[np.ndarray, "B H W"]) -> Float32[np.ndarray, "B 4 H W"]:
         """(B, H, W) slices in [-1, 1], each by itself, to (B, 4, H, W) class probabilities, by E_mor's head."""
@@ -173,7 +185,12 @@ class Engine:
 
     @torch.no_grad()
     def upright(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]:
-        """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
+        """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown.
+
+        It was trained on MRI. Where the networks are for something else, it has no say.
+        """
+        if self.scale is not None:
+            return np.zeros(len(views), dtype=np.float32)
         x = torch.from_numpy(np.ascontiguousarray(views, dtype=np.float32))[:, None]
         return np.asarray(torch.cat([self.orienter(part) for part in x.split(VOTES)]).numpy())
 
@@ -220,3 +237,7 @@ class Engine:
             stages(name or "", len(parts) * steps) as advance,
         ):
             yield parts, advance
+
+
+def _window(window: tuple[float, float] | None) -> str:
+    return "no --window" if window is None else f"--window {window[0]:g} {window[1]:g}"

@@ -9,6 +9,7 @@ import numpy as np
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.locate import Region, prepare
 from dmcvr.geometry.orient import Upright
+from dmcvr.geometry.region import IntensityScale
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.labels.segment import Segment
 from dmcvr.labels.tidy import tidy_labels
@@ -30,13 +31,17 @@ TURNED = (
 )
 
 
-def prepare_upright(stack: SliceStack, segment: Segment, size: int, upright: Upright) -> tuple[SliceStack, Region]:
+def prepare_upright(
+    stack: SliceStack, segment: Segment, size: int, upright: Upright, scale: IntensityScale | None = None
+) -> tuple[SliceStack, Region]:
     """Find the heart, as `prepare` does; where it is not clear, in the pictures' negative too.
 
     The stack that comes back is the one that was given, or its negative, with a warning, where that alone shows a heart
     in more slices.
     """
-    region = prepare(stack, segment, size, upright)
+    region = prepare(stack, segment, size, upright, scale)
+    if scale is not None:  # grey values with a unit mean what they say
+        return stack, region
     here = _seen(stack, region, segment)
     if here.missing is None and here.rings >= SURE_RINGS and region.located.confidence >= SURE_CONFIDENCE:
         return stack, region

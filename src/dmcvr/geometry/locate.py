@@ -55,10 +55,13 @@ class Region:
     located: Located
 
     @classmethod
-    def of(cls, stack: SliceStack, located: Located) -> Region:
-        """Crop and normalise where the heart was located: one frame and scale for all phases."""
+    def of(cls, stack: SliceStack, located: Located, scale: IntensityScale | None = None) -> Region:
+        """Crop and normalise where the heart was located: one frame and scale for all phases.
+
+        Default: the scale that the heart's own grey values give.
+        """
         grey = crop_images(stack, located.frame)
-        scale = IntensityScale.of(grey)
+        scale = scale or IntensityScale.of(grey)
         return cls(scale.normalise(grey), scale, located)
 
 
@@ -91,11 +94,12 @@ def locate_heart(
     size: int,
     upright: Upright,
     labels: UInt8[np.ndarray, "P N I J"] | None = None,
+    scale: IntensityScale | None = None,
 ) -> Located:
     """The ROI of an exam, `size` pixels wide: how it lies by several of its phases, where it is by the first.
 
     The result does not depend on how the file stores its axes. `labels` (P, N, I, J), if given, decide the
-    centre.
+    centre. `scale` is that of networks which were trained on a fixed window.
     """
     extent = max(stack.images.shape[2] * stack.pixel_mm[0], stack.images.shape[3] * stack.pixel_mm[1])
     pixel_mm = ROI_MM / size
@@ -103,7 +107,7 @@ def locate_heart(
     axes = plane_axes(stack)
     first = stack.select_phases([0])
     wide = Frame(stack_centre(stack), *axes[0], view, pixel_mm)
-    scale = IntensityScale.of(crop_images(first, replace(wide, size=size)))
+    scale = scale or IntensityScale.of(crop_images(first, replace(wide, size=size)))
     views = scale.normalise(crop_images(first, wide)[0])
 
     orientation = find_orientation(count_votes(voting_views(stack), axes, upright), views, axes, segment)
@@ -144,9 +148,11 @@ def _is_mirrored(heart: Bool[np.ndarray, "N S S"], frame: Frame, normal: Float64
     return bool(np.cross(frame.u, frame.v) @ normal * base < 0)
 
 
-def prepare(stack: SliceStack, segment: Segment, size: int, upright: Upright) -> Region:
+def prepare(
+    stack: SliceStack, segment: Segment, size: int, upright: Upright, scale: IntensityScale | None = None
+) -> Region:
     """Find the heart (by the stack's labels, if it has any), crop, normalise: one frame and scale for all phases."""
-    return Region.of(stack, locate_heart(stack, segment, size, upright, stack.labels))
+    return Region.of(stack, locate_heart(stack, segment, size, upright, stack.labels, scale), scale)
 
 
 def unmirrored(stack: SliceStack, region: Region) -> tuple[SliceStack, Region]:
@@ -154,4 +160,4 @@ def unmirrored(stack: SliceStack, region: Region) -> tuple[SliceStack, Region]:
     if not region.located.mirrored:
         return stack, region
     stack = stack.reflected()
-    return stack, Region.of(stack, replace(region.located, mirrored=False, unmirrored=True))
+    return stack, Region.of(stack, replace(region.located, mirrored=False, unmirrored=True), region.scale)

@@ -157,6 +157,17 @@ def uncrop(
     return out
 
 
+def uncrop_scores(
+    scores: Float32[np.ndarray, "K 4 S S"],
+    frame: Frame,
+    affines: Float64[np.ndarray, "K 4 4"],
+    shape: tuple[int, int],
+    normal: Float64[np.ndarray, " 3"],
+) -> Float32[np.ndarray, "4 K I J"]:
+    """(K, 4, S, S) class scores on the frame's grid to (4, K, I, J), resampled linearly; the largest is the label."""
+    return np.stack([uncrop(scores[:, c], frame, affines, shape, normal, order=1) for c in range(4)])
+
+
 def uncrop_labels(
     scores: Float32[np.ndarray, "K 4 S S"],
     frame: Frame,
@@ -165,8 +176,7 @@ def uncrop_labels(
     normal: Float64[np.ndarray, " 3"],
 ) -> UInt8[np.ndarray, "K I J"]:
     """(K, 4, S, S) class scores on the frame's grid to (K, I, J) labels: linear resampling, then the largest."""
-    resampled = [uncrop(scores[:, c], frame, affines, shape, normal, order=1) for c in range(4)]
-    return np.asarray(np.argmax(np.stack(resampled), axis=0), dtype=np.uint8)
+    return np.asarray(uncrop_scores(scores, frame, affines, shape, normal).argmax(axis=0), dtype=np.uint8)
 
 
 def plane_axes(stack: SliceStack) -> list[tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]]:

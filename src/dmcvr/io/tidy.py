@@ -15,6 +15,9 @@ UNITS = {"_ml_per_m2": "mL/m2", "_g_per_m2": "g/m2", "_percent": "%", "_ml": "mL
 #: Where a ventricle's quantity is measured, where that is one phase.
 _AT = {"edv": "ed_phase", "esv": "es_phase", "mass": "ed_phase"}
 
+#: The strains of measures.json: global longitudinal, circumferential, radial.
+STRAINS = ("gls_endocardial", "gls_midwall", "gcs_endocardial", "gcs_midwall", "grs")
+
 Row = dict[str, Any]
 
 
@@ -29,7 +32,7 @@ def write_measures(path: Path, measures: dict[str, Any]) -> None:
 def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
     """Rows of `COLUMNS` from what `dmcvr.clinical.measures` finds: all but the published ones.
 
-    `convention` is a key of measures.json's "conventions", "wall_thickness", or empty.
+    `convention` is a key of measures.json's "conventions", "wall_thickness", "strain", or empty.
     """
     curve = measures.get("volume_time") or {}
     for phase, time_ms in zip(curve.get("phases", ()), curve.get("times_ms") or (), strict=False):
@@ -55,6 +58,12 @@ def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
             yield _row(
                 f"wall_thickness_{kind}_mm", "lv_myocardium", wall["phase"], wall[f"{kind}_mm"], "wall_thickness"
             )
+    strain = measures.get("strain")
+    if strain:
+        for name in STRAINS:
+            for phase, value in zip(strain["phases"], strain[f"{name}_percent"], strict=True):
+                yield _row(f"{name}_percent", "lv", phase, value, "strain")
+            yield _row(f"{name}_peak_percent", "lv", "", strain[f"{name}_peak_percent"], "strain")
 
 
 def _row(key: str, structure: str, phase: str, value: float | None, convention: str) -> Row:

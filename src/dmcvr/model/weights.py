@@ -54,6 +54,12 @@ class WeightsInfo:
         return self.stages[-1]
 
     @property
+    def window(self) -> tuple[float, float] | None:
+        """The grey values that were black and white in training; None: each heart's own."""
+        found = self.training.get("window")
+        return None if found is None else (float(found[0]), float(found[1]))
+
+    @property
     def history(self) -> str:
         """All of them in a line: "segmenter 3,266 steps in 24 min -> ..."."""
         parts = [f"{stage['stage']} {stage['steps']:,} steps in {stage['minutes']:.0f} min" for stage in self.stages]

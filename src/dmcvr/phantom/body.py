@@ -9,18 +9,18 @@ import numpy as np
 from dmcvr.phantom.frame import Box, Grid, HeartFrame
 from dmcvr.phantom.paint import paint, smooth_noise
 from dmcvr.phantom.solid import Array, Point, ellipsoid
-
-FAT, MUSCLE, LUNG, LIVER, BLOOD = 0.8, 0.22, 0.04, 0.27, 0.8
+from dmcvr.phantom.tissue import MRI, Tissues
 
 
 @dataclass(frozen=True)
 class Body:
     """What does not move with the heartbeat, (I, J, K) float32 each: the body and three fields of noise.
 
-    `up` is the direction to the head in the heart frame.
+    `up` is the direction to the head in the heart frame; `tissues` are those that it is drawn with.
     """
 
     grid: Grid
+    tissues: Tissues
     up: Point
     body: Array
     coarse: Array
@@ -33,20 +33,28 @@ class Body:
         return replace(self, grid=self.grid.within(box), **fields)
 
 
-def make_body(rng: np.random.Generator, grid: Grid, frame: HeartFrame) -> Body:
+def make_body(rng: np.random.Generator, grid: Grid, frame: HeartFrame, tissues: Tissues = MRI) -> Body:
     """Draw the body around the place of the heart, with random proportions."""
     step = grid.step_mm
     coarse, middle, fine = (smooth_noise(rng, grid.shape, mm / step) for mm in (14.0, 5.0, 1.7))
-    body = _draw(rng, grid, frame, coarse, middle, fine)
+    body = _draw(rng, grid, frame, tissues, coarse, middle, fine)
     up = (float(frame.u[2]), float(frame.v[2]), float(frame.axis[2]))
-    return Body(grid, up, body, coarse, middle, fine)
+    return Body(grid, tissues, up, body, coarse, middle, fine)
 
 
-def _draw(rng: np.random.Generator, grid: Grid, frame: HeartFrame, coarse: Array, middle: Array, fine: Array) -> Array:
+def _draw(
+    rng: np.random.Generator,
+    grid: Grid,
+    frame: HeartFrame,
+    tissues: Tissues,
+    coarse: Array,
+    middle: Array,
+    fine: Array,
+) -> Array:
     def jitter(value: float, spread: float) -> np.float32:
         return np.float32(value + float(rng.uniform(-spread, spread)))
 
-    step = grid.step_mm
+    step, line = grid.step_mm, tissues.outline
     right, front, head = _patient_axes(grid, frame)
     flat = np.zeros((1, 1, 1), dtype=np.float32)
 
@@ -55,12 +63,17 @@ def _draw(rng: np.random.Generator, grid: Grid, frame: HeartFrame, coarse: Array
     skin = ellipsoid(right, front + jitter(10, 4) + np.float32(0.08) * head, flat, (wide, deep, 1e4)) + 2.5 * coarse
     rim = jitter(12, 4) + np.float32(2) * np.roll(coarse, 9, axis=0)
     ribs = np.float32(1.5) * np.sin(head / np.float32(4.2) + np.float32(0.03) * right)
-    image = np.full(grid.shape, 0.01, dtype=np.float32)
-    paint(image, skin, FAT * (1 + 0.04 * middle), step_mm=step)
-    paint(image, skin + rim, MUSCLE * (1 + 0.15 * middle), step_mm=step, ink=0.6)
-    paint(image, np.abs(skin + rim + 5) - np.float32(1.2) + ribs + 3 * np.clip(-coarse, -1, 1), FAT * 0.7, step_mm=step)
+    image = np.full(grid.shape, tissues.air, dtype=np.float32)
+    paint(image, skin, tissues.fat * (1 + 0.04 * middle), step_mm=step)
+    paint(image, skin + rim, tissues.muscle * (1 + 0.15 * middle), step_mm=step, ink=0.6 * line)
+    paint(
+        image,
+        np.abs(skin + rim + 5) - np.float32(1.2) + ribs + 3 * np.clip(-coarse, -1, 1),
+        tissues.fat * 0.7,
+        step_mm=step,
+    )
     inside = skin + rim + jitter(9, 2)
-    lung = LUNG * (1 + 0.5 * np.clip(coarse, -1, 1)) + 0.35 * np.clip(fine - 2.1, 0, 1)
+    lung = tissues.lung * (1 + 0.5 * np.clip(coarse, -1, 1)) + 0.35 * np.clip(fine - 2.1, 0, 1)
     paint(image, inside, lung, step_mm=step)
 
     # Below the diaphragm: fat, liver on the right, stomach on the left.
@@ -68,20 +81,20 @@ def _draw(rng: np.random.Generator, grid: Grid, frame: HeartFrame, coarse: Array
     dome -= np.float32(0.002) * np.square(right - 10)
     below = (head - dome) / np.float32(1.12)
     belly = np.maximum(inside, below)
-    paint(image, belly, FAT * 0.55 * (1 + 0.35 * np.clip(coarse + 0.5 * middle, -1.5, 1.5)), step_mm=step)
+    paint(image, belly, tissues.fat * 0.55 * (1 + 0.35 * np.clip(coarse + 0.5 * middle, -1.5, 1.5)), step_mm=step)
     rough = 3 * coarse + 1.2 * middle
-    vessels = 0.35 * np.clip(middle - 1.6, 0, 1)
+    vessels = tissues.liver_vessels * np.clip(middle - 1.6, 0, 1)
     organs = np.maximum(belly + 2, rough - 4 + np.maximum(-below - 110, -right + jitter(-24, 8)))
-    paint(image, organs, LIVER * (1 + 0.05 * coarse) + vessels, step_mm=step, ink=0.5)
+    paint(image, organs, tissues.liver * (1 + 0.05 * coarse) + vessels, step_mm=step, ink=0.5 * line)
     stomach = ellipsoid(right + jitter(62, 8), front - jitter(2, 8), head - jitter(-98, 6), (40, 42, 44))
-    paint(image, np.maximum(stomach + rough, belly + 2), 0.33 + 0.06 * middle, step_mm=step, ink=0.5)
+    paint(image, np.maximum(stomach + rough, belly + 2), tissues.stomach + 0.06 * middle, step_mm=step, ink=0.5 * line)
 
     # Behind the heart: spine and descending aorta.
     spine = ellipsoid(right, front + jitter(82, 4), flat, (24, 21, 1e4))
-    paint(image, np.maximum(spine + rough, inside), 0.3 + 0.05 * middle, step_mm=step, ink=0.4)
+    paint(image, np.maximum(spine + rough, inside), tissues.spine + 0.05 * middle, step_mm=step, ink=0.4 * line)
     aorta = np.hypot(right + jitter(24, 4), front + jitter(54, 4)) - jitter(11, 1.5)
-    paint(image, aorta - 1.5, MUSCLE, step_mm=step)
-    paint(image, aorta, BLOOD * (1 + 0.05 * coarse), step_mm=step, ink=0.5)
+    paint(image, aorta - 1.5, tissues.muscle, step_mm=step)
+    paint(image, aorta, tissues.aorta * (1 + 0.05 * coarse), step_mm=step, ink=0.5 * line)
     return image
 
 

@@ -12,7 +12,7 @@ from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume
 from dmcvr.phantom.body import make_body
 from dmcvr.phantom.frame import Grid, HeartFrame, axis_samples
-from dmcvr.phantom.heart import CYCLE_MS, Heart
+from dmcvr.phantom.heart import CYCLE_MS, IN_TURN, Heart
 from dmcvr.phantom.render import render
 from dmcvr.phantom.scan import (
     Coil,
@@ -25,6 +25,7 @@ from dmcvr.phantom.scan import (
     slices_with_heart,
 )
 from dmcvr.phantom.shape import HeartShape
+from dmcvr.phantom.tissue import TISSUES, in_units
 from dmcvr.phantom.views import VIEW_THICKNESS_MM, acquire_view, view_labels, view_planes
 
 #: Voxel size of the truth's volumes, the same along all axes.
@@ -106,11 +107,14 @@ class Phantom:
 
 
 def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
-    """The exam of this seed: the same seed gives the same anatomy under every scan (default `Scan()`)."""
+    """The exam of this seed: the same seed gives the same anatomy under every scan (default `Scan()`).
+
+    Of six seeds in a row three are normal hearts, one is dilated, one hypertrophic, one has a large right ventricle.
+    """
     scan = scan or Scan()
     streams = np.random.SeedSequence(seed).spawn(6)
     anatomy, tissue, motion, coils, noise, planning = (np.random.default_rng(stream) for stream in streams)
-    heart = Heart.random(anatomy)
+    heart = Heart.random(anatomy, IN_TURN[seed % len(IN_TURN)])
     shapes = heart.beat(scan.phases)
     frame = HeartFrame.random(anatomy)
     cx, cy = (float(c) for c in anatomy.uniform((-8, 2), (12, 22)))
@@ -119,7 +123,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
 
     pixels = slice_grid(scan, (cx, cy), positions)
     fine, truth = _grids(scan, (cx, cy), pixels, shapes[0])
-    scene = make_body(tissue, fine, frame)
+    scene = make_body(tissue, fine, frame, TISSUES[scan.modality])
     planes = view_planes(shapes[0], frame, planning) if scan.long_axis else ()
     moved = draw_shifts(motion, scan, slices_with_heart(shapes[0], positions), len(planes))
     shifts = moved[: len(positions)]
@@ -131,15 +135,15 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
     slices, dense, views = [], [], []
     for shape, name in zip(shapes, names, strict=True):
         picture = render(shape, scene)
-        slices.append(acquire(picture, fine, pixels, scan, shifts, noise) * gain)
-        dense.append(picture[:, :, truth])
+        slices.append(in_units(acquire(picture, fine, pixels, scan, shifts, noise) * gain, scan.modality))
+        dense.append(in_units(picture[:, :, truth], scan.modality))
         for plane in planes:
             shift = view_shifts[plane.name]
             views.append(
                 View(
                     plane.name,
                     name,
-                    acquire_view(picture, fine, plane, shift, coil, scan, noise),
+                    in_units(acquire_view(picture, fine, plane, shift, coil, scan, noise), scan.modality),
                     frame.affine() @ plane.affine,
                     view_labels(shape, plane, shift),
                     VIEW_THICKNESS_MM,

@@ -21,7 +21,6 @@ Range = tuple[float, float]
 class Group:
     """How the hearts of a kind differ: the ends of what is drawn evenly."""
 
-    share: float  # of the population
     edv_ml: Range  # left ventricle
     mass_g_per_ml: Range  # of its wall, over its end-diastolic volume
     ejection_fraction: Range
@@ -31,7 +30,6 @@ class Group:
 
 GROUPS: dict[Kind, Group] = {
     "normal": Group(
-        share=0.52,
         edv_ml=(100, 205),
         mass_g_per_ml=(0.75, 1.05),
         ejection_fraction=(0.50, 0.68),
@@ -39,7 +37,6 @@ GROUPS: dict[Kind, Group] = {
         descent_mm=(9, 15),
     ),
     "dilated": Group(
-        share=0.16,
         edv_ml=(200, 310),
         mass_g_per_ml=(0.60, 0.80),
         ejection_fraction=(0.18, 0.40),
@@ -47,7 +44,6 @@ GROUPS: dict[Kind, Group] = {
         descent_mm=(4, 9),
     ),
     "hypertrophic": Group(
-        share=0.16,
         edv_ml=(95, 170),
         mass_g_per_ml=(1.25, 1.80),
         ejection_fraction=(0.58, 0.74),
@@ -55,7 +51,6 @@ GROUPS: dict[Kind, Group] = {
         descent_mm=(6, 11),
     ),
     "right": Group(
-        share=0.16,
         edv_ml=(90, 150),
         mass_g_per_ml=(0.75, 1.05),
         ejection_fraction=(0.48, 0.62),
@@ -63,6 +58,9 @@ GROUPS: dict[Kind, Group] = {
         descent_mm=(8, 13),
     ),
 }
+
+#: The kinds of a population in turn: of six hearts three are normal.
+IN_TURN: tuple[Kind, ...] = ("normal", "normal", "dilated", "normal", "hypertrophic", "right")
 
 #: Contraction over a heartbeat: systole, early filling, a pause, and the atria's beat.
 _TIMES = (0.0, 0.05, 0.12, 0.22, 0.32, 0.36, 0.41, 0.46, 0.56, 0.66, 0.82, 0.92, 1.0)
@@ -85,10 +83,8 @@ class Heart:
     descent_mm: float  # of the base towards the apex, by end-systole
 
     @classmethod
-    def random(cls, rng: np.random.Generator, kind: Kind | None = None) -> Heart:
+    def random(cls, rng: np.random.Generator, kind: Kind = "normal") -> Heart:
         """A plausible adult heart: clinical volumes are drawn, radii follow from them."""
-        drawn = list(GROUPS)[int(rng.choice(len(GROUPS), p=[group.share for group in GROUPS.values()]))]
-        kind = kind or drawn
         group = GROUPS[kind]
         edv_ml = float(np.exp(rng.uniform(*np.log(group.edv_ml))))
         mass_g = max(70.0, edv_ml * float(rng.uniform(*group.mass_g_per_ml)))
@@ -151,7 +147,7 @@ def _cycle(times: NDArray[np.float64]) -> tuple[list[float], list[float]]:
 def _random_shape(rng: np.random.Generator, kind: Kind, edv_ml: float) -> HeartShape:
     """Proportions; radius, wall and right width are still to be fitted to volumes."""
     long = {"normal": 1.0, "dilated": 0.95, "hypertrophic": 1.0, "right": 1.0}[kind]
-    length = 91 * (edv_ml / 140) ** (1 / 3) * long * float(rng.uniform(0.95, 1.05))
+    length = 88 * (edv_ml / 140) ** (1 / 3) * long * float(rng.uniform(0.95, 1.05))
     tilt, tilt_angle = float(rng.uniform(0.03, 0.14)), float(rng.uniform(0, 2 * np.pi))
     rv_angle = float(rng.uniform(168, 184))
     flat = kind == "right"

@@ -1,4 +1,4 @@
-"""The picture of a heart on a fine grid, with the contrast of balanced SSFP: blood bright, muscle dark."""
+"""The picture of a heart on a fine grid: blood bright, muscle dark, as its tissues are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from dmcvr.phantom.shape import HeartShape, Solids
 from dmcvr.phantom.solid import Array, Plane, blend, ellipsoid
 from dmcvr.phantom.vessels import WALL_MM, Vessels, vessels
 
-BLOOD, MYOCARDIUM, FAT = 0.85, 0.28, 0.75
-
 #: Leaflets: half of their thickness, and how far closed ones bulge from the valve's plane into the ventricle.
 LEAFLET_MM, TENT_MM = 0.9, 4.0
 
@@ -23,7 +21,7 @@ MARGIN_MM = ((24.0, 24.0), (36.0, 34.0), (66.0, 24.0))
 
 def render(shape: HeartShape, scene: Body) -> Array:
     """(I, J, K) float32 noise-free image of the heart within its scene; air is 0, blood about 0.85."""
-    image = scene.body.copy()
+    image, tissues = scene.body.copy(), scene.tissues
     box = scene.grid.around(shape.box(4.0), MARGIN_MM)
     near, step = scene.within(box), scene.grid.step_mm
     x, y, z = near.grid.mesh()
@@ -38,15 +36,16 @@ def render(shape: HeartShape, scene: Body) -> Array:
     rough = 1.6 * near.coarse + 0.6 * near.middle
     chambers = [vessel + rough for vessel in above.all]
     for vessel in chambers:
-        paint(part, vessel - np.float32(WALL_MM), MYOCARDIUM, step_mm=step)
-    paint(part, muscle, MYOCARDIUM * (1 + 0.08 * near.middle), step_mm=step, ink=0.3)
+        paint(part, vessel - np.float32(WALL_MM), tissues.myocardium, step_mm=step)
+    paint(part, muscle, tissues.myocardium * (1 + 0.08 * near.middle), step_mm=step, ink=0.3 * tissues.outline)
 
-    flow = BLOOD * (1 + 0.05 * near.coarse + 0.03 * near.middle)
+    mixed = 1 + 0.05 * near.coarse + 0.03 * near.middle
+    flow, right_flow = tissues.blood * mixed, tissues.right_blood * mixed
     for vessel in chambers:
         paint(part, vessel, flow * (1 + 0.03 * near.middle), step_mm=step)
     ridges = 2.2 * np.clip(near.fine - 0.4, 0, 1.5)
     inner = ridges * (solids.lateral > -8) * (solids.outflow > 0) * (1 - solids.thin)
-    paint(part, solids.rv_cavity + inner, flow * 0.95, step_mm=step)
+    paint(part, solids.rv_cavity + inner, right_flow, step_mm=step)
     paint(part, _lv_blood(shape, near, solids, ridges), flow, step_mm=step)
     _paint_leaflets(part, near, shape, solids)
     part *= 1 + np.float32(0.04) * near.coarse
@@ -63,9 +62,9 @@ def _paint_fat(part: Array, near: Body, muscle: Array, above: Vessels) -> None:
     paint(
         part,
         whole - thick * np.clip(1.3 - np.abs(z) / 90, 0.5, 1),
-        FAT * (1 + 0.1 * near.middle),
+        near.tissues.heart_fat * (1 + 0.1 * near.middle),
         step_mm=step,
-        ink=0.4,
+        ink=0.4 * near.tissues.outline,
     )
 
 
@@ -101,4 +100,4 @@ def _paint_leaflets(part: Array, near: Body, shape: HeartShape, solids: Solids) 
         sheet = np.abs(plane.beyond(x, y, z) + bulge) - np.float32(LEAFLET_MM)
         sheet = np.maximum(sheet, inside - 3)
         cover = np.clip(0.5 - sheet / np.float32(near.grid.step_mm), 0, 1) * np.float32(0.55 * share)
-        part += cover * (np.float32(MYOCARDIUM) - part)
+        part += cover * (np.float32(near.tissues.myocardium) - part)

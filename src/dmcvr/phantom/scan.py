@@ -12,6 +12,7 @@ from dmcvr.errors import InputError
 from dmcvr.phantom.frame import Grid, axis_samples
 from dmcvr.phantom.shape import HeartShape
 from dmcvr.phantom.solid import Array
+from dmcvr.phantom.tissue import TISSUES, Modality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Scan:
     bias: float = 0.15  # shading: half of the range of the log intensity
     shift_mm: float = 0.0  # standard deviation, along each axis, of the breath-hold shift of a slice or view
     phases: int = 2  # ED and ES; more are equally spaced over the cycle, the first one at ED
+    modality: Modality = "mri"  # balanced SSFP, or CT with contrast agent (in Hounsfield units, without shading)
     long_axis: bool = False  # whether 2-, 3- and 4-chamber and outflow views are taken as well
 
     def __post_init__(self) -> None:
@@ -34,6 +36,8 @@ class Scan:
             raise InputError("A scan needs a positive spacing, thickness and pixel size, and 16 pixels or more.")
         if not all(np.isfinite(v) and v >= 0 for v in (self.noise, self.bias, self.shift_mm)):
             raise InputError("A scan's noise, bias and shift are finite and not negative.")
+        if self.modality not in TISSUES:
+            raise InputError(f"A scan's modality is one of {', '.join(TISSUES)}; got {self.modality}.")
         if self.phases < 2:
             raise InputError(f"A scan has two phases (ED and ES) or more; got {self.phases}.")
 
@@ -54,7 +58,9 @@ class Coil:
         middle = np.array([axis.mean() for axis in axes], dtype=np.float32)
         half = np.array([np.ptp(axis) / 2 for axis in axes], dtype=np.float32)
         slope = rng.uniform((-0.8, -1.0, -0.3), (0.0, -0.4, 0.3)).astype(np.float32)
-        return cls(middle, half, slope, rng.uniform(-0.5, 0.3, 2).astype(np.float32), scan.bias)
+        return cls(
+            middle, half, slope, rng.uniform(-0.5, 0.3, 2).astype(np.float32), scan.bias * (scan.modality == "mri")
+        )
 
     def gain(self, x: Array, y: Array, z: Array) -> Array:
         """The factor of the intensity at broadcast points, about `bias` (log) up or down at the stack's corners."""

@@ -1,8 +1,11 @@
-"""A heart that beats, in one file: the meshes of every phase as binary glTF 2.0 (ISO/IEC 12113), one shown at a time.
+"""A heart that beats, in one file: binary glTF 2.0 (ISO/IEC 12113).
 
-Meshes of different phases have different vertices, so they cannot morph. Each phase is a node; an animation gives the
-node whose turn it is the scale 1 and all others 0, in steps. Whatever plays glTF plays it. What is hidden shrinks to
-the heart's middle, so that viewers frame the heart alone.
+The fitted template has the same vertices in every phase, so it morphs: each phase is a morph target, and the weights
+pass from one to the next and around.
+
+Surfaces of different phases have different vertices and cannot morph. Each phase is a node; an animation gives the node
+whose turn it is the scale 1 and all others 0, in steps. What is hidden shrinks to the heart's middle, so that viewers
+frame the heart alone. Whatever plays glTF plays both.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import trimesh
 from numpy.typing import NDArray
 
 from dmcvr.labels.colours import COLOURS, linear
+from dmcvr.surface.fit import Fitted
+from dmcvr.surface.template import PARTS, template
 
 #: Red, green, blue, opacity of what is shown; the surfaces of lv_myocardium are the first two's already.
 SHOWN = {
@@ -33,6 +38,13 @@ NOTE = (
     "the node 'heart'. The node 'patient' turns them into glTF's metres, y up."
 )
 
+#: What each structure shows of the template.
+SHOWN_PARTS = {
+    "lv_cavity": ("lv_endocardium",),
+    "lv_epicardium": ("lv_epicardium", "lv_base"),
+    "rv_cavity": ("rv_septum", "rv_free_wall"),
+}
+
 _FLOAT, _UINT = 5126, 5125
 
 
@@ -41,7 +53,7 @@ def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: flo
 
     What is to be said `about` them stands in the file's note, first.
     """
-    file = _File(f"{about}. {NOTE}" if about else NOTE)
+    file = _File(_note(about))
     shown = {phase: {name: meshes[name] for name in SHOWN if name in meshes} for phase, meshes in hearts.items()}
     limits = np.concatenate([mesh.bounds for meshes in shown.values() for mesh in meshes.values()])
     middle = (limits.min(axis=0) + limits.max(axis=0)) / 2
@@ -54,6 +66,31 @@ def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: flo
     if len(phases) > 1:
         file.switch(phases, beat_s)
     return file.to_bytes()
+
+
+def morphing_glb(fitted: Fitted, beat_s: float, about: str = "") -> bytes:
+    """The fitted template (P phases) to GLB, its parts as the structures they border; one beat takes `beat_s`.
+
+    What is to be said `about` it stands in the file's note, first.
+    """
+    common, file = template(), _File(_note(about))
+    count = len(fitted.vertices_mm)
+    limits = fitted.vertices_mm.reshape(-1, 3)
+    middle = (limits.min(axis=0) + limits.max(axis=0)) / 2
+    nodes = []
+    for name, parts in SHOWN_PARTS.items():
+        faces = fitted.faces[np.isin(common.part, [PARTS.index(part) for part in parts])]
+        used, index = np.unique(faces, return_inverse=True)
+        shapes = [trimesh.Trimesh(phase[used], index.reshape(-1, 3), process=False) for phase in fitted.vertices_mm]
+        nodes.append(file.morphing_node(name, shapes, middle))
+    heart = file.node("heart", nodes, translation=middle.tolist())
+    file.tree["scenes"][0]["nodes"] = [file.node("patient", [heart], matrix=TO_GLTF)]
+    file.morph(nodes, count, beat_s)
+    return file.to_bytes()
+
+
+def _note(about: str) -> str:
+    return f"{about}. {NOTE}" if about else NOTE
 
 
 class _File:
@@ -74,6 +111,31 @@ class _File:
 
     def node(self, name: str, children: list[int], **about: Any) -> int:
         return self._add("nodes", {"name": name, **({"children": children} if children else {}), **about})
+
+    def morphing_node(self, name: str, shapes: list[trimesh.Trimesh], middle: NDArray[np.float64]) -> int:
+        """The first of the shapes, and the way from there to each of the others; their faces are the same."""
+        node = self.mesh_node(name, shapes[0], middle)
+        mesh = self.tree["meshes"][self.tree["nodes"][node]["mesh"]]
+        mesh["primitives"][0]["targets"] = [
+            {
+                "POSITION": self._array(
+                    (shape.vertices - shapes[0].vertices).astype("<f4"), _FLOAT, "VEC3", limits=True
+                ),
+                "NORMAL": self._array(_normals(shape) - _normals(shapes[0]), _FLOAT, "VEC3"),
+            }
+            for shape in shapes[1:]
+        ]
+        mesh["weights"] = [0] * (len(shapes) - 1)
+        return node
+
+    def morph(self, nodes: list[int], count: int, beat_s: float) -> None:
+        """Pass from each of the `count` shapes to the next in equal times, and back to the first."""
+        times = self._array(np.linspace(0, beat_s, count + 1, dtype="<f4"), _FLOAT, "SCALAR", limits=True)
+        weights = np.eye(count, dtype="<f4")[[*range(count), 0], 1:]  # (times, targets)
+        output = self._array(weights.ravel(), _FLOAT, "SCALAR")
+        samplers = [{"input": times, "output": output, "interpolation": "LINEAR"}]
+        channels = [{"sampler": 0, "target": {"node": node, "path": "weights"}} for node in nodes]
+        self.tree["animations"] = [{"name": "heartbeat", "samplers": samplers, "channels": channels}]
 
     def mesh_node(self, name: str, mesh: trimesh.Trimesh, middle: NDArray[np.float64]) -> int:
         primitive = {
@@ -125,7 +187,7 @@ class _File:
 def _material(name: str, colour: tuple[float, ...]) -> dict[str, Any]:
     surface = {"baseColorFactor": list(colour), "metallicFactor": 0, "roughnessFactor": 0.6}
     clear: dict[str, Any] = {"alphaMode": "BLEND"} if colour[3] < 1 else {}
-    return {"name": name, "pbrMetallicRoughness": surface, **clear}
+    return {"name": name, "pbrMetallicRoughness": surface, "doubleSided": True, **clear}
 
 
 def _normals(mesh: trimesh.Trimesh) -> NDArray[np.float32]:

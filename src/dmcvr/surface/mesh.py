@@ -1,133 +1,116 @@
-"""The heart's surfaces: from a dense label map to closed meshes in world mm, and to PLY, STL and GLB files."""
+"""The heart's surfaces: closed, smooth meshes in world mm from the borders' signed distances."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
 import numpy as np
 import trimesh
-from jaxtyping import Float64, UInt8
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, Int
+from scipy import ndimage
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
-from trimesh.exchange.ply import export_ply
-from trimesh.exchange.stl import export_stl
-from trimesh.smoothing import filter_taubin
 
 from dmcvr.exam.stack import LABEL_NAMES
-from dmcvr.exam.volume import MIRRORED, Volume
-from dmcvr.options import MESH_FORMATS, chosen_formats
-from dmcvr.surface.beating import beating_glb
+from dmcvr.surface.borders import FAR_VOXELS, FIELDS, MARGIN, Borders
 
 #: Each surface we offer, and the labels it encloses; lv_epicardium is the outside of the whole LV.
 STRUCTURES: dict[str, tuple[int, ...]] = {
     **{name: (label,) for label, name in LABEL_NAMES.items()},
-    "lv_epicardium": (1, 2),
+    "lv_epicardium": FIELDS["lv_epicardium"],
 }
 
-#: Written into the header of every PLY and STL file, since the formats know neither frame nor unit. 3D Slicer reads
-#: `SPACE=RAS` there; without it, it takes a mesh to be LPS.
-FRAME_NOTE = "dmcvr; RAS+ world coordinates in mm; SPACE=RAS"
+#: Standard deviation, in voxels, of the smoothing that takes the voxels' stairs off a border.
+SMOOTH_VOXELS = 1.0
+
+#: No grid point lies nearer to a surface than this (voxels): triangles without area would come of it.
+CLEARANCE_VOXELS = 0.02
+
+#: How often the level is corrected by what the enclosed volume still lacks.
+REFINEMENTS = 1
+
+#: By so much at most, in voxels.
+MOST_VOXELS = (-0.25, 0.25)
+
+#: A hollow counts as the wall's inner surface from this share of its outer volume; a smaller one is filled.
+HOLLOW = 0.02
 
 
-def structure_mesh(
-    labels: UInt8[np.ndarray, "I J K"],
-    affine: Float64[np.ndarray, "4 4"],
-    name: str,
-    *,
-    smooth_iterations: int = 10,
-) -> trimesh.Trimesh | None:
-    """The closed surface of one structure, with normals pointing outward; None where it is absent.
+def structure_mesh(borders: Borders, name: str, *, smooth_voxels: float = SMOOTH_VOXELS) -> trimesh.Trimesh | None:
+    """The closed surface of one structure, in one piece, with normals pointing outward; None where it is absent.
 
-    =================  =========  ==========================================================================
-    labels             (I, J, K)  uint8, the package's labels
-    affine             (4, 4)     voxel (i, j, k, 1) to RAS+ mm; may be oblique, of either handedness
-    name                          a key of `STRUCTURES`; another raises `KeyError`
-    smooth_iterations             passes of Taubin's filter; 0 leaves the surface of the voxels as it is
-    =================  =========  ==========================================================================
+    =============  =======  ========================================================================================
+    borders                 the phase's signed distances
+    name                    a key of `STRUCTURES`; another raises `KeyError`
+    smooth_voxels           standard deviation of the smoothing; 0 leaves the borders as they are
+    =============  =======  ========================================================================================
 
-    Smoothing is for looks: it moves the surface, so volumes are never measured from a smoothed mesh
-    (`dmcvr.clinical.measures` counts voxels). A structure that reaches the grid's border is closed half a voxel
-    beyond the outermost voxel centres.
-
-    The original marching cubes (Lorensen and Cline, 1987) cuts every edge of a binary mask half way and
-    treats voxels that touch diagonally the same way on both sides of a face, so the surface is watertight.
-    Lewiner's variant, scikit-image's default, is not: on a binary mask its ambiguity tests are ties.
-    Smoothing is Taubin's (1995), whose alternate shrinking and growing nearly keeps the volume.
+    The signed distance is smoothed and its level set taken that encloses as much as the label map's voxels, so
+    smoothing neither shrinks nor swells. A level set cannot cut itself, and nothing is moved afterwards. The original
+    marching cubes (Lorensen and Cline, 1987) as scikit-image has them treat voxels that touch diagonally the same way
+    on both sides of a face, so the surface is closed; Lewiner's variant is not always.
     """
-    mask = np.isin(labels, STRUCTURES[name])
-    if not mask.any():
+    inside = np.isin(borders.labels, STRUCTURES[name])
+    count = int(inside.sum())
+    if count == 0:
         return None
-    right_handed = np.linalg.det(affine[:3, :3]) > 0
-    voxels, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call, unused-ignore]
-        np.pad(mask, 1).astype(np.float32),
-        level=0.5,
-        method="lorensen",
-        gradient_direction="ascent" if right_handed else "descent",
-    )
-    vertices = (voxels.astype(np.float64) - 1) @ affine[:3, :3].T + affine[:3, 3]
-    mesh = trimesh.Trimesh(vertices, faces, process=False)
-    if smooth_iterations:
-        filter_taubin(  # type: ignore[no-untyped-call, unused-ignore]
-            mesh, lamb=0.5, nu=0.52, iterations=smooth_iterations
-        )
+    found = ndimage.find_objects(inside.astype(np.uint8))[0]
+    box = tuple(slice(part.start - MARGIN, part.stop + MARGIN) for part in found)
+    field = _field(borders, name)[box]
+    if smooth_voxels:
+        field = ndimage.gaussian_filter(field, smooth_voxels, truncate=3.0, mode="nearest")
+    field = np.pad(field[1:-1, 1:-1, 1:-1], 1, constant_values=FAR_VOXELS)  # nothing runs out of the box
+    affine = borders.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
+    wanted_mm3 = count * abs(np.linalg.det(affine[:3, :3]))
+    below, above = np.partition(field.ravel(), (count - 1, count))[count - 1 : count + 1]
+    level = float(below + above) / 2
+    mesh = _level_set(field, level, affine, hollow=name == "lv_myocardium")
+    for _ in range(REFINEMENTS):
+        lacking = float(wanted_mm3 - mesh.volume) / float(mesh.area) / borders.voxel_mm
+        level = max(level + float(np.clip(lacking, *MOST_VOXELS)), float(field.min()) + 2 * CLEARANCE_VOXELS)
+        mesh = _level_set(field, level, affine, hollow=name == "lv_myocardium")
     return mesh
 
 
-def write_meshes(
-    folder: Path,
-    labels: Volume,
-    phases: tuple[str, ...],
-    *,
-    formats: Sequence[str] = ("ply",),
-    beat_s: float = 1.0,
-    smooth_iterations: int = 10,
-    mirrored: bool = False,
-) -> list[Path]:
-    """Write every structure that is present, in each of the formats; returns the paths written.
-
-    One phase gives `folder/<structure>.ply` (and `.stl`), several give `folder/<phase>/<structure>.ply`, both binary,
-    in RAS+ mm. "glb" gives one file, `folder/heart.glb`, with all structures; several phases play in it as one
-    heartbeat of `beat_s` seconds. `labels` is (P, I, J, K) and `phases` has its P names; another number raises
-    `ValueError`, an unknown format `InputError`. Every file says of a `mirrored` heart that it is one.
-    """
-    formats = chosen_formats("mesh", formats, MESH_FORMATS)
-    note = f"{FRAME_NOTE}; {MIRRORED}" if mirrored else FRAME_NOTE
-    written: list[Path] = []
-    hearts: dict[str, dict[str, trimesh.Trimesh]] = {}
-    for phase, phase_labels in zip(phases, labels.data, strict=True):
-        meshes = dict(_meshes(phase_labels, labels.affine, smooth_iterations))
-        phase_folder = folder / phase if len(phases) > 1 else folder
-        for name, mesh in meshes.items():
-            for kind, to_bytes in (("ply", _ply_bytes), ("stl", _stl_bytes)):
-                if kind in formats:
-                    phase_folder.mkdir(parents=True, exist_ok=True)
-                    written.append(phase_folder / f"{name}.{kind}")
-                    written[-1].write_bytes(to_bytes(mesh, note))
-        if "glb" in formats:
-            hearts[phase] = meshes
-    if any(hearts.values()):
-        folder.mkdir(parents=True, exist_ok=True)
-        written.append(folder / "heart.glb")
-        written[-1].write_bytes(beating_glb(hearts, beat_s, MIRRORED if mirrored else ""))
-    return written
+def _level_set(
+    field: Float32[np.ndarray, "A B C"], level: float, affine: Float64[np.ndarray, "4 4"], *, hollow: bool
+) -> trimesh.Trimesh:
+    """The closed surface where the field has this level, in mm."""
+    right_handed = np.linalg.det(affine[:3, :3]) > 0
+    voxels, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call, unused-ignore]
+        _clear(field - np.float32(level)),
+        level=0.0,
+        method="lorensen",
+        gradient_direction="descent" if right_handed else "ascent",
+    )
+    vertices = voxels.astype(np.float64) @ affine[:3, :3].T + affine[:3, 3]
+    return _one_piece(vertices, faces, hollow=hollow)
 
 
-def _meshes(
-    labels: NDArray[np.uint8], affine: NDArray[np.float64], smooth_iterations: int
-) -> Iterator[tuple[str, trimesh.Trimesh]]:
-    for name in STRUCTURES:
-        mesh = structure_mesh(labels, affine, name, smooth_iterations=smooth_iterations)
-        if mesh is not None:
-            yield name, mesh
+def _field(borders: Borders, name: str) -> Float32[np.ndarray, "A B C"]:
+    """Signed distance to a structure's border; the wall lies inside the epicardium and outside the cavity."""
+    if name != "lv_myocardium":
+        return borders.distance(name)
+    return np.maximum(borders.distance("lv_epicardium"), -borders.distance("lv_cavity"))
 
 
-def _ply_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
-    """Binary PLY with our comment, which trimesh's exporter cannot write, after the two opening lines."""
-    magic, encoding, rest = export_ply(mesh, vertex_normal=False).split(b"\n", 2)
-    return b"\n".join([magic, encoding, f"comment {note}".encode(), rest])
+def _clear(field: Float32[np.ndarray, "A B C"]) -> Float32[np.ndarray, "A B C"]:
+    """The field with no value nearer to zero than `CLEARANCE_VOXELS`."""
+    near = np.abs(field) < CLEARANCE_VOXELS
+    return np.where(near, np.where(field < 0, -CLEARANCE_VOXELS, CLEARANCE_VOXELS), field).astype(np.float32)
 
 
-def _stl_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
-    """Binary STL; its header of 80 bytes is free for our note."""
-    return note.encode().ljust(80) + export_stl(mesh)[80:]
+def _one_piece(vertices: Float64[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], *, hollow: bool) -> trimesh.Trimesh:
+    """The mesh of the largest piece; of the hollows in it, the largest one if asked for."""
+    pieces, of_vertex = connected_components(
+        coo_matrix((np.ones(len(faces)), (faces[:, 0], faces[:, 1])), shape=(len(vertices),) * 2), directed=False
+    )
+    corners = vertices[faces] - vertices.mean(axis=0)
+    of_face = of_vertex[faces[:, 0]]
+    volumes = np.bincount(of_face, np.linalg.det(corners) / 6, minlength=pieces)
+    kept = [int(volumes.argmax())]
+    if hollow and volumes.min() < -HOLLOW * volumes.max():
+        kept.append(int(volumes.argmin()))
+    faces = faces[np.isin(of_face, kept)]
+    used, index = np.unique(faces, return_inverse=True)
+    return trimesh.Trimesh(vertices[used], index.reshape(-1, 3), process=False)

@@ -78,7 +78,7 @@ def train(kind: Kind, config: TrainConfig, *, start: str | Path | None = None) -
     averaged = trainer.run(monitor)
     if trainer.held_out_step != trainer.step:
         monitor(trainer)
-    stage.settle(averaged, before.path if before else None)
+    stage.settle(averaged, before.path if before else None, looked_at)
     record = {
         **inputs,
         "steps": trainer.step,

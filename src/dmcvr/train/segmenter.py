@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from dmcvr.model.stack_segmenter import STRUCTURES, Stacks
+from dmcvr.model.stack_segmenter import STRUCTURES, Stacks, StackSegmenter
 from dmcvr.train.data import PIXEL_MM, STILL, Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.losses import partial_loss, presence_loss
@@ -191,3 +192,24 @@ def segmenter_objective(data: TrainingSet, *, batch: int, size: int, device: str
         return loss, {"loss": loss.item(), "pixels": pixels.item(), "slices": slices.item()}
 
     return objective
+
+
+@torch.no_grad()
+def set_temperature(model: StackSegmenter, held_out: TrainingSet, *, size: int) -> None:
+    """As sure as it is right: the temperature of the least cross-entropy on the slices whose labels are whole."""
+    device = next(model.parameters()).device
+    logits, labels = [], []
+    for seen in StackViews(held_out, batch=1, size=size).still():
+        if seen.known.all():
+            part = seen.to(str(device))
+            logits.append(model(part.images, part.stacks)[0].float())
+            labels.append(part.labels)
+    if not logits:
+        return
+
+    def entropy(log_temperature: float) -> float:
+        sharp = float(np.exp(-log_temperature))
+        return sum(F.cross_entropy(z * sharp, y, reduction="sum").item() for z, y in zip(logits, labels, strict=True))
+
+    best = minimize_scalar(entropy, bounds=(-1.5, 1.5), method="bounded", options={"xatol": 0.01})
+    model.temperature.fill_(float(np.exp(best.x)))

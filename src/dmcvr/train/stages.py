@@ -37,7 +37,7 @@ from dmcvr.train.monitors import (
 from dmcvr.train.morphology import morphology_objective
 from dmcvr.train.orienter import as_shown, orienter_objective
 from dmcvr.train.pairs import PairSet, registered
-from dmcvr.train.segmenter import segmenter_objective
+from dmcvr.train.segmenter import segmenter_objective, set_temperature
 
 #: Share of the labeller's correction that is kept.
 LABELLER_TRUST = 0.2
@@ -68,7 +68,8 @@ class Stage:
     steps          as many as the bundled weights had
     batch          slices a step
     learning_rate  the highest
-    settle         what follows: the averaged model and the weights it started from; changes the model in place
+    settle         what follows: the averaged model, the weights it started from, and held-out material; changes the
+                   model in place
     =============  ============================================================================================
     """
 
@@ -78,7 +79,7 @@ class Stage:
     steps: int
     batch: int
     learning_rate: float
-    settle: Callable[[nn.Module, Path | None], None] = lambda model, start: None
+    settle: Callable[[nn.Module, Path | None, Material], None] = lambda model, start, on: None
 
 
 def stage_name(kind: Kind, preset: Preset) -> str:
@@ -125,7 +126,7 @@ def _given(start: Path | None) -> Path:
 
 
 @torch.no_grad()
-def _half_way(model: nn.Module, start: Path | None) -> None:
+def _half_way(model: nn.Module, start: Path | None, on: Material) -> None:
     """Weights half way from where they started serve slices better that were not trained on (chosen on development
     patients; Wortsman et al. 2022, robust fine-tuning)."""
     assert isinstance(model, Autoencoder)
@@ -135,13 +136,19 @@ def _half_way(model: nn.Module, start: Path | None) -> None:
 
 
 @torch.no_grad()
-def _trusted_a_little(model: nn.Module, start: Path | None) -> None:
+def _trusted_a_little(model: nn.Module, start: Path | None, on: Material) -> None:
     """Dice hardly changes with the share of the correction that is kept (chosen on development patients), but a network
     trained on Dice counts in what is doubtful, and walls grow thick."""
     assert isinstance(model, AlignedAutoencoder)
     assert model.labeller is not None
     for weight in model.labeller.head.parameters():
         weight.mul_(LABELLER_TRUST)
+
+
+@torch.no_grad()
+def _as_sure_as_right(model: nn.Module, start: Path | None, on: Material) -> None:
+    assert isinstance(model, StackSegmenter)
+    set_temperature(model, on.slices, size=on.preset.size)
 
 
 STAGES = {
@@ -203,8 +210,9 @@ STAGES = {
             on.slices, batch=batch, size=on.preset.size, device=device
         ),
         monitor=lambda on: segmenter_monitor(on.preset, on.slices),
-        steps=6_000,
+        steps=7_887,
         batch=24,
         learning_rate=1e-3,
+        settle=_as_sure_as_right,
     ),
 }

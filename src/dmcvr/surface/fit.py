@@ -79,7 +79,7 @@ class Fitted:
 def fit_template(
     borders: Sequence[Borders], *, reference: int = 0, anterior: Float64[np.ndarray, " 3"] | None = None
 ) -> Fitted | None:
-    """Fit the template to every phase; None where one lacks the LV or the RV.
+    """Fit the template to every phase; None where one lacks the LV or the RV, or has them as in no heart.
 
     `anterior` (3,) is roughly where the anterior wall lies from the septum's middle: it tells a mirrored world.
     """
@@ -92,13 +92,15 @@ def fit_template(
     axes = _common(known, anterior)
     at = [_insertion(phase, field, one) for phase, field, one in zip(borders, fields, axes, strict=True)]
     insertion = float(np.angle(np.mean(np.exp(1j * np.array(at)))))
-    vertices = np.stack(
-        [
-            np.concatenate([_left(phase, field, one, insertion), _right(phase, field, one)])
-            for phase, field, one in zip(borders, fields, axes, strict=True)
-        ]
-    )
-    vertices = smooth_path(vertices)
+    of_phases = []
+    for phase, field, one in zip(borders, fields, axes, strict=True):
+        right = _right(phase, field, one)
+        if right is None:
+            return None
+        of_phases.append(np.concatenate([_left(phase, field, one, insertion), right]))
+    vertices = smooth_path(np.stack(of_phases))
+    if not np.isfinite(vertices).all():
+        return None
     return Fitted(vertices, np.stack([_thickness(phase) for phase in vertices]), reference)
 
 
@@ -237,8 +239,9 @@ def _insertion(borders: Borders, fields: _Fields, axes: Axes) -> float:
     return float(np.angle(np.exp(1j * np.array(found)).mean())) if found else np.pi / 3
 
 
-def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array:
-    """((2 C - 2) R + 1, 3) vertices of the RV: septal side, free wall without its edges, apex."""
+def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array | None:
+    """((2 C - 2) R + 1, 3) vertices of the RV: septal side, free wall without its edges, apex; None where no level
+    shows it beside the LV."""
     step = borders.voxel_mm / 2
     inside = np.argwhere(borders.labels == 3) @ borders.affine[:3, :3].T + borders.affine[:3, 3]
     depth = (inside - axes.base) @ axes.down
@@ -270,6 +273,8 @@ def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array:
         )
         near[[0, -1]] = far[[0, -1]] = (near + far)[[0, -1]] / 2
         rows.append(np.stack([start + r[:, None] * axes.outward(turned) for r in (near, far)]))
+    if all(row is None for row in rows):
+        return None
     sides = _without_gaps(rows, starts)
     apex = sides[:, -1].mean(axis=(0, 1))
     apex = apex + axes.down * (bottom - (apex - axes.base) @ axes.down)

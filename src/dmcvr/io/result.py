@@ -63,7 +63,7 @@ def read_result(folder: Path) -> Result:
         affines = slice_affines(stack.affine, images.shape[1])
         acquired = SliceStack(images=images, affines=affines, thickness_mm=float(thickness_mm), phases=names)
     labels = Volume(labels.data.astype(np.uint8), labels.affine)
-    return Result(image, labels, acquired, measures, run, _observed(folder, labels))
+    return Result(image, labels, acquired, measures, run, observed=_observed(folder, labels))
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:

@@ -82,7 +82,7 @@ def test_phantoms_end_where_their_truth_does(phantom: Phantom) -> None:
             tip = find_tip(sections, structure)
             assert tip is not None
             true = sign * float(phantom.apices(phase)[name] @ phantom.stack.normal)
-            assert tip.depth_mm == pytest.approx(true, abs=2 if structure != RIGHT else 4)
+            assert tip.depth_mm == pytest.approx(true, abs=2 if structure != RIGHT else 5)
 
 
 def test_nothing_ends_nowhere() -> None:

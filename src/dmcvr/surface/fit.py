@@ -92,10 +92,14 @@ def fit_template(
     axes = _common(known, anterior)
     at = [_insertion(phase, field, one) for phase, field, one in zip(borders, fields, axes, strict=True)]
     insertion = float(np.angle(np.mean(np.exp(1j * np.array(at)))))
+    rights = [_right(phase, field, one) for phase, field, one in zip(borders, fields, axes, strict=True)]
+    right = [one for one in rights if one is not None]
+    if len(right) < len(rights):
+        return None
     vertices = np.stack(
         [
-            np.concatenate([_left(phase, field, one, insertion), _right(phase, field, one)])
-            for phase, field, one in zip(borders, fields, axes, strict=True)
+            np.concatenate([_left(phase, field, one, insertion), other])
+            for phase, field, one, other in zip(borders, fields, axes, right, strict=True)
         ]
     )
     vertices = smooth_path(vertices)
@@ -237,8 +241,8 @@ def _insertion(borders: Borders, fields: _Fields, axes: Axes) -> float:
     return float(np.angle(np.exp(1j * np.array(found)).mean())) if found else np.pi / 3
 
 
-def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array:
-    """((2 C - 2) R + 1, 3) vertices of the RV: septal side, free wall without its edges, apex."""
+def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array | None:
+    """((2 C - 2) R + 1, 3) vertices of the RV: septal side, free wall without its edges, apex; None if none."""
     step = borders.voxel_mm / 2
     inside = np.argwhere(borders.labels == 3) @ borders.affine[:3, :3].T + borders.affine[:3, 3]
     depth = (inside - axes.base) @ axes.down
@@ -270,6 +274,8 @@ def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array:
         )
         near[[0, -1]] = far[[0, -1]] = (near + far)[[0, -1]] / 2
         rows.append(np.stack([start + r[:, None] * axes.outward(turned) for r in (near, far)]))
+    if all(row is None for row in rows):
+        return None
     sides = _without_gaps(rows, starts)
     apex = sides[:, -1].mean(axis=(0, 1))
     apex = apex + axes.down * (bottom - (apex - axes.base) @ axes.down)

@@ -178,7 +178,7 @@ def test_files(ours: Reconstruction, tmp_path: Path) -> None:
 def test_neither_labels_nor_meshes(ours: Reconstruction, tmp_path: Path, nothing: str | list[str]) -> None:
     out = ours.save(tmp_path / "out", label_formats=nothing, mesh_formats=nothing)
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
-    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", "observed.nii.gz", *records}
+    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
 
 
 def test_formats_are_checked_before_anything_is_written(ours: Reconstruction, tmp_path: Path) -> None:

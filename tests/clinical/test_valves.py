@@ -15,6 +15,7 @@ def boxes(*tops: int) -> Volume:
     for phase, top in zip(labels, tops, strict=True):
         phase[4:10, 4:10, top:30] = 1
         phase[12:18, 4:10, top + 1 : 22] = 3
+        phase[12:18, 10:14, 10:14] = 3  # wide near the base
         phase[4:10, 4:10, 30:36] = 2
     return Volume(labels, np.diag([2.0, 2.0, 2.0, 1.0]))
 
@@ -25,7 +26,6 @@ def test_the_base_comes_down() -> None:
     assert (found["mapse_mm"], found["tapse_mm"]) == (10.0, 10.0)
     assert found["excursion_mm"]["mitral"] == [0.0, 10.0, 2.0]
     turned = boxes(3, 8)
-    turned.data[:, 12:18, 4:10, 3:9] = 3  # a wide inflow
     flipped = valve_planes(Volume(turned.data[..., ::-1], turned.affine), ("ED", "ES"), "ED", "ES")
     assert flipped is not None
     assert flipped["mapse_mm"] == 10.0

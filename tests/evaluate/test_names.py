@@ -52,7 +52,7 @@ def test_names_and_options(engine: Engine) -> None:
         (("liner",), "Unknown method 'liner'"),
         (("",), "Unknown method ''"),
         (("dmcvr:x_T=cubic",), r"Expected x_T=slerp\|lerp\|fresh"),
-        (("dmcvr:speed=1",), "dmcvr takes labels, as, slide, weights"),
+        (("dmcvr:speed=1",), "dmcvr takes labels, as, slide, complete, weights"),
         (("dmcvr:steps=many",), "whole number for steps"),
         (("dmcvr:steps=0",), "whole number for steps"),
         (("dmcvr:temperature=nan",), "number of 0 or more for temperature"),

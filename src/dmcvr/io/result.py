@@ -23,6 +23,7 @@ from dmcvr.result import Result
 def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS) -> None:
     """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
 
+    With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
@@ -33,10 +34,10 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
     write_nifti(folder / "image.nii.gz", result.image, note)
     if "nifti" in label_formats:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
+        if result.observed is not None:
+            write_nifti(folder / "observed.nii.gz", result.observed)
     if "nrrd" in label_formats:
         _write_segmentations(folder, result.labels, result.phases, note)
-    if result.observed is not None:
-        write_nifti(folder / "observed.nii.gz", result.observed)
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
     if acquired is not None:
         write_nifti(folder / "acquired.nii.gz", acquired, note)

@@ -13,7 +13,7 @@ def tube(radius: float, length: float, rows: int = 12, columns: int = 36) -> tup
     angle = np.arange(columns) * 2 * np.pi / columns
     z = np.linspace(0, length, rows)
     around = np.stack([radius * np.cos(angle), radius * np.sin(angle), np.zeros(columns)], axis=1)
-    return around[None] + z[:, None, None] * np.array([0, 0, 1.0]), np.array([0, 0, length])
+    return around[None] + z[:, None, None] * np.array([0, 0, 1.0]), np.array([0.0, 0.0, length])
 
 
 def test_a_tube_that_shortens_narrows_and_thickens() -> None:

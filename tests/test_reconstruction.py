@@ -128,7 +128,19 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
         "Shape between slices",
         "Like the training data",
     ]
-    stages = {"load", "locate", "segment", "slide", "align", "encode", "invert", "decode", "complete", "resample", "measure"}
+    stages = {
+        "load",
+        "locate",
+        "segment",
+        "slide",
+        "align",
+        "encode",
+        "invert",
+        "decode",
+        "complete",
+        "resample",
+        "measure",
+    }
     assert set(run["seconds"]) == stages
     assert set(run["acquired_slices_residual"]) == {"ED", "ES"}
     assert json.loads(json.dumps(run, allow_nan=False)) == run

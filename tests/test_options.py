@@ -85,7 +85,7 @@ def test_formats(given: str | list[str], found: tuple[str, ...]) -> None:
 
 
 def test_formats_that_are_not_written() -> None:
-    with pytest.raises(InputError, match="Unknown mesh format 'obj': choose one of ply, stl, glb, none"):
+    with pytest.raises(InputError, match="Unknown mesh format 'obj': choose one of ply, stl, vtp, glb, none"):
         chosen_formats("mesh", "ply,obj", MESH_FORMATS)
     with pytest.raises(InputError, match="Expected label formats, or none alone; got nrrd, none"):
         chosen_formats("label", "nrrd,none", LABEL_FORMATS)

@@ -20,6 +20,7 @@ from dmcvr.evaluate.phantom import shift_error_mm
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
+from dmcvr.io.result import read_result
 from dmcvr.options import Options
 from dmcvr.phantom import Phantom, Scan, make_phantom
 from dmcvr.quality.metrics import dice
@@ -47,14 +48,11 @@ def seven(phantom: Phantom) -> SliceStack:
 
 def test_the_grid_is_isotropic_in_the_input_s_world(ours: Reconstruction, few: SliceStack) -> None:
     assert ours.image.spacing_mm == pytest.approx((4.0, 4.0, 4.0))
-    assert ours.image.data.shape == ours.labels.data.shape == ours.observed.data.shape
-    assert ours.image.data.shape[:3] == (2, 48, 48)  # 192 mm across
-    assert 10 < ours.image.data.shape[3] <= 10 + 9  # 40 mm of slabs, and the apex beyond them, 30 mm at most
+    assert ours.image.data.shape == ours.labels.data.shape == (2, 48, 48, 10)  # 192 mm across, 40 mm of slabs
     np.testing.assert_allclose(ours.image.affine[:3, 2] / 4, few.normal, atol=1e-9)
     np.testing.assert_array_equal(ours.image.affine, ours.labels.affine)
-    heights = ours.image.affine[:3, 3] @ few.normal + 4 * np.arange(ours.image.data.shape[3])
-    off = (heights - few.positions_mm.mean()) / 4 % 1
-    assert off == pytest.approx(0.5)  # its voxels lie evenly around the slices
+    middle = ours.image.affine @ [0, 0, 4.5, 1]
+    assert middle[:3] @ few.normal == pytest.approx(few.positions_mm.mean())
     assert (ours.image.data.dtype, ours.labels.data.dtype) == (np.float32, np.uint8)
     assert ours.acquired is few
 
@@ -77,7 +75,7 @@ def middle_plane(heart: Reconstruction, stack: SliceStack) -> tuple[int, np.ndar
     heights = heart.image.affine[:3, 3] @ stack.normal + np.arange(heart.image.data.shape[3]) * 1.5
     n = len(stack.positions_mm) // 2
     k = int(np.abs(heights - stack.positions_mm[n]).argmin())
-    assert heights[k] == pytest.approx(stack.positions_mm[n], abs=1e-5)
+    assert heights[k] == pytest.approx(stack.positions_mm[n], abs=1e-4)
     corner = np.rint((np.linalg.inv(stack.affines[n]) @ heart.image.affine @ [0, 0, k, 1])[:2]).astype(int)
     a, b = (slice(c, c + size) for c, size in zip(corner, heart.image.data.shape[1:3], strict=True))
     return k, np.array([n, a, b], dtype=object)
@@ -90,7 +88,7 @@ def test_acquired_slices_stay_what_they_were(seven: SliceStack, engine: Engine) 
     k, (n, a, b) = middle_plane(heart, seven)
     mine, theirs = heart.image.data[0, 8:-8, 8:-8, k], seven.images[0, n][a, b][8:-8, 8:-8]
     clipped = np.clip(theirs, mine.min(), mine.max())
-    assert np.abs(mine - clipped).mean() < 0.005 * np.ptp(theirs)
+    assert np.abs(mine - clipped).mean() < 0.01 * np.ptp(theirs)
     assert seven.labels is not None
     for label in (1, 2, 3):
         assert dice(heart.labels.data[0, :, :, k] == label, seven.labels[0, n][a, b] == label) > 0.97
@@ -128,19 +126,7 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
         "Shape between slices",
         "Like the training data",
     ]
-    stages = {
-        "load",
-        "locate",
-        "segment",
-        "slide",
-        "align",
-        "encode",
-        "invert",
-        "decode",
-        "complete",
-        "resample",
-        "measure",
-    }
+    stages = {"load", "locate", "segment", "slide", "align", "encode", "invert", "decode", "resample", "measure"}
     assert set(run["seconds"]) == stages
     assert set(run["acquired_slices_residual"]) == {"ED", "ES"}
     assert json.loads(json.dumps(run, allow_nan=False)) == run
@@ -184,7 +170,7 @@ def test_files(ours: Reconstruction, tmp_path: Path) -> None:
     assert json.loads((out / "measures.json").read_text()) == ours.measures
     names = ("lv_cavity", "lv_myocardium", "lv_epicardium", "rv_cavity")
     for phase in ("ED", "ES"):
-        assert {path.stem for path in (out / "meshes" / phase).iterdir()} == set(names)
+        assert {path.stem for path in (out / "meshes" / phase).iterdir()} == {*names, "template"}
         assert all(trimesh.load(out / "meshes" / phase / f"{name}.ply").is_watertight for name in names)
     assert nib.load(out / "acquired.nii.gz").header.get_zooms()[2] == pytest.approx(10.0)
 
@@ -268,8 +254,30 @@ def test_the_expected_slice_is_the_smoother_one(few: SliceStack) -> None:
 def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine) -> None:
     stages = Stages()
     heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=stages)
-    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "complete", "resample", "measure"]
+    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
+
+
+def test_a_completed_heart_ends_within_its_grid(few: SliceStack, engine: Engine, tmp_path: Path) -> None:
+    """The grid grows by whole voxels; what lies in the slabs is the same picture; what was added is marked."""
+    stages = Stages()
+    off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine)
+    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="auto", stages=stages)
+    assert "complete" in stages.seconds
+    grown = whole.labels.data.shape[3] - off.labels.data.shape[3]
+    assert 0 < grown <= 9  # 30 mm at most
+    steps = (np.linalg.inv(whole.labels.affine) @ off.labels.affine)[2, 3]
+    assert steps == pytest.approx(round(steps), abs=1e-6)
+    same = slice(round(steps), round(steps) + off.labels.data.shape[3])
+    np.testing.assert_array_equal(whole.image.data[..., same], off.image.data)
+    ends = [np.isin(whole.labels.data[..., k], (1, 2)).any() for k in (0, -1)]
+    assert not all(ends)  # the apex is closed within
+    assert whole.observed is not None
+    added = (whole.labels.data[..., same] != off.labels.data) & (whole.observed.data[..., same] < 3)
+    assert added.mean() < 1e-3
+    again = read_result(whole.save(tmp_path / "out", mesh_formats="none"))
+    assert again.observed is not None
+    np.testing.assert_array_equal(again.observed.data, whole.observed.data)
 
 
 def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Phantom, tmp_path: Path) -> None:

@@ -30,7 +30,15 @@ def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "not a medical device" in said.out
     names = {path.name for path in (tmp_path / "heart").iterdir()}
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
-    assert names == {"image.nii.gz", "labels.nii.gz", "labels", "acquired.nii.gz", "meshes", *records}
+    assert names == {
+        "image.nii.gz",
+        "labels.nii.gz",
+        "labels",
+        "acquired.nii.gz",
+        "observed.nii.gz",
+        "meshes",
+        *records,
+    }
     assert {path.name for path in (tmp_path / "heart" / "labels").iterdir()} == {"ED.seg.nrrd", "ES.seg.nrrd"}
     (tmp_path / "heart" / "report.html").unlink()
     main(["report", str(tmp_path / "heart")])
@@ -58,7 +66,7 @@ def test_nothing_but_the_image(exam: Path, tmp_path: Path, capsys: pytest.Captur
     )
     assert "No heart is seen" in capsys.readouterr().err
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
-    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", "observed.nii.gz", *records}
 
 
 def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +81,7 @@ def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pyt
 
 #: What is refused by the command's words alone, and what the sentence says.
 WORDS = [
-    (["--mesh-format", "xyz"], "Unknown mesh format 'xyz': choose one of ply, stl, glb, none."),
+    (["--mesh-format", "xyz"], "Unknown mesh format 'xyz': choose one of ply, stl, vtp, glb, none."),
     (["--label-format", "nifti,none"], "Expected label formats, or none alone; got nifti, none."),
     (["--steps", "0"], "Expected --steps of 1 or more; got 0."),
     (["--steps", "500"], "Expected to start at time 500 to 999; got 100."),

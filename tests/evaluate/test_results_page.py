@@ -42,7 +42,7 @@ def test_the_page_is_printed_not_written(script: ModuleType) -> None:
 def test_every_command_is_one(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each is understood and its settings have a meaning."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("acdc", "mnms2", "sunnybrook"):
+    for folder in ("acdc", "mnms2", "sunnybrook", "sunnybrook_lv"):
         (tmp_path / "DATA" / folder).mkdir(parents=True)
     for name, arguments in script.RUNS.items():
         command: Any = tyro.cli(Command, args=shlex.split(arguments))

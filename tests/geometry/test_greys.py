@@ -32,9 +32,9 @@ NEGATIVES: dict[str, Greys] = {
 def test_a_negative_is_turned(data: Path, engine: Engine, how: str) -> None:
     stack = read_exam(data / "acdc" / "patient006").select_phases([0])
     negative = replace(stack, images=NEGATIVES[how](stack.images.astype(np.float64)).astype(np.float32))
-    turned, region = prepare_upright(negative, engine.segment, 128)
+    turned, region = prepare_upright(negative, engine.segment, 128, engine.upright)
     assert turned.warnings[-1] == TURNED
-    upright = prepare(stack, engine.segment, 128)
+    upright = prepare(stack, engine.segment, 128, engine.upright)
     np.testing.assert_allclose(region.located.frame.centre, upright.located.frame.centre, atol=1.5)
     assert np.corrcoef(turned.images.ravel(), stack.images.ravel())[0, 1] > 0.9
     assert turned.images.min() >= 0
@@ -43,12 +43,12 @@ def test_a_negative_is_turned(data: Path, engine: Engine, how: str) -> None:
 @pytest.mark.parametrize("name", ["acdc/patient006", "acdc/patient036", "bivme_exam", "mnms2"])
 def test_hearts_stay_as_they_are(data: Path, engine: Engine, name: str) -> None:
     stack = read_exam(data / name)
-    assert prepare_upright(stack, engine.segment, 128)[0] is stack
+    assert prepare_upright(stack, engine.segment, 128, engine.upright)[0] is stack
 
 
 def test_where_neither_shows_a_heart_nothing_is_turned(short: SliceStack, engine: Engine) -> None:
     noise = replace(short, images=np.random.default_rng(0).random(short.images.shape, dtype=np.float32))
-    found, region = prepare_upright(noise, engine.segment, 128)
+    found, region = prepare_upright(noise, engine.segment, 128, engine.upright)
     assert found is noise
     assert not region.located.found
 

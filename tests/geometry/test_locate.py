@@ -17,7 +17,7 @@ from dmcvr.fill.method import Acquired
 from dmcvr.geometry.locate import Region, locate_heart, prepare, unmirrored
 from dmcvr.geometry.orient import SURE
 from dmcvr.geometry.region import label_centre
-from dmcvr.io.nifti import read_stack
+from dmcvr.io.image import read_stack
 from dmcvr.io.read import read_exam
 from dmcvr.phantom import Phantom
 
@@ -39,7 +39,7 @@ def test_the_heart_is_found_as_it_lies(phantom: Phantom, short: SliceStack, engi
     labels = phantom.stack.labels[:1, :9]
     away = located.frame.centre - label_centre(short, labels)
     away -= away @ short.normal * short.normal
-    assert np.linalg.norm(away) < 3
+    assert np.linalg.norm(away) < 4
     assert located.found
     assert located.confidence == pytest.approx(0.96, abs=0.03)
     assert located.mirrored is False
@@ -87,7 +87,8 @@ def test_a_real_exam_stored_otherwise_is_the_same_heart(
         nib.save(image, tmp_path / "exam.nii")
         stack = read_stack(tmp_path / "exam.nii")
         region = Region.of(stack, locate_heart(stack, engine.segment, 128, engine.upright))
-        labels = np.stack([Acquired.segmented(images, engine.segment).labels for images in region.images])
+        segment, at = engine.segment_stack, stack.positions_mm
+        labels = np.stack([Acquired.segmented(images, at, segment, 1.5).labels for images in region.images])
         found.append([[np.count_nonzero(phase == label) for label in (1, 2, 3)] for phase in labels])
     volumes = np.array(found)
     assert (volumes > 300).all()

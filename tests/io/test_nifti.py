@@ -125,4 +125,4 @@ def test_slices_lie_along_the_axis_of_the_largest_steps(tmp_path: Path, order: t
     ],
 )
 def test_slices_last(shape: tuple[int, ...], zooms: tuple[float, ...], order: list[int]) -> None:
-    assert slices_last(shape, zooms) == order
+    assert slices_last(shape, np.array(zooms, dtype=np.float64)) == order

@@ -78,7 +78,7 @@ def test_distance_between_slices_is_seen() -> None:
 def test_probabilities_without_what_a_slice_has_not() -> None:
     model, x = awake(), torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(3)) * 2 - 1
     torch.nn.init.zeros_(model.presence.weight)
-    model.presence.bias.data = torch.tensor([1.0, 1.0, -1.0])  # no slice has an RV
+    model.presence.bias.data = torch.tensor([1.0, 1.0, -2.0])  # no slice has an RV
     found = model.probabilities(x, stacks_of(4))
     torch.testing.assert_close(found.sum(dim=1), torch.ones(4, 64, 64))
     assert found[:, 3].max() == 0

@@ -20,7 +20,7 @@ def test_every_plane_is_seen_in_every_phase(exam: Phantom) -> None:
     for view in exam.views:
         assert np.linalg.norm(view.affine[:3, 0]) == pytest.approx(1.4)
         angle = abs(view.affine[:3, 2] @ exam.stack.normal) / np.linalg.norm(view.affine[:3, 2])
-        assert angle < (0.75 if view.name == "RVOT" else 0.2)  # along the long axis
+        assert angle < (0.75 if view.name == "RVOT" else 0.25)  # along the long axis
 
 
 def test_a_view_shows_what_it_is_named_after(exam: Phantom) -> None:

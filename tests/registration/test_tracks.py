@@ -49,7 +49,7 @@ def test_most_of_the_shifts_is_found_without_views(disturbed: Phantom) -> None:
 def test_and_nearly_all_with_them(disturbed: Phantom) -> None:
     seen = with_heart(disturbed)
     found = found_in(disturbed, views=True)
-    assert shift_error_mm(found.shifts_mm[seen], disturbed.shifts_mm[seen]) < 0.6
+    assert shift_error_mm(found.shifts_mm[seen], disturbed.shifts_mm[seen]) < 1.0
     assert found.sources[-1].endswith("long-axis views")
 
 

@@ -79,7 +79,7 @@ class Fitted:
 def fit_template(
     borders: Sequence[Borders], *, reference: int = 0, anterior: Float64[np.ndarray, " 3"] | None = None
 ) -> Fitted | None:
-    """Fit the template to every phase; None where one lacks the LV or the RV.
+    """Fit the template to every phase; None where one lacks the LV or the RV, or has them as in no heart.
 
     `anterior` (3,) is roughly where the anterior wall lies from the septum's middle: it tells a mirrored world.
     """
@@ -92,17 +92,15 @@ def fit_template(
     axes = _common(known, anterior)
     at = [_insertion(phase, field, one) for phase, field, one in zip(borders, fields, axes, strict=True)]
     insertion = float(np.angle(np.mean(np.exp(1j * np.array(at)))))
-    rights = [_right(phase, field, one) for phase, field, one in zip(borders, fields, axes, strict=True)]
-    right = [one for one in rights if one is not None]
-    if len(right) < len(rights):
+    of_phases = []
+    for phase, field, one in zip(borders, fields, axes, strict=True):
+        right = _right(phase, field, one)
+        if right is None:
+            return None
+        of_phases.append(np.concatenate([_left(phase, field, one, insertion), right]))
+    vertices = smooth_path(np.stack(of_phases))
+    if not np.isfinite(vertices).all():
         return None
-    vertices = np.stack(
-        [
-            np.concatenate([_left(phase, field, one, insertion), other])
-            for phase, field, one, other in zip(borders, fields, axes, right, strict=True)
-        ]
-    )
-    vertices = smooth_path(vertices)
     return Fitted(vertices, np.stack([_thickness(phase) for phase in vertices]), reference)
 
 
@@ -242,7 +240,8 @@ def _insertion(borders: Borders, fields: _Fields, axes: Axes) -> float:
 
 
 def _right(borders: Borders, fields: _Fields, axes: Axes) -> Array | None:
-    """((2 C - 2) R + 1, 3) vertices of the RV: septal side, free wall without its edges, apex; None if none."""
+    """((2 C - 2) R + 1, 3) vertices of the RV: septal side, free wall without its edges, apex; None where no level
+    shows it beside the LV."""
     step = borders.voxel_mm / 2
     inside = np.argwhere(borders.labels == 3) @ borders.affine[:3, :3].T + borders.affine[:3, 3]
     depth = (inside - axes.base) @ axes.down

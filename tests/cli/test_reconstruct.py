@@ -66,7 +66,7 @@ def test_nothing_but_the_image(exam: Path, tmp_path: Path, capsys: pytest.Captur
     )
     assert "No heart is seen" in capsys.readouterr().err
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
-    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", "observed.nii.gz", *records}
+    assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
 
 
 def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def test_scores_place_a_border_between_voxels() -> None:
     for radius in (10.0, 10.15, 10.3):
         inside = np.linalg.norm(x, axis=0) - radius
         distances = np.stack([inside, inside, np.full_like(inside, 30.0)]).astype(np.float32)
-        scores = scores_of(distances[None])[0]
+        scores = np.moveaxis(scores_of(np.moveaxis(distances, 1, 0)), 0, 1)
         labels = scores.argmax(axis=0).astype(np.uint8)
         mesh = structure_mesh(Borders.of(labels, np.eye(4), scores), "lv_cavity", smooth_voxels=0)
         assert mesh is not None

@@ -154,8 +154,10 @@ def _rise(
     Two valves close the left ventricle like a roof, whose ridge is over the middle of the last whole section: beyond
     it the sheet falls again, half as steeply.
     """
-    a, b = np.rint(sections.centre(whole, WHOLE)).astype(int)
-    ridge = float(cut_mm[a, b]) if cut_mm[a, b] > 0 else float(cut_mm.max()) / 2
+    ridge = float(cut_mm.max()) / 2
+    if sections.mask(whole, WHOLE).any():
+        a, b = np.rint(sections.centre(whole, WHOLE)).astype(int)
+        ridge = float(cut_mm[a, b]) if cut_mm[a, b] > 0 else ridge
     way = np.where(cut_mm > ridge, ridge - (cut_mm - ridge) / 2, cut_mm)
     return np.asarray(np.clip(USUAL_SLOPE * way, 0, gap_mm), dtype=np.float64)
 

@@ -12,7 +12,7 @@ store them turned or mirrored in any way, and headers are wrong more often than 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Integer
@@ -58,6 +58,7 @@ USUAL_RIGHT = np.array([-0.65, -0.72, -0.24])
 USUAL_DOWN = np.array([0.44, -0.23, -0.87])
 
 
+@runtime_checkable
 class Upright(Protocol):
     """(B, S, S) views in any unit to (B,) logits: whether each lies as short-axis views are shown."""
 

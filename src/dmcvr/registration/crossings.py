@@ -142,12 +142,14 @@ def _of_view(view: _Plane, start: Array, line: Array, normal: Array, along: Arra
     world = start + off * normal + along[:, None] * line
     to_pixel = np.linalg.inv(view.affine)
     points = (to_pixel[:2, :3] @ world.T) + to_pixel[:2, 3:]
-    return np.stack([ndimage.map_coordinates(image, points, order=1, mode="nearest") for image in view.pictures])
+    found = [ndimage.map_coordinates(image, points, order=1, mode="nearest") for image in view.pictures]
+    return np.stack(found).astype(np.float64)
 
 
 def _of_slice(images: NDArray[np.float32], origin: Array, direction: Array, along: Array, frame: Frame) -> Array:
     points = _pixels(origin, direction, along, frame)
-    return np.stack([ndimage.map_coordinates(image, points, order=1, mode="nearest") for image in images])
+    found = [ndimage.map_coordinates(image, points, order=1, mode="nearest") for image in images]
+    return np.stack(found).astype(np.float64)
 
 
 def _pixels(origin: Array, direction: Array, along: Array, frame: Frame) -> Array:

@@ -75,14 +75,19 @@ def sample(field: Float32[np.ndarray, "A B C"], affine: Float64[np.ndarray, "4 4
 def base_is_first(borders: Sequence[Borders]) -> bool:
     """Whether the last grid axis of all phases runs from base to apex.
 
-    The right ventricle ends above the left one's apex and reaches beyond its base, so its middle is the more basal one.
+    Of both ventricles, more lies in the basal third of the left one than in the apical third, where it tapers and the
+    right one ends. All phases vote: at end-systole a slice through the outflow tract may be all that is left there.
     """
-    above = 0.0
+    more = 0
     for phase in borders:
-        left, right = np.argwhere(np.isin(phase.labels, (1, 2)))[:, 2], np.argwhere(phase.labels == 3)[:, 2]
-        if len(left) and len(right):
-            above += float(left.mean() - right.mean())
-    return above >= 0
+        counts = np.count_nonzero(phase.labels, axis=(0, 1))
+        levels = np.flatnonzero(np.isin(phase.labels, (1, 2)).any(axis=(0, 1)))
+        if len(levels):
+            third = max(1, int(np.ptp(levels) + 1) // 3)
+            more += int(
+                counts[levels[0] : levels[0] + third].sum() - counts[levels[-1] - third + 1 : levels[-1] + 1].sum()
+            )
+    return more >= 0
 
 
 def find_axes(borders: Borders, cavity: Float32[np.ndarray, "A B C"], *, base_first: bool) -> Axes | None:

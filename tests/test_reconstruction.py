@@ -20,6 +20,7 @@ from dmcvr.evaluate.phantom import shift_error_mm
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
+from dmcvr.io.result import read_result
 from dmcvr.options import Options
 from dmcvr.phantom import Phantom, Scan, make_phantom
 from dmcvr.quality.metrics import dice
@@ -255,6 +256,28 @@ def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine)
     heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=stages)
     assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
+
+
+def test_a_completed_heart_ends_within_its_grid(few: SliceStack, engine: Engine, tmp_path: Path) -> None:
+    """The grid grows by whole voxels; what lies in the slabs is the same picture; what was added is marked."""
+    stages = Stages()
+    off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine)
+    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="auto", stages=stages)
+    assert "complete" in stages.seconds
+    grown = whole.labels.data.shape[3] - off.labels.data.shape[3]
+    assert 0 < grown <= 9  # 30 mm at most
+    steps = (np.linalg.inv(whole.labels.affine) @ off.labels.affine)[2, 3]
+    assert steps == pytest.approx(round(steps), abs=1e-6)
+    same = slice(round(steps), round(steps) + off.labels.data.shape[3])
+    np.testing.assert_array_equal(whole.image.data[..., same], off.image.data)
+    ends = [np.isin(whole.labels.data[..., k], (1, 2)).any() for k in (0, -1)]
+    assert not all(ends)  # the apex is closed within
+    assert whole.observed is not None
+    added = (whole.labels.data[..., same] != off.labels.data) & (whole.observed.data[..., same] < 3)
+    assert added.mean() < 1e-3
+    again = read_result(whole.save(tmp_path / "out", mesh_formats="none"))
+    assert again.observed is not None
+    np.testing.assert_array_equal(again.observed.data, whole.observed.data)
 
 
 def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Phantom, tmp_path: Path) -> None:

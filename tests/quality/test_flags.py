@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from helpers.hearts import cone
 
+from dmcvr.anatomy.coverage import Coverage
 from dmcvr.clinical.measures import PhaseVolumes, measures
 from dmcvr.exam.stack import Patient
 from dmcvr.geometry.locate import Located
@@ -49,6 +52,19 @@ def test_cut_off() -> None:
     assert cut_off(whole[:, ::-1][:, 3:]).level == "look"
     assert "base" in cut_off(ring()).text
     assert cut_off(np.zeros((1, 5, 4, 4), np.uint8)).level == "unknown"
+
+
+def test_an_open_cavity_is_told_with_what_lies_beyond() -> None:
+    whole = np.concatenate([np.zeros((1, 1, 40, 40), np.uint8), ring()], axis=1)
+    open_end = Coverage(open_mm=20, cavity_ml=3, muscle_ml=6, completed=True)
+    found = cut_off(whole, covered=open_end)
+    assert found.level == "look"
+    assert "a cavity 20 mm wide; beyond it lie about 3 mL of cavity and 6 mL of myocardium, completed" in found.text
+    assert "as an estimate" in found.text
+    assert "Volumes are too small" in cut_off(whole, covered=replace(open_end, completed=False)).text
+    small = cut_off(whole, covered=replace(open_end, open_mm=4))
+    assert (small.level, "About 9 mL of the apex" in small.text) == ("fine", True)
+    assert "up to about 12 mL" in cut_off(ring(), covered=Coverage(base_ml=12)).text
 
 
 def test_a_heart_at_the_edge_of_the_picture() -> None:

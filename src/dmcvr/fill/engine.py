@@ -146,10 +146,10 @@ class Engine:
 
     def with_segmenter(self, segmenter: StackSegmenter, info: WeightsInfo | None = None) -> Engine:
         """The same, and acquired slices are labelled by this network."""
-        if info is not None and info.window != (None if self.info is None else self.info.window):
+        if info is not None and info.window != self._own_window:
             raise InputError(
                 f"The segmenter in {info.path.name} was trained with {_window(info.window)}, the autoencoder with "
-                f"{_window(None if self.info is None else self.info.window)}: use two that were trained alike."
+                f"{_window(self._own_window)}: use two that were trained alike."
             )
         ready = segmenter.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return replace(self, segmenter=ready, segmenter_info=info)
@@ -162,7 +162,11 @@ class Engine:
     @property
     def scale(self) -> IntensityScale | None:
         """The grey values that were black and white in training (CT); None: as each heart has them (MRI)."""
-        return None if self.info is None or self.info.window is None else IntensityScale(*self.info.window)
+        return None if self._own_window is None else IntensityScale(*self._own_window)
+
+    @property
+    def _own_window(self) -> tuple[float, float] | None:
+        return None if self.info is None else self.info.window
 
     def segment(self, images: Float32[np.ndarray, "B H W"]) -> Float32[np.ndarray, "B 4 H W"]:
         """(B, H, W) slices in [-1, 1], each by itself, to (B, 4, H, W) class probabilities, by E_mor's head."""

@@ -17,9 +17,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import PlainBlock, zero
+from dmcvr.model.morphology import CLASSES
 from dmcvr.model.presets import StackSegmenterConfig
 
-CLASSES = 4
 STRUCTURES = CLASSES - 1
 
 #: A structure that its slice has with less probability is not labelled there (of .1 to .5 on development patients, .5

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CLASSES = 4
+from dmcvr.model.morphology import CLASSES
 
 
 def segmentation_loss() -> Callable[[Tensor, Tensor], Tensor]:

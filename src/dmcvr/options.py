@@ -47,6 +47,9 @@ MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 #: Voxels of the dense grid are between these sizes, in mm.
 SPACING_LIMITS_MM = (0.4, 10.0)
 
+#: Intervals are calibrated between these levels: beyond, too few exams tell.
+LEVEL_LIMITS = (0.5, 0.95)
+
 #: The bundled weights of each method that has networks of its own; the others use the default's segmenter.
 BUNDLED = {"dmcvr": "aligned", "published": "compact"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
@@ -73,6 +76,10 @@ class Options:
     """Close the apex and end the base at its valves, as an estimate where no slice shows it; or leave both open."""
     align_slices: AlignSlices = "auto"
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
+    intervals: bool = True
+    """Say how sure the measures and labels are: intervals, and a map of how likely each label is to be another."""
+    level: Annotated[float, arg(metavar="0..1")] = 0.9
+    """The share of hearts whose true value is meant to lie in an interval."""
     spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: int | None = None
@@ -104,6 +111,8 @@ class Options:
             check_choice(name, getattr(self, name), get_args(kind))
         if self.image == "mean" and self.method != "dmcvr":
             raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
+        if not LEVEL_LIMITS[0] <= self.level <= LEVEL_LIMITS[1]:
+            raise InputError(f"Expected a --level of {LEVEL_LIMITS[0]} to {LEVEL_LIMITS[1]}; got {self.level:g}.")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"Expected --steps of 1 or more; got {self.steps}.")
         low, high = SPACING_LIMITS_MM

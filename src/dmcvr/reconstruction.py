@@ -45,8 +45,11 @@ from dmcvr.labels.distances import shares
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
+from dmcvr.quality.doubt import doubt
 from dmcvr.quality.flags import nearest_slices, quality_flags
+from dmcvr.quality.intervals import intervals
 from dmcvr.quality.record import agreement, engine_record, exam_record
+from dmcvr.quality.spread import Opening, Spread
 from dmcvr.quality.training_range import TrainingRange, exam_features
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
@@ -162,6 +165,7 @@ def reconstruct(
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
     observed = grid.empty(len(acquired), np.uint8)
+    uncertainty = grid.empty(len(acquired), np.uint8) if options.intervals else None
     residuals, borders = [], []
     for n, phase in enumerate(slid.acquired):
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
@@ -174,6 +178,8 @@ def reconstruct(
                 observed.data[n][grid.restore_mask(whole.completed, region)] = OBSERVED["completed"]
         with stages("resample"):
             image.data[n], labels.data[n], scores = restore(dense, region, grid)
+            if uncertainty is not None:
+                uncertainty.data[n] = grid.doubtful(dense, stack, region)
             image.data[n][..., ~grid.pictured(stack)] = region.scale.low
             borders.append(Borders.of(labels.data[n], grid.affine, scores))
         residuals.append(agreement(phase.images, dense.round_trip))
@@ -181,6 +187,10 @@ def reconstruct(
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         found = assess(stack, slid, grid, at_slices, labels, marks, engine, covered)
+        if options.intervals:
+            found.measures["intervals"] = intervals(
+                _spread(slid, anatomy), found.measures, stack.phases, level=options.level
+            )
         fitted = _fit(borders, stack, region.located, found.measures)
     run = {
         **options.record(),
@@ -200,7 +210,8 @@ def reconstruct(
         "flags": found.flags,
     }
     return Reconstruction(
-        image, labels, stack, found.measures, run, borders=tuple(borders), fitted=fitted, observed=observed
+        image, labels, stack, found.measures, run, borders=tuple(borders), fitted=fitted, observed=observed,
+        uncertainty=uncertainty,
     )
 
 
@@ -320,6 +331,14 @@ class DenseGrid:
         )
         return np.moveaxis(share >= 0.5, 0, 2)
 
+    def doubtful(self, dense: Dense, stack: SliceStack, region: Region) -> NDArray[np.uint8]:
+        """(I, J, K) the probability that a voxel's label is another, in percent."""
+        frame = region.located.frame
+        away = np.abs(self.heights[:, None] - stack.positions_mm).min(axis=1)
+        found = doubt(dense.scores, away, frame.pixel_mm)
+        found = uncrop(found, frame, self.affines, self.shape[:2], self.normal, order=1)
+        return np.moveaxis(np.rint(100 * np.clip(found, 0, 1)).astype(np.uint8), 0, 2)
+
     def empty(self, phases: int, dtype: DTypeLike) -> Volume:
         """A volume of so many phases on this grid, to be filled."""
         return Volume(np.empty((phases, *self.shape), dtype), self.affine)
@@ -412,6 +431,15 @@ def _flags(
         moved_mm=slid.holds.lengths_mm if slid.holds else None,
         covered=covered,
     )
+
+
+def _spread(slid: Slid, anatomy: Anatomy) -> Spread:
+    """How far the volumes may be off, by what the slices leave open."""
+    phases = [
+        Opening(phase.labels, phase.found, ends) for phase, ends in zip(slid.acquired, anatomy.ends, strict=True)
+    ]
+    sd_mm = None if slid.holds is None else np.sqrt(np.square(slid.holds.sd_mm).mean(axis=1))
+    return Spread.of(phases, slid.stack.positions_mm, slid.region.located.frame.pixel_mm, sd_mm)
 
 
 def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | None) -> dict[str, Any] | None:

@@ -23,7 +23,8 @@ from dmcvr.result import Result
 def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS) -> None:
     """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
 
-    With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
+    With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`); and
+    uncertainty.nii.gz: how likely each is to be another, in percent.
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
@@ -36,6 +37,8 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:
             write_nifti(folder / "observed.nii.gz", result.observed)
+        if result.uncertainty is not None:
+            write_nifti(folder / "uncertainty.nii.gz", result.uncertainty)
     if "nrrd" in label_formats:
         _write_segmentations(folder, result.labels, result.phases, note)
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
@@ -64,7 +67,7 @@ def read_result(folder: Path) -> Result:
         affines = slice_affines(stack.affine, images.shape[1])
         acquired = SliceStack(images=images, affines=affines, thickness_mm=float(thickness_mm), phases=names)
     labels = Volume(labels.data.astype(np.uint8), labels.affine)
-    return Result(image, labels, acquired, measures, run, observed=_observed(folder, labels))
+    return Result(image, labels, acquired, measures, run, observed=_beside("observed", folder, labels), uncertainty=_beside("uncertainty", folder, labels))
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:
@@ -86,13 +89,14 @@ def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...], 
         write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine, note)
 
 
-def _observed(folder: Path, labels: Volume) -> Volume | None:
-    if not (folder / "observed.nii.gz").is_file():
+def _beside(name: str, folder: Path, labels: Volume) -> Volume | None:
+    """A map of whole numbers on the labels' grid; None where the folder does not hold it."""
+    if not (folder / f"{name}.nii.gz").is_file():
         return None
-    observed = _volume(folder / "observed.nii.gz")
-    if observed.data.shape != labels.data.shape:
+    found = _volume(folder / f"{name}.nii.gz")
+    if found.data.shape != labels.data.shape:
         raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
-    return Volume(observed.data.astype(np.uint8), observed.affine)
+    return Volume(found.data.astype(np.uint8), found.affine)
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

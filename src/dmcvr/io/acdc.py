@@ -56,7 +56,7 @@ def find_acdc(path: Path) -> Exam:
         elif match is None:
             count = read_header(path).phases
             fractions = {str(n): n / count for n in range(count)}
-        views, planes = _views(folder, fractions) if fractions else ([], [])
+        views, planes = _views(folder, fractions)
         return exam_of("acdc", [part], patient=_patient(info), beside=views, label_map="acdc", long_axis=planes)
     parts: list[Part] = []
     for phase in ("ED", "ES"):
@@ -75,11 +75,13 @@ def find_acdc(path: Path) -> Exam:
 def _views(folder: Path, fractions: dict[str, float]) -> tuple[list[Beside], list[LongAxis]]:
     """Long-axis cines as `dmcvr phantom` writes them, for phases at these fractions of the heartbeat."""
     found = [(file, match["view"]) for file in nifti_files(folder) if (match := _VIEW.search(nifti_stem(file)))]
-    beside = [
-        Beside(f"LA {word}", LONG_AXIS_CINE, file, f"the {view_of_name(word)} view", view_of_name(word), len(fractions))
-        for file, word in found
-    ]
-    return beside, [long_axis_cine(view_of_name(word), file, fractions) for file, word in found]
+    why = "the {} view" if fractions else "a {} view; Info.cfg does not say of how many frames (NbFrame)"
+    beside, planes = [], []
+    for file, word in found:
+        name = view_of_name(word)
+        beside.append(Beside(f"LA {word}", LONG_AXIS_CINE, file, why.format(name), name, len(fractions)))
+        planes.append(long_axis_cine(name, file, fractions))
+    return beside, planes
 
 
 def _fractions(info: dict[str, str]) -> dict[str, float]:

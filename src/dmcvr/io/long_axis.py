@@ -72,7 +72,8 @@ def _corners(rows: int, columns: int) -> Float64[np.ndarray, "4 3"]:
 
 
 def _view(name: str, phase: str, image: GridImage, frame: int) -> View:
-    thickness_mm = float(np.linalg.norm(image.affine[:3, 2]))
+    size = float(np.linalg.norm(image.affine[:3, 2]))
+    thickness_mm = None if abs(size - 1) < 1e-6 else size  # 1 is what writers put where they know nothing
     return View(name, phase, _picture(image.data[:, :, 0, frame]), image.affine, thickness_mm=thickness_mm)
 
 

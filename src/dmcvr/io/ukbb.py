@@ -21,7 +21,7 @@ from dmcvr.io.long_axis import Frames, in_beat, long_axis_files, view_of_name
 from dmcvr.io.parts import Beside, Part, exam_of
 
 #: la_2ch.nii.gz, la_4ch_ED.nii.gz; what lies beside them as seg_la_4ch_ED is none.
-_VIEW = re.compile(r"la_(?P<view>[234]ch)(?:_(?P<phase>ED|ES))?")
+_VIEW = re.compile(r"la_(?P<view>[234]ch)(?:_(?P<phase>ED|ES))?", re.IGNORECASE)
 
 
 def is_ukbb_subject(path: Path) -> bool:
@@ -57,7 +57,7 @@ def find_ukbb(path: Path) -> Exam:
 
 def _named(path: Path) -> str | None:
     """Which of the subject's stacks a file is by its name."""
-    return nifti_stem(path) if nifti_stem(path) in ("sa", "sa_ED", "sa_ES") else None
+    return next((name for name in ("sa", "sa_ED", "sa_ES") if name.lower() == nifti_stem(path).lower()), None)
 
 
 def _long_axis(folder: Path) -> dict[str, dict[str, Path]]:
@@ -66,7 +66,7 @@ def _long_axis(folder: Path) -> dict[str, dict[str, Path]]:
     for file in nifti_files(folder):
         match = _VIEW.fullmatch(nifti_stem(file))
         if match is not None:
-            found.setdefault(match["view"], {})[match["phase"] or ""] = file
+            found.setdefault(match["view"].lower(), {})[(match["phase"] or "").upper()] = file
     return found
 
 

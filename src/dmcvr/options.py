@@ -36,6 +36,9 @@ AlignSlices = Literal["off", "auto"]
 #: Whether what the slices do not show of the heart is completed: a closed apex, a base that ends at its valves.
 Complete = Literal["auto", "off"]
 
+#: Long-axis views of the same exam: used where there are any, or left out.
+ViewsUse = Literal["auto", "off"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]
@@ -80,6 +83,8 @@ class Options:
     """Say how sure the measures and labels are: intervals, and a map of how likely each label is to be another."""
     level: Annotated[float, arg(metavar="0..1")] = 0.9
     """The share of hearts whose true value is meant to lie in an interval."""
+    long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
+    """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
     spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: int | None = None
@@ -147,6 +152,7 @@ CHOICES: dict[str, Any] = {
     "image": ImageKind,
     "complete": Complete,
     "align_slices": AlignSlices,
+    "long_axis": ViewsUse,
     "device": DeviceName,
     "layout": LayoutName,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume
 
 #: The values of `Result.observed`. Completed is what was added to the heart, or taken from it, by what anatomy says.
@@ -24,6 +25,7 @@ class Result:
     run          dict          how it was made, as in run.json
     observed     (P, I, J, K)  where the labels come from: `OBSERVED`, uint8; None where that was not kept
     uncertainty  (P, I, J, K)  how likely each label is to be another, in percent, uint8; None where not asked for
+    views        pictures      long-axis views in these phases and in the frame of the image; plane by plane
     ===========  ============  ==========================================================================
     """
 
@@ -34,6 +36,7 @@ class Result:
     run: dict[str, Any]
     observed: Volume | None = field(default=None, kw_only=True)
     uncertainty: Volume | None = field(default=None, kw_only=True)
+    views: tuple[View, ...] = field(default=(), kw_only=True)
 
     @property
     def mirrored(self) -> bool:

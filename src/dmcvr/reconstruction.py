@@ -46,11 +46,11 @@ from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
 from dmcvr.quality.doubt import doubt
-from dmcvr.quality.flags import nearest_slices, quality_flags
+from dmcvr.quality.flags import Flag, dense_flags, nearest_slices
 from dmcvr.quality.intervals import intervals
 from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
 from dmcvr.quality.spread import Opening, Spread
-from dmcvr.quality.training_range import TrainingRange, exam_features
+from dmcvr.quality.trust import Trust, flags_of_slices, look
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
 from dmcvr.result import OBSERVED, Result
@@ -192,10 +192,13 @@ def reconstruct(
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         found = assess(stack, slid, grid, at_slices, labels, marks, engine, covered)
+        trust = None
         if options.intervals:
-            found.measures["intervals"] = intervals(
-                _spread(slid, anatomy), found.measures, stack.phases, level=options.level
-            )
+            spread = _spread(slid, anatomy)
+            found.measures["intervals"] = intervals(spread, found.measures, stack.phases, level=options.level)
+            looked = look(stack, region, acquired, engine)
+            known = is_bundled(engine.info) and is_bundled(engine.segmenter_info)
+            trust = Trust.of(looked, found.flags, given=stack.labels is not None, known=known)
         fitted = _fit(borders, stack, region.located, found.measures)
     run = {
         **options.record(),
@@ -213,7 +216,8 @@ def reconstruct(
         **engine_record(engine),
         **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
-        "flags": found.flags,
+        "quality": None if trust is None else trust.record(),
+        "flags": [flag.record() for flag in found.flags],
     }
     return Reconstruction(
         image,
@@ -385,7 +389,7 @@ class Assessment:
     """The measures (as measures.json) and the quality flags (as in run.json)."""
 
     measures: dict[str, Any]
-    flags: list[dict[str, str]]
+    flags: list[Flag]
 
 
 def assess(
@@ -412,47 +416,15 @@ def assess(
     )
     numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
     numbers["valve_planes"] = valve_planes(labels, stack.phases, numbers["ed_phase"], numbers["es_phase"])
-    return Assessment(numbers, _flags(slid, grid, labels, numbers, engine, covered))
+    return Assessment(numbers, [*flags_of_slices(slid, engine, covered), *_flags_of_dense(slid, grid, labels, numbers)])
 
 
-def _flags(
-    slid: Slid,
-    grid: DenseGrid,
-    labels: Volume,
-    numbers: dict[str, Any],
-    engine: Engine,
-    covered: Coverage,
-) -> list[dict[str, str]]:
-    stack, region, at_slices = slid.stack, slid.region, slid.labels
-    frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
-    heights = grid.heights
-    nearest = nearest_slices(heights, stack.positions_mm)
-    planes = [
-        uncrop_labels(shares(phase), frame, grid.affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
-    ]
-    return quality_flags(
-        at_slices,
-        np.stack(planes),
-        dense,
-        pictured=crop_labels(stack, np.ones_like(stack.images[:1], np.uint8), frame)[0] > 0,
-        positions_mm=stack.positions_mm,
-        dense_positions_mm=heights,
-        pixel_mm=frame.pixel_mm,
-        located=region.located,
-        normal=stack.normal,
-        confidence=region.located.confidence if stack.labels is None else None,
-        measures=numbers,
-        features=exam_features(
-            region.images,
-            at_slices,
-            crop_pixel_mm=frame.pixel_mm,
-            positions_mm=stack.positions_mm,
-            pixel_mm=float(np.mean(stack.pixel_mm)),
-        ),
-        trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
-        left_out=() if stack.source is None else stack.source.left_out,
-        moved_mm=slid.holds.lengths_mm if slid.holds else None,
-        covered=covered,
+def _flags_of_dense(slid: Slid, grid: DenseGrid, labels: Volume, numbers: dict[str, Any]) -> list[Flag]:
+    stack, dense, heights = slid.stack, np.moveaxis(labels.data, 3, 1), grid.heights
+    affines, frame = grid.affines[nearest_slices(heights, stack.positions_mm)], slid.region.located.frame
+    planes = [uncrop_labels(shares(phase), frame, affines, dense.shape[2:], stack.normal) for phase in slid.labels]
+    return dense_flags(
+        np.stack(planes), dense, positions_mm=stack.positions_mm, dense_positions_mm=heights, measures=numbers
     )
 
 

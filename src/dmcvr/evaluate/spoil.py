@@ -110,9 +110,7 @@ def cut(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
     """The field of view ends in the middle of the heart."""
     assert stack.labels is not None
     middle = int(np.argwhere(stack.labels > 0)[:, 2].mean())
-    images = stack.images.copy()
-    images[:, :, middle:] = images.min()
-    return _with(stack, images)
+    return replace(stack, images=stack.images[:, :, :middle], labels=stack.labels[:, :, :middle], pictures=None)
 
 
 def wrong_pixels(stack: SliceStack, rng: np.random.Generator) -> SliceStack:

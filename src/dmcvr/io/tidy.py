@@ -32,7 +32,8 @@ def write_measures(path: Path, measures: dict[str, Any]) -> None:
 def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
     """Rows of `COLUMNS` from what `dmcvr.clinical.measures` finds: all but the published ones.
 
-    `low` and `high` are the interval's ends, where there is one. `convention` is a key of measures.json's "conventions", "wall_thickness", "strain", or empty.
+    `low` and `high` are the interval's ends, where there is one. `convention` is a key of measures.json's
+    "conventions", "wall_thickness", "strain", or empty.
     """
     sure = measures.get("intervals") or {"measures": {}, "phases": {}}
     curve = measures.get("volume_time") or {}

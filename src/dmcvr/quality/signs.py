@@ -9,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.geometry.locate import Located
 from dmcvr.labels.enclosure import enclosed_share
-
-Array = NDArray[np.float64]
 
 #: Shares are compared as logits, between these.
 LEAST, MOST = 0.02, 0.99
@@ -80,10 +77,18 @@ def signs(looked: Looked) -> Float64[np.ndarray, "3 F"]:
     }
     rows = []
     for n, c in enumerate(LABEL_NAMES):
-        own = {"soft": soft[n], "agreement": agreed[n], "rough": _rough(labels == c), "size": _size(looked, c)}
+        own = {"soft": soft[n], "agreement": agreed[n], "rough": roughness(labels == c), "size": _size(looked, c)}
         values = own | shared
         rows.append([values[name] / step for name, step in STEPS.items()])
     return np.array(rows)
+
+
+def roughness(mask: Bool[np.ndarray, "P N S S"]) -> float:
+    """How far sections' areas lie from the line between their neighbours', of all area: slices in a wrong order."""
+    area = mask.sum(axis=(2, 3)).astype(float)
+    if area.shape[1] < 3 or area.sum() == 0:
+        return 0.0
+    return float(np.abs(area[:, 1:-1] - (area[:, :-2] + area[:, 2:]) / 2).sum() / area.sum())
 
 
 def _overlap(twice: float, both: float) -> float:
@@ -94,14 +99,6 @@ def _overlap(twice: float, both: float) -> float:
 def _logit(share: float) -> float:
     share = float(np.clip(share, LEAST, MOST))
     return float(np.log(share / (1 - share)))
-
-
-def _rough(mask: NDArray[np.bool_]) -> float:
-    """How far sections' areas lie from the line between their neighbours', of all area: slices in a wrong order."""
-    area = mask.sum(axis=(2, 3)).astype(float)
-    if area.shape[1] < 3 or area.sum() == 0:
-        return 0.0
-    return float(np.abs(area[:, 1:-1] - (area[:, :-2] + area[:, 2:]) / 2).sum() / area.sum())
 
 
 def _size(looked: Looked, structure: int) -> float:

@@ -43,7 +43,14 @@ SOURCES = ("segmentation", "between_slices", "base_and_apex", "shifts")
 
 @dataclass(frozen=True)
 class Opening:
-    """What one phase leaves open: its sections and ends, and the class probabilities (N, 4, S, S) of its slices; None if given labels."""
+    """What one phase leaves open.
+
+    ======  ============  =============================================================
+    labels  (N, S, S)     of its slices, in one breath-hold
+    found   (N, 4, S, S)  the segmenter's probabilities; None where labels were given
+    ends                  where its structures end
+    ======  ============  =============================================================
+    """
 
     labels: UInt8[np.ndarray, "N S S"]
     found: Float32[np.ndarray, "N 4 S S"] | None

@@ -31,8 +31,8 @@ ProtocolName = Literal[
 ]
 PatientsName = Literal["development", "validation", "unseen", "everyone"]
 
-#: Where the cases of a protocol come from: labelled ACDC-style patients, for some else phantoms; patients with long-axis
-#: views, else phantoms; phantoms; 4D exams.
+#: Where the cases of a protocol come from: labelled ACDC-style patients, for one else phantoms; patients with
+#: long-axis views, else phantoms; phantoms; 4D exams.
 Source = Literal["patients", "patients or phantoms", "views", "phantoms", "cines"]
 
 SOURCES: dict[str, Source] = {

@@ -19,7 +19,7 @@ LIBRARIES = ("numpy", "scipy", "torch", "SimpleITK", "scikit-image", "monai", "t
 
 
 def code_sha256() -> str:
-    """SHA-256 of the package's source and of what it was calibrated by: edited code is another, whatever its version."""
+    """SHA-256 of the package's source and of what it is calibrated by: edited, it is another, whatever its version."""
     return sources_sha256(("**/*.py", "quality/*.json", "quality/*.npz"))
 
 

@@ -44,7 +44,7 @@ from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import shares
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, ViewsUse, chosen_formats
 from dmcvr.quality.flags import nearest_slices, quality_flags
 from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
 from dmcvr.quality.training_range import TrainingRange, exam_features
@@ -111,7 +111,7 @@ def reconstruct(
     *,
     engine: Engine | None = None,
     stages: Stages | None = None,
-    views: Sequence[View] | None = None,
+    views: Sequence[View] | ViewsUse | None = None,
     **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -123,13 +123,15 @@ def reconstruct(
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
     views    long-axis pictures, of each plane one for each phase, which tell where the slices lie: used in place of
-             those that the exam has itself
+             those that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
     Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, `NoHeartError` (one of
     those) where the slices show no heart and `allow_empty` is not set, and `TypeError` for a keyword that is no option.
     """
+    if isinstance(views, str):
+        views, changes = None, {"long_axis": views, **changes}
     options = replace(options or Options(), **changes)
     options.check()
     _check_engine(options, engine)

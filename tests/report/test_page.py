@@ -37,7 +37,9 @@ def test_without_the_viewer_there_are_still_pictures(
     monkeypatch.setattr(page, "VIEWER", tmp_path)
     text = report_html(heart)
     assert "still pictures only" in text
-    assert text.count("data:image/png;base64,") >= 4
+    slices = heart.run["input"]["slices"]
+    assert text.count("data:image/svg+xml,") == 3 + 2 * slices  # a cut three ways, the contact sheet at ED and ES
+    assert text.count("data:image/png;base64,") == 2  # the slices as acquired, and the heart in relief
     assert len(text) < 3_000_000
 
 

@@ -1,4 +1,4 @@
-"""Pictures with outlines, as SVG inside the page: grey values as PNG or JPEG, what is drawn over them sharp in print."""
+"""Pictures with outlines, as SVG inside the page: grey values as PNG or JPEG, and lines that are sharp in print."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def figure(
         parts.append(
             f'<defs><pattern id="h" width="{step:.2f}" height="{step:.2f}" patternUnits="userSpaceOnUse" '
             f'patternTransform="rotate(45)"><path d="M0 0V{step:.2f}" stroke="#fff" stroke-opacity=".75" '
-            f'stroke-width="{1.6 * line:.2f}"/></pattern></defs><path d="{hatched}" fill="url(#h)" fill-rule="evenodd"/>'
+            f'stroke-width="{1.6 * line:.2f}"/></pattern></defs>'
+            f'<path d="{hatched}" fill="url(#h)" fill-rule="evenodd"/>'
         )
     for label, path in ({} if labels is None else outlines(labels, shift)).items():
         drawn = f'fill="none" stroke="{css(COLOURS[label])}" stroke-width="{line:.2f}" stroke-linejoin="round"'

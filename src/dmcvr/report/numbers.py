@@ -41,8 +41,8 @@ MOTION = {*VALVES.values(), *STRAIN.values()}
 class Line:
     """One measure: by the dense volume, over body surface, by slices; normal range where one is known.
 
-    `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES; the two
-    may be `apart` enough to be told.
+    `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES. The
+    two may be `apart` enough to be told.
     """
 
     name: str

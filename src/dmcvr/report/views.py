@@ -105,7 +105,7 @@ def _box(shown: NDArray[np.bool_], view: View) -> tuple[slice, ...]:
 
 
 def as_slices(scene: Scene, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 3) voxels of the dense heart to those that the nearest acquired slice shows there, out of place as it was."""
+    """(..., 3) voxels to those whose labels the nearest acquired slice has there, out of place as it was."""
     if not len(scene.heights_mm):
         return points
     heights = scene.origin_mm[2] + scene.spacing_mm * points[..., 2]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from dmcvr.errors import InputError
-from dmcvr.options import LayoutName
+from dmcvr.options import LayoutName, maybe
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,11 +25,11 @@ Layout = Annotated[LayoutName, arg(help="how the files lie on disk")]
 class Inspect:
     """What a file or folder holds, what of it would be reconstructed, and why the rest would not (headers only)."""
 
-    path: Positional[Path]
+    path: Annotated[Positional[Path], arg(help="image file, folder of DICOM, patient's folder, or a zip of one")]
     layout: Layout = "auto"
-    series: Annotated[str | None, arg(metavar="N", help="read the stack that this series of the DICOM is part of")] = (
-        None
-    )
+    series: Annotated[
+        str | None, maybe("N", help="read the stack that this series of the DICOM is part of; default: the best one")
+    ] = None
     json: bool = False
     """Print JSON, as in run.json."""
 
@@ -48,14 +48,14 @@ class Inspect:
 class Export:
     """A result folder as DICOM (an image series, or SEG; de-identified unless told otherwise), or biv-me's points."""
 
-    result: Positional[Path]
+    result: Annotated[Positional[Path], arg(metavar="FOLDER", help="a result of dmcvr reconstruct")]
     output: Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier export")]
     to: Literal["dicom", "dicom-seg", "guidepoints"] = "dicom"
     """The image; the labels; or their contours as guide points, to fit biv-me's model to."""
-    source: Path | None = None
+    source: Annotated[Path | None, maybe("FOLDER")] = None
     """Folder of the DICOM that the exam was read from, to refer to."""
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
-    series: Annotated[str | None, arg(metavar="N", help="of the source, as for reconstruct")] = None
+    series: Annotated[str | None, maybe("N", help="of the source, as for reconstruct")] = None
     keep_identity: bool = False
     """Write the source's patient and study, for the clinic's archive."""
 

@@ -35,6 +35,8 @@ def curve(measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
     if len(phases) < 3:
         return None
     known = measures.get("volume_time") or {}
+    if known.get("phases", list(phases)) != list(phases):
+        known = {}  # of all phases that were segmented; here are those that were reconstructed
     by_phase = measures["dense_volume"]["phases"]
     volumes = {
         name: known.get(f"{name}_cavity_ml") or [by_phase[p][f"{name}_cavity_ml"] for p in phases]

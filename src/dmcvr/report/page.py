@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmcvr.clinical.cycle import beat_ms
-from dmcvr.errors import InputError
+from dmcvr.errors import OutputError
 from dmcvr.exam.stack import LABEL_TITLES
 from dmcvr.io.result import read_result
 from dmcvr.labels.colours import BETWEEN, COLOURS, css
@@ -49,7 +49,7 @@ def write_report(result: Result, path: Path) -> None:
 def rewrite_report(folder: Path) -> Path:
     """Write report.html anew into a folder that `dmcvr reconstruct` wrote; returns its path.
 
-    Raises `InputError` where the folder is not one, or cannot be written.
+    Raises `InputError` where the folder is not one, and `OutputError` where it cannot be written.
     """
     page = report_html(read_result(folder))
     partial, path = folder / ".report.html.partial", folder / "report.html"
@@ -57,7 +57,7 @@ def rewrite_report(folder: Path) -> Path:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
     return path
 
 
@@ -66,7 +66,7 @@ def report_html(result: Result) -> str:
     scene = make_scene(result)
     measures, run, phases = result.measures, result.run, result.phases
     shown = first_phase(measures, phases)
-    marks = [str(p) for p in (measures.get("ed_phase"), measures.get("es_phase")) if p is not None]
+    marks = [str(p) for p in (measures.get("ed_phase"), measures.get("es_phase")) if p in phases]
     found = numbers.lines(measures)
     relief = stills.relief(scene, shown)
     viewer = niivue()

@@ -102,18 +102,18 @@ def _choices(source: Source) -> Table:
 
 
 def print_source(source: Source) -> None:
-    """A table of the pieces, then why some are left, what was passed over, and what was assumed."""
+    """A table of the pieces; why some are left, what was passed over, what was assumed; what would be reconstructed."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD)
-    table.add_column("taken")
+    table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("taken", min_width=5)
     table.add_column("found", no_wrap=True)
     table.add_column("kind", no_wrap=True)
     for number in ("slices", "phases", "pixel", "apart", "thick"):
-        table.add_column(number, justify="right")
+        table.add_column(number, justify="right", min_width=len(number))
     pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
     for piece in pieces:
         pixel = "" if piece.pixel_mm is None else " x ".join(dict.fromkeys(f"{size:.3g}" for size in piece.pixel_mm))
@@ -128,5 +128,5 @@ def print_source(source: Source) -> None:
     lines = [f"{piece.name}: {piece.why}" for piece in pieces if piece.why]
     lines += [f"Passed over: {count} x {what}" for what, count in source.ignored.items()]
     lines += [f"Note: {note}" for note in source.notes]
-    for line in lines:
-        console.print(line, highlight=False, markup=False)
+    for line in [*lines, source.verdict()]:
+        print(line)

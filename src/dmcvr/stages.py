@@ -12,8 +12,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: Seconds that a stage takes once (ten slices, one CPU core): their ratios are the first guess, what is timed the next.
+#: Loading is not among them: it tells of a disk, and nothing of this machine's pace.
 TYPICAL_S = {
-    "load": 2.0,
     "locate": 0.6,
     "segment": 0.5,
     "slide": 1.0,
@@ -171,7 +171,7 @@ class Stages:
     def _once_s(self, name: str) -> float:
         """Seconds that a stage takes once: the mean of what was timed and of one first guess at this machine's pace."""
         timed = [(self.seconds[key], self._times[key] * usual) for key, usual in TYPICAL_S.items() if self._times[key]]
-        pace = sum(took for took, _ in timed) / sum(usual for _, usual in timed) if timed else 1.0
+        pace = (1 + sum(took for took, _ in timed)) / (1 + sum(usual for _, usual in timed))
         guess = TYPICAL_S.get(name, 1.0) * pace
         return (self.seconds.get(name, 0.0) + guess) / (self._times[name] + 1)
 

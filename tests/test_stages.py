@@ -33,13 +33,18 @@ def test_seconds_of_a_stage_add_up(clock: Clock) -> None:
 
 def test_a_stage_that_fails_is_timed_and_told_to_its_end(clock: Clock) -> None:
     told: list[tuple[str, str]] = []
-    stages = Stages(lambda event, moment: told.append((event, moment.stage)))
+
+    def listen(event: str, moment: Moment) -> None:
+        told.append((event, moment.stage))
+        assert moment.percent is None  # of what, nobody has said
+
+    stages = Stages(listen)
     with pytest.raises(RuntimeError), stages("measure"):
         clock.wait(1)
         raise RuntimeError
     assert stages.seconds == {"measure": 1.0}
     assert told == [("begin", "measure"), ("end", "measure")]
-    assert stages.now().stage == ""
+    assert (stages.now().stage, stages.now().percent) == ("", None)
 
 
 def test_a_stage_of_known_steps_says_how_far_it_is(clock: Clock) -> None:

@@ -64,13 +64,14 @@ Listener = Callable[[str, Moment], None]
 
 @dataclass
 class _Open:
-    """A stage that is under way; `share` of it is done."""
+    """A stage that is under way; `share` of it is done, which is known where it is `counted`."""
 
     name: str
     begun: float
     total: int | None
     first: float
     share: float
+    counted: bool = False
     note: str = ""
 
     @property
@@ -103,7 +104,7 @@ class Stages:
 
         def advance(*, at: float | None = None, note: str = "") -> None:
             stage.share = min(1.0, stage.share + 1 / (total or 1) if at is None else at)
-            stage.note = note or stage.note
+            stage.note, stage.counted = note or stage.note, True
             self._tell("step")
 
         try:
@@ -164,7 +165,7 @@ class Stages:
                     once = self._once_s(stage.name)
                     left -= max(stage.share * once, min(now - stage.begun, once))
             return max(0.0, left)
-        if stages and stages[0].share > stages[0].first:
+        if stages and stages[0].counted and stages[0].share > stages[0].first:
             return (now - stages[0].begun) * (1 - stages[0].share) / (stages[0].share - stages[0].first)
         return None
 

@@ -168,6 +168,20 @@ def test_room_is_needed_for_every_phase(
     assert "The results need about 48 MiB" in two
 
 
+def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, exam: Path) -> None:
+    """A limit of the system stands for the disk: files may grow to 100 kB. Nothing stays, and the status tells."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    out = tmp_path / "out"
+    words = ["reconstruct", "-i", exam, "-o", out, "--method", "nearest", "--spacing", "1.5", "--allow-empty"]
+    done = run(*words, before=limit)
+    sentence, _ = done.stderr.strip().splitlines()[-2:]
+    assert sentence.startswith(
+        f"dmcvr: The results cannot be written to {out} (File too large), nothing of them is left"
+    )
+    assert done.returncode == 4
+    assert list(tmp_path.iterdir()) == [exam]
+
+
 @pytest.mark.parametrize("broken", ["one slice", "empty", "nan", "2D", "label value", "cut off", "missing", "text"])
 def test_bad_input_is_one_sentence_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str

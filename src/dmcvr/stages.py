@@ -11,21 +11,21 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Seconds that a stage takes once (ten slices, one CPU core): their ratios are the first guess, what is timed the next.
+#: Seconds that a stage takes once (eleven slices, two cores): their ratios are the first guess, what is timed the next.
 #: Loading is not among them: it tells of a disk, and nothing of this machine's pace.
 TYPICAL_S = {
-    "locate": 0.6,
-    "segment": 0.5,
-    "slide": 1.0,
-    "align": 2.5,
-    "encode": 0.5,
-    "invert": 2.0,
-    "decode": 5.0,
-    "fill": 2.0,
-    "complete": 0.5,
-    "resample": 0.8,
-    "measure": 1.5,
-    "write": 4.0,
+    "locate": 0.33,
+    "segment": 0.18,
+    "slide": 0.4,
+    "align": 0.85,
+    "encode": 0.38,
+    "invert": 0.32,
+    "decode": 1.27,
+    "fill": 0.7,
+    "complete": 0.2,
+    "resample": 0.2,
+    "measure": 0.39,
+    "write": 0.69,
 }
 
 #: Before so many seconds nothing is said of the time left.
@@ -173,7 +173,7 @@ class Stages:
         """Seconds that a stage takes once: the mean of what was timed and of one first guess at this machine's pace."""
         timed = [(self.seconds[key], self._times[key] * usual) for key, usual in TYPICAL_S.items() if self._times[key]]
         pace = (1 + sum(took for took, _ in timed)) / (1 + sum(usual for _, usual in timed))
-        guess = TYPICAL_S.get(name, 1.0) * pace
+        guess = TYPICAL_S.get(name, 0.5) * pace
         return (self.seconds.get(name, 0.0) + guess) / (self._times[name] + 1)
 
     def _tell(self, event: str) -> None:

@@ -43,10 +43,10 @@ class Demo:
 
     def _made(self, stages: Stages) -> Reconstruction:
         options = Options(spacing_mm=self.spacing, steps=self.steps, device=self.device)
-        check_before(options, self.output, phases=2)
-
-        from dmcvr.phantom import make_phantom
-        from dmcvr.reconstruction import reconstruct
+        with stages("start"):
+            check_before(options, self.output, phases=2)
+            from dmcvr.phantom import make_phantom
+            from dmcvr.reconstruction import reconstruct
 
         stages.expect(["write"])
         with stages("synthetic exam"):
@@ -78,12 +78,12 @@ class Reconstruct(Options):
         print_summary(heart, self.output, stages.now().seconds)
 
     def _made(self, stages: Stages) -> Reconstruction:
-        label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
-        mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
-        check_before(self, self.output)
-        exam = check_exam(self, self.input, self.output)
-
-        from dmcvr.reconstruction import reconstruct
+        with stages("start"):
+            label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
+            mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
+            check_before(self, self.output)
+            exam = check_exam(self, self.input, self.output)
+            from dmcvr.reconstruction import reconstruct
 
         stages.expect(["write"])
         heart = reconstruct(exam, self, stages=stages)

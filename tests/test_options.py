@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dmcvr.errors import InputError
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, wanted_phases
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,10 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
         ({"layout": "bids"}, "Unknown layout 'bids'"),
         ({"image": "mean", "method": "linear"}, "The method linear draws no mean: use --image sharp"),
         ({"image": "mean", "method": "published"}, "The method published draws no mean"),
+        *(
+            ({"phase": text}, "Expected --phase as all, ED,ES, 3,7 or 0-9")
+            for text in ("", "1,,2", "5-3", "all,2", "3-x")
+        ),
         ({"steps": 0}, "Expected --steps of 1 or more; got 0"),
         ({"spacing_mm": 0.01}, "Expected a spacing of 0.4 to 10 mm; got 0.01"),
         ({"spacing_mm": float("nan")}, "Expected a spacing"),
@@ -83,6 +87,13 @@ def test_the_record_has_no_path() -> None:
 )
 def test_formats(given: str | list[str], found: tuple[str, ...]) -> None:
     assert chosen_formats("mesh", given, MESH_FORMATS) == found
+
+
+def test_phases_by_name_number_and_range() -> None:
+    assert wanted_phases("all") is None
+    assert wanted_phases("ED, ES,ED") == ("ED", "ES")
+    assert wanted_phases("3,7,0-2,1") == ("3", "7", "0", "1", "2")
+    assert wanted_phases("end-systole") == ("end-systole",)  # a phase may be called anything
 
 
 def test_formats_that_are_not_written() -> None:

@@ -58,15 +58,27 @@ DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 DEFAULT_SEGMENTER = "segmenter"
 
 
+#: No exam has so many phases.
+MOST_PHASES = 10_000
+
+#: The phases of the heartbeat that have names: given ones, or found by the LV's volume over all phases.
+NAMED_PHASES = ("ED", "ES")
+
+
+def maybe(metavar: str, **others: Any) -> Any:
+    """How the command line takes a value that need not be given; its help says itself what is done without."""
+    return arg(metavar=metavar, help_behavior_hint="", **others)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How an exam is reconstructed. Nothing here seeds anything: the same exam and options give the same result."""
 
-    phase: Annotated[str, arg(metavar="ED|ES|all|N")] = "all"
-    """Which phase."""
-    ed: Annotated[str | None, arg(metavar="N")] = None
+    phase: Annotated[str, arg(metavar="all|ED,ES|3,7|0-9")] = "all"
+    """Which phases, by name, or number from 0. A cine's ED and ES are found: all are segmented, two reconstructed."""
+    ed: Annotated[str | None, maybe("N")] = None
     """Phase of end-diastole; default: the one named so, else found by LV volume."""
-    es: Annotated[str | None, arg(metavar="N")] = None
+    es: Annotated[str | None, maybe("N")] = None
     """Phase of end-systole; default: the one named so, else found by LV volume."""
     method: MethodName = "dmcvr"
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
@@ -78,15 +90,15 @@ class Options:
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
     """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
-    spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
+    spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
-    steps: int | None = None
+    steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
     """Where the networks run."""
-    labels_in: Annotated[Path | None, arg(metavar="PATH")] = None
+    labels_in: Annotated[Path | None, maybe("PATH")] = None
     """Labels of the acquired slices: an image, or contours (a cvi42 workspace, a folder of Sunnybrook's)."""
-    label_map: Annotated[str | None, arg(metavar="NAME|1=rv,...")] = None
+    label_map: Annotated[str | None, maybe("NAME|1=rv,...")] = None
     """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; default: as
     the exam's layout does, else dmcvr (1 LV cavity, 2 myocardium, 3 RV)."""
     allow_empty: bool = False
@@ -95,11 +107,11 @@ class Options:
     """Where the file's frame mirrors the heart (as in ACDC): write everything in one that does not."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
-    series: Annotated[str | None, arg(metavar="N")] = None
+    series: Annotated[str | None, maybe("N")] = None
     """Of DICOM: read the stack that this series is part of, as dmcvr inspect numbers it; default: the best one."""
-    weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
+    weights: Annotated[str | None, maybe("NAME|FILE")] = None
     """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
-    segmenter: Annotated[str | None, arg(metavar="NAME|FILE|none")] = None
+    segmenter: Annotated[str | None, maybe("NAME|FILE|none")] = None
     """What labels acquired slices; none: the head of the weights' own E_mor; default: the bundled one beside bundled
     weights, else none."""
 
@@ -107,6 +119,7 @@ class Options:
         """Raise `InputError` for a value that is none of the choices, or for two that exclude each other."""
         for name, kind in CHOICES.items():
             check_choice(name, getattr(self, name), get_args(kind))
+        wanted_phases(self.phase)
         if self.image == "mean" and self.method != "dmcvr":
             raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
         if self.steps is not None and self.steps < 1:
@@ -147,6 +160,25 @@ CHOICES: dict[str, Any] = {
     "device": DeviceName,
     "layout": LayoutName,
 }
+
+
+def wanted_phases(text: str) -> tuple[str, ...] | None:
+    """The phases of "ED,ES", "3,7" or "0-9", each once, as they are named; None for all of them.
+
+    Raises `InputError` for what names none.
+    """
+    if text == "all":
+        return None
+    names: list[str] = []
+    for part in str(text).split(","):
+        first, dash, last = part.strip().partition("-")
+        if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last) < MOST_PHASES:
+            names += map(str, range(int(first), int(last) + 1))
+        elif not part.strip() or part.strip() == "all" or (dash and first.isdecimal()):
+            raise InputError(f"Expected --phase as all, ED,ES, 3,7 or 0-9; got {text!r}.")
+        else:
+            names.append(part.strip())
+    return tuple(dict.fromkeys(names))
 
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:

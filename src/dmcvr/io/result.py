@@ -22,9 +22,12 @@ from dmcvr.options import LABEL_FORMATS
 from dmcvr.result import Result
 
 
-def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS) -> None:
+def write_result(
+    result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS, case: str | None = None
+) -> None:
     """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
 
+    measures.csv names the `case`, so that many of them make one table; default: the folder's name.
     With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
@@ -47,7 +50,7 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
     if result.views:
         _write_views(folder / "views", result.views, note)
     _write_json(folder / "measures.json", result.measures)
-    write_measures(folder / "measures.csv", result.measures)
+    write_measures(folder / "measures.csv", result.measures, folder.name if case is None else case)
     _write_json(folder / "run.json", result.run)
 
 

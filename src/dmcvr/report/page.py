@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmcvr.clinical.cycle import beat_ms
-from dmcvr.errors import InputError
+from dmcvr.errors import OutputError
 from dmcvr.exam.stack import LABEL_TITLES
 from dmcvr.io.result import read_result
 from dmcvr.labels.colours import BETWEEN, COLOURS, css
@@ -56,7 +56,7 @@ def write_report(result: Result, path: Path) -> None:
 def rewrite_report(folder: Path) -> Path:
     """Write report.html anew into a folder that `dmcvr reconstruct` wrote; returns its path.
 
-    Raises `InputError` where the folder is not one, or cannot be written.
+    Raises `InputError` where the folder is not one, and `OutputError` where it cannot be written.
     """
     page = report_html(read_result(folder))
     partial, path = folder / ".report.html.partial", folder / "report.html"
@@ -64,7 +64,7 @@ def rewrite_report(folder: Path) -> Path:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
     return path
 
 

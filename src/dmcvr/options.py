@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from tyro.conf import arg
 
 from dmcvr.errors import InputError
-from dmcvr.exam.structures import numbering_of
+from dmcvr.exam.structures import check_label_map
 
 #: How an exam's files lie on disk.
 LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
@@ -80,10 +80,12 @@ class Options:
     device: DeviceName = "auto"
     """Where the networks run."""
     labels_in: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Labels of the acquired slices: an image, or contours (a cvi42 workspace, a folder of Sunnybrook's)."""
+    """Labels of the acquired slices: an image, 3D Slicer's segmentation (.seg.nrrd; a folder of one a phase), or
+    contours (a cvi42 workspace, a folder of Sunnybrook's)."""
     label_map: Annotated[str | None, arg(metavar="NAME|1=rv,...")] = None
-    """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; default: as
-    the exam's layout does, else dmcvr (1 LV cavity, 2 myocardium, 3 RV)."""
+    """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; of segments,
+    their names, as in Segment_1=rv; default: by the segments' names; else as the exam's layout does, else dmcvr (1 LV
+    cavity, 2 myocardium, 3 RV)."""
     allow_empty: bool = False
     """Write a result even where no heart is seen in the slices; else that is an error (exit status 3)."""
     unmirror: bool = False
@@ -112,7 +114,7 @@ class Options:
         if self.labels_in is not None and not Path(self.labels_in).exists():
             raise InputError(f"There is no file or folder {self.labels_in} with labels (--labels-in): check the path.")
         if self.label_map is not None:
-            numbering_of(self.label_map)
+            check_label_map(self.label_map)
             if self.labels_in is None:
                 raise InputError("--label-map says how --labels-in numbers the structures: give both, or neither.")
         if self.ed is not None and self.ed == self.es:

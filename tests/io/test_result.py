@@ -26,7 +26,7 @@ def result(*phases: str) -> Result:
     stack = make_stack(
         4, images=rng.random((len(phases), 4, 20, 18), dtype=np.float32), phases=phases, thickness_mm=6.0
     )
-    run = {"phases": list(phases), "input": {"thickness_mm": 6.0}}
+    run = {"phases": list(phases), "input": {"thickness_mm": 6.0, "positions_mm": stack.positions_mm.tolist()}}
     return Result(
         Volume(rng.random(labels.shape, dtype=np.float32), affine), Volume(labels, affine), stack, MEASURES, run
     )

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import Located
+from dmcvr.io.result import stack_volume
 from dmcvr.quality.flags import UNSURE
 from dmcvr.quality.metrics import psnr_db, ssim
 
@@ -44,6 +45,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
 
 def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[str, Any]:
     """What was read, the input's geometry, where its heart is, and warnings; `doubts` are those of the measures."""
+    volume = stack_volume(stack)
     return {
         "phases": list(stack.phases),
         "times_ms": None if stack.times_ms is None else list(stack.times_ms),
@@ -56,6 +58,7 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
             "thickness_mm": round(stack.thickness_mm, 4),
             "positions_mm": np.round(stack.positions_mm, 3).tolist(),
             "normal_ras": np.round(stack.normal, 6).tolist(),
+            "affine_ras_mm": None if volume is None else volume.affine.tolist(),
         },
         "heart": {
             "found": located.found,

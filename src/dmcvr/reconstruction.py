@@ -209,7 +209,7 @@ def reconstruct(
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
     """The phases that are asked for, with the labels that are given, without blank slices; raises `InputError`."""
     exam = _exam(source, options)
-    stack = exam.read() if isinstance(exam, Exam) else exam
+    stack = with_patient(exam.read() if isinstance(exam, Exam) else exam, options)
     phases = list(range(len(stack.phases))) if options.phase == "all" else [stack.phase_index(options.phase)]
     if options.labels_in is None:
         return without_blank_slices(stack if options.phase == "all" else stack.select_phases(phases))
@@ -225,6 +225,16 @@ def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack
         said = f"The given labels were taken to be numbered {_spoken(numbering)}, {why}: --label-map says otherwise."
         stack = replace(stack, warnings=(*stack.warnings, said))
     return without_blank_slices(stack)
+
+
+def with_patient(stack: SliceStack, options: Options) -> SliceStack:
+    """The exam with what the options say of the patient; where that contradicts the exam, a warning says so."""
+    said = {name: getattr(options, name) for name in ("sex", "height_cm", "weight_kg")}
+    given = {name: value for name, value in said.items() if value is not None}
+    other = [name.split("_")[0] for name, value in given.items() if getattr(stack.patient, name) not in (None, value)]
+    text = f"The patient's {', '.join(other)} {'is' if len(other) == 1 else 'are'} as the options say, not the exam."
+    warnings = (*stack.warnings, text) if other else stack.warnings
+    return replace(stack, patient=replace(stack.patient, **given), warnings=warnings)
 
 
 def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:

@@ -132,7 +132,7 @@ def with_placed_labels(
         all_on_slices = all_on_slices and on_slices
         found.append(laid)
     labels = np.stack(found)
-    _check_meaning(labels, labels, LABEL_MAPS["dmcvr"], path.name)
+    _check_meaning(labels, labels.astype(np.float32), LABEL_MAPS["dmcvr"], path.name)
     said = (
         "The given labels are those of a dense grid: they were taken where the acquired slices lie in it, and what was "
         "changed between slices is not used."

@@ -14,14 +14,16 @@ import pytest
 import trimesh
 from helpers.exams import WAYS, stored
 from helpers.models import untrained
+from helpers.segmentations import save_segments
 
 import dmcvr
 from dmcvr.errors import InputError, NoHeartError
 from dmcvr.evaluate.phantom import shift_error_mm
-from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
 from dmcvr.io.result import read_result, write_result
+from dmcvr.io.slicer import read_segmentation
 from dmcvr.options import Options
 from dmcvr.phantom import Phantom, Scan, make_phantom, write_phantom
 from dmcvr.quality.metrics import dice
@@ -83,7 +85,9 @@ def test_the_grid_is_isotropic_in_the_input_s_world(ours: Reconstruction, few: S
     middle = ours.image.affine @ [0, 0, 4.5, 1]
     assert middle[:3] @ few.normal == pytest.approx(few.positions_mm.mean())
     assert (ours.image.data.dtype, ours.labels.data.dtype) == (np.float32, np.uint8)
-    assert ours.acquired is few
+    assert ours.acquired is not None
+    assert ours.acquired.images is few.images
+    assert ours.acquired.labels is not None
 
 
 def test_same_run_same_voxels(few: SliceStack) -> None:
@@ -181,7 +185,8 @@ def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
     np.testing.assert_array_equal(auto.image.affine, off.image.affine)
     assert auto.image.data.shape == off.image.data.shape
     assert auto.measures["slice_summation"] == off.measures["slice_summation"]
-    assert auto.acquired is exam.stack
+    assert auto.acquired is not None
+    assert auto.acquired.affines is exam.stack.affines
     kept = {flag["name"]: flag for flag in auto.run["flags"]}
     assert kept["3D against slices: outline"]["level"] == "fine"
     assert "slid by up to" in kept["Slice alignment"]["text"]
@@ -209,6 +214,49 @@ def test_neither_labels_nor_meshes(ours: Reconstruction, tmp_path: Path, nothing
     out = ours.save(tmp_path / "out", label_formats=nothing, mesh_formats=nothing)
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
     assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+
+
+def test_corrected_labels_give_the_heart_that_they_are_of(
+    ours: Reconstruction, few: SliceStack, engine: Engine, tmp_path: Path
+) -> None:
+    """As Slicer saves what we wrote, an edit in it: the same as the stack with those labels, voxel by voxel."""
+    out = ours.save(tmp_path / "out", mesh_formats="none")
+    wanted = []
+    for phase in few.phases:
+        path = out / "acquired" / f"{phase}.seg.nrrd"
+        written = read_segmentation(path)
+        edited = written.labels.copy()
+        edited[:, :, 1][(edited[:, :, 1] == 3) & (np.indices(edited.shape[:2])[0] % 2 == 0)] = 0
+        save_segments(path, edited, written.affine, order=(3, 1, 2), values={1: 2, 2: 3, 3: 1}, crop=True, layers=True)
+        wanted.append(np.moveaxis(edited, 2, 0))
+    how: dict[str, Any] = {"method": "linear", "spacing_mm": 4.0, "engine": engine}
+    truth = dmcvr.reconstruct(replace(few, labels=np.stack(wanted)), **how)
+    found = dmcvr.reconstruct(few, labels_in=out / "acquired", **how)
+    assert found.acquired is not None
+    np.testing.assert_array_equal(found.acquired.labels, np.stack(wanted))
+    np.testing.assert_array_equal(found.labels.data, truth.labels.data)
+    np.testing.assert_array_equal(found.image.data, truth.image.data)
+    assert found.measures == truth.measures
+    assert (found.run["labels"], found.run["label_map"]) == ("given", "dmcvr")
+    assert "segment" not in found.run["seconds"]
+    dense = dmcvr.reconstruct(few, labels_in=out / "labels.nii.gz", **how)
+    assert dense.acquired is not None
+    assert ours.acquired is not None
+    assert any("dense grid" in warning for warning in dense.run["warnings"])
+    same = [dice(dense.acquired.labels == c, ours.acquired.labels == c) for c in (1, 2, 3)]
+    assert min(same) > 0.8  # voxels of 4 mm
+
+
+def test_the_patient_is_as_the_options_say(few: SliceStack, engine: Engine) -> None:
+    body = {"height_cm": 160.0, "weight_kg": 81.0}
+    exam = replace(few, patient=Patient(sex="M", height_cm=160.0))
+    heart = dmcvr.reconstruct(exam, sex="F", **body, method="nearest", spacing_mm=8.0, engine=engine)  # type: ignore[arg-type]
+    assert heart.measures["bsa_m2"] == pytest.approx(1.9)  # the square root of 160 times 81 over 3600
+    lv = heart.measures["dense_volume"]["lv"]
+    assert lv["sv_ml_per_m2"] == pytest.approx(lv["sv_ml"] / 1.897, abs=0.02)
+    assert {row["sex"] for row in heart.measures["reference"]} == {"F"}
+    assert "The patient's sex is as the options say, not the exam." in heart.run["warnings"]
+    assert not {"sex", "height_cm", "weight_kg"} & set(heart.run)
 
 
 def test_formats_are_checked_before_anything_is_written(ours: Reconstruction, tmp_path: Path) -> None:

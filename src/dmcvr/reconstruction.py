@@ -33,11 +33,11 @@ from dmcvr.geometry.greys import prepare_upright, views_as, without_blank_slices
 from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
-from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels, uncrop_scores
+from dmcvr.geometry.region import crop_labels, labels_at_slices, output_grid, uncrop, uncrop_labels, uncrop_scores
 from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
-from dmcvr.io.labels import with_labels
+from dmcvr.io.labels import is_placed, with_labels, with_placed_labels
 from dmcvr.io.read import find_exam
 from dmcvr.io.result import write_result
 from dmcvr.labels.components import keep_one_heart
@@ -209,7 +209,7 @@ def reconstruct(
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
         "labels": "given" if stack.labels is not None else "segmented",
-        "label_map": None if options.labels_in is None else _spoken(_numbering(exam, options)),
+        "label_map": _label_map(exam, options),
         "output": {
             "shape": list(grid.shape),
             "spacing_mm": grid.spacing_mm,
@@ -224,6 +224,8 @@ def reconstruct(
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
+    if stack.labels is None:
+        stack = replace(stack, labels=labels_at_slices(stack, at_slices[filled], region.located.frame))
     return Reconstruction(
         image,
         labels,
@@ -233,19 +235,22 @@ def reconstruct(
         borders=tuple(borders),
         fitted=fitted,
         observed=observed,
-        views=tuple(views),
+        views=tuple(view for view in views if view.phase in stack.phases),
     )
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
     """The phases that are segmented, with the labels that are given, without blank slices; raises `InputError`."""
     exam = _exam(source, options)
-    stack = exam.read() if isinstance(exam, Exam) else exam
+    stack = with_patient(exam.read() if isinstance(exam, Exam) else exam, options)
     phases = _phases_to_segment(stack, options)
     if options.labels_in is None:
         return without_blank_slices(stack.select_phases(phases))
     if is_contours(Path(options.labels_in)):
         return without_blank_slices(with_contours(stack.select_phases(phases), Path(options.labels_in)))
+    if is_placed(Path(options.labels_in)):
+        whole = without_blank_slices(stack)
+        return with_placed_labels(whole, Path(options.labels_in), options.label_map, phases=phases)
     numbering = _numbering(exam, options)
     stack = with_labels(stack, Path(options.labels_in), numbering, phases=phases)
     if options.label_map is None:
@@ -306,6 +311,16 @@ def _phases_to_fill(
     return stack.phase_indices([name if name in stack.phases else found.get(name, name) for name in wanted])
 
 
+def with_patient(stack: SliceStack, options: Options) -> SliceStack:
+    """The exam with what the options say of the patient; where that contradicts the exam, a warning says so."""
+    said = {name: getattr(options, name) for name in ("sex", "height_cm", "weight_kg")}
+    given = {name: value for name, value in said.items() if value is not None}
+    other = [name.split("_")[0] for name, value in given.items() if getattr(stack.patient, name) not in (None, value)]
+    text = f"The patient's {', '.join(other)} {'is' if len(other) == 1 else 'are'} as the options say, not the exam."
+    warnings = (*stack.warnings, text) if other else stack.warnings
+    return replace(stack, patient=replace(stack.patient, **given), warnings=warnings)
+
+
 def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:
     """What lies at a path, understood; what is given otherwise."""
     if isinstance(source, SliceStack | Exam):
@@ -317,6 +332,15 @@ def _numbering(exam: SliceStack | Exam, options: Options) -> str | Numbering:
     """How the given labels are numbered: as said, else as the exam's layout has it, else as ours."""
     layout = exam.numbering if isinstance(exam, Exam) else None
     return options.label_map or layout or "dmcvr"
+
+
+def _label_map(exam: SliceStack | Exam, options: Options) -> str | None:
+    """As run.json tells how the given labels were understood."""
+    if options.labels_in is None:
+        return None
+    if is_placed(Path(options.labels_in)):
+        return options.label_map or "dmcvr"
+    return _spoken(_numbering(exam, options))
 
 
 def _spoken(numbering: str | Numbering) -> str:

@@ -1,13 +1,13 @@
 """What became of every exam of a cohort: one SQLite file, or one for each part of it.
 
-The folders are the truth, and the ledger is what can be asked quickly: an exam's folder appears whole, by one rename, with
-its summary inside, so that a ledger that lost its last rows gets them back from there. Failures have no folder: they stand
-here alone, and one that is lost is tried again.
+The folders are the truth, and the ledger is what can be asked quickly: an exam's folder appears whole, by one rename,
+with its summary inside, so that a ledger that lost its last rows gets them back from there. Failures have no folder:
+they stand here alone, and one that is lost is tried again.
 
-SQLite, because a row is there or not whatever is killed, or runs full. With its rollback journal and not the write-ahead
-log: the log's index is shared memory, which a network's file system does not carry from host to host, and the parts of a
-cohort are read from other hosts. The log would gain nothing: one process writes (the client, who holds the cohort's lock;
-workers hand it their rows), and what came within a second is one transaction.
+SQLite, because a row is there or not whatever is killed, or runs full. With its rollback journal and not the
+write-ahead log: the log's index is shared memory, which a network's file system does not carry from host to host, and
+the parts of a cohort are read from other hosts. The log would gain nothing: one process writes (the client, who holds
+the cohort's lock; workers hand it their rows), and what came within a second is one transaction.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Row:
     kind: Kind
 
 
-_COLUMNS = ", ".join(f.name for f in fields(Row))
+_NAMES = tuple(f.name for f in fields(Row))
+_COLUMNS = ", ".join(_NAMES)
 _CREATE = """
 CREATE TABLE IF NOT EXISTS exams (
     exam TEXT PRIMARY KEY, source TEXT, state TEXT, attempts INTEGER, seconds REAL, bytes INTEGER, summary TEXT,
@@ -86,7 +87,7 @@ class Ledger:
 
     def record(self, row: Row) -> None:
         """Enter an exam, or what has become of it now."""
-        marks = ", ".join("?" * len(fields(Row)))
+        marks = ", ".join("?" * len(_NAMES))
         values = [
             None if value is None else json.dumps(value) if isinstance(value, dict) else value for value in astuple(row)
         ]
@@ -145,10 +146,10 @@ def _reader(path: Path) -> sqlite3.Connection:
 
 
 def _rows(file: sqlite3.Connection, state: str = "%") -> Iterator[Row]:
-    for *values, summary, sentence, kind in file.execute(
-        f"SELECT {_COLUMNS} FROM exams WHERE state LIKE ? ORDER BY exam", (state,)
-    ):
-        yield Row(*values, None if summary is None else json.loads(summary), sentence, kind)
+    for row in file.execute(f"SELECT {_COLUMNS} FROM exams WHERE state LIKE ? ORDER BY exam", (state,)):
+        values = dict(zip(_NAMES, row, strict=True))
+        summary = values.pop("summary")
+        yield Row(**values, summary=None if summary is None else json.loads(summary))
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> str:

@@ -41,6 +41,10 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 LabelFormat = Literal["nifti", "nrrd"]
 MeshFormat = Literal["ply", "stl", "vtp", "glb"]
 
+#: What of a result is written, beside the run's record; read again as a whole it can only be with all of it.
+Kept = Literal["image", "labels", "acquired", "measures", "meshes", "report"]
+
+KEPT: tuple[Kept, ...] = get_args(Kept)
 LABEL_FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
 MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 

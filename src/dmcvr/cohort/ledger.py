@@ -97,11 +97,6 @@ class Ledger:
             raise InputError(_unusable(self.path, error)) from error
         self._changed = True
 
-    def forget(self, exam: str) -> None:
-        """Take an exam out."""
-        self._file.execute("DELETE FROM exams WHERE exam = ?", (exam,))
-        self._changed = True
-
     def commit(self) -> None:
         """Put on the disk what was recorded since the last time; raises `InputError` where there is no room."""
         if self._changed:
@@ -136,6 +131,17 @@ def read_rows(out: Path) -> Iterator[Row]:
                     if row.exam not in done:
                         done.add(row.exam)
                         yield row
+
+
+def states(out: Path) -> dict[str, State]:
+    """The exams of all of a cohort's ledgers, and what became of each: done rather than failed."""
+    found: dict[str, State] = {}
+    for path in ledgers(out):
+        with closing(_reader(path)) as file:
+            for exam, state in file.execute("SELECT exam, state FROM exams"):
+                if found.get(exam) != "done":
+                    found[exam] = state
+    return found
 
 
 def _reader(path: Path) -> sqlite3.Connection:

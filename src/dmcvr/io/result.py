@@ -16,12 +16,14 @@ from dmcvr.io.image import read_image
 from dmcvr.io.nifti import write_nifti
 from dmcvr.io.slicer import write_segmentation
 from dmcvr.io.tidy import write_measures
-from dmcvr.options import LABEL_FORMATS
+from dmcvr.options import KEPT, LABEL_FORMATS
 from dmcvr.result import Result
 
 
-def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS) -> None:
-    """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
+def write_result(
+    result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS, keep: Sequence[str] = KEPT
+) -> None:
+    """Write image, labels, acquired.nii.gz, measures.json and .csv, of `keep`, and run.json into an existing folder.
 
     With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
@@ -31,18 +33,20 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
     which NIfTI cannot express. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
     """
     note = MIRRORED if result.mirrored else ""
-    write_nifti(folder / "image.nii.gz", result.image, note)
-    if "nifti" in label_formats:
+    if "image" in keep:
+        write_nifti(folder / "image.nii.gz", result.image, note)
+    if "nifti" in label_formats and "labels" in keep:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:
             write_nifti(folder / "observed.nii.gz", result.observed)
-    if "nrrd" in label_formats:
+    if "nrrd" in label_formats and "labels" in keep:
         _write_segmentations(folder, result.labels, result.phases, note)
-    acquired = stack_volume(result.acquired) if result.acquired is not None else None
+    acquired = stack_volume(result.acquired) if result.acquired is not None and "acquired" in keep else None
     if acquired is not None:
         write_nifti(folder / "acquired.nii.gz", acquired, note)
-    _write_json(folder / "measures.json", result.measures)
-    write_measures(folder / "measures.csv", result.measures)
+    if "measures" in keep:
+        _write_json(folder / "measures.json", result.measures)
+        write_measures(folder / "measures.csv", result.measures)
     _write_json(folder / "run.json", result.run)
 
 

@@ -16,7 +16,7 @@ from dmcvr.errors import InputError
 from dmcvr.exam.structures import check_label_map
 
 #: How an exam's files lie on disk.
-LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
+LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "bids", "nnunet", "sunnybrook", "dicom"]
 
 #: How the gaps between slices are filled.
 MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
@@ -50,6 +50,10 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 LabelFormat = Literal["nifti", "nrrd"]
 MeshFormat = Literal["ply", "stl", "vtp", "glb"]
 
+#: What of a result is written, beside the run's record; read again as a whole it can only be with all of it.
+Kept = Literal["image", "labels", "acquired", "measures", "meshes", "report"]
+
+KEPT: tuple[Kept, ...] = get_args(Kept)
 LABEL_FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
 MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 

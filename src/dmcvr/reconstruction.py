@@ -45,6 +45,7 @@ from dmcvr.labels.distances import shares
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
 from dmcvr.options import (
+    KEPT,
     LABEL_FORMATS,
     MESH_FORMATS,
     NAMED_PHASES,
@@ -96,11 +97,26 @@ class Reconstruction(Result):
         """
         label_formats = chosen_formats("label", label_formats, LABEL_FORMATS)
         mesh_formats = chosen_formats("mesh", mesh_formats, MESH_FORMATS)
-        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
         with whole_folder(Path(folder)) as partial:
-            write_result(self, partial, label_formats=label_formats, case=case or Path(folder).absolute().name)
+            case = case or Path(folder).absolute().name
+            self.write(partial, label_formats=label_formats, mesh_formats=mesh_formats, case=case)
+        return Path(folder)
+
+    def write(
+        self,
+        folder: Path,
+        *,
+        label_formats: Sequence[str] = LABEL_FORMATS,
+        mesh_formats: Sequence[str] = ("ply",),
+        keep: Sequence[str] = KEPT,
+        case: str | None = None,
+    ) -> None:
+        """The same files, of `keep`, into an empty folder that is there. Meshes and the report are made here or not."""
+        write_result(self, folder, label_formats=label_formats, keep=keep, case=case)
+        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
+        if "meshes" in keep:
             write_meshes(
-                partial / "meshes",
+                folder / "meshes",
                 self.borders,
                 self.phases,
                 fitted=self.fitted,
@@ -108,8 +124,8 @@ class Reconstruction(Result):
                 beat_s=beat / 1000,
                 mirrored=self.mirrored,
             )
-            write_report(self, partial / "report.html")
-        return Path(folder)
+        if "report" in keep:
+            write_report(self, folder / "report.html")
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""

@@ -107,12 +107,18 @@ class Report:
 def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
     """Raise `InputError` for options, weights and a folder that cannot be used: before any work, in an instant."""
     from dmcvr.io.folder import check_kept, check_output_folder
-    from dmcvr.model.weights import describe, find, require_kind
 
     options.check()
     if options.labels_in is not None:
         check_kept(options.labels_in, output)
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
+    check_weights(options)
+
+
+def check_weights(options: Options) -> None:
+    """Raise `InputError` for weights that are not there, of another kind, or that cannot draw what is asked for."""
+    from dmcvr.model.weights import describe, find, require_kind
+
     preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
     if options.segmenter not in (None, "none"):
         require_kind(describe(find(options.segmenter)), "segmenter", " (--segmenter)")

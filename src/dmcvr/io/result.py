@@ -21,14 +21,19 @@ from dmcvr.io.nifti import write_nifti
 from dmcvr.io.placement import Placement
 from dmcvr.io.slicer import ENDING, write_segmentation
 from dmcvr.io.tidy import write_measures
-from dmcvr.options import LABEL_FORMATS
+from dmcvr.options import KEPT, LABEL_FORMATS
 from dmcvr.result import Result
 
 
 def write_result(
-    result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS, case: str | None = None
+    result: Result,
+    folder: Path,
+    *,
+    label_formats: Sequence[str] = LABEL_FORMATS,
+    keep: Sequence[str] = KEPT,
+    case: str | None = None,
 ) -> None:
-    """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
+    """Write image, labels, acquired.nii.gz, measures.json and .csv, of `keep`, and run.json into an existing folder.
 
     measures.csv names the `case`, so that many of them make one table; default: the folder's name.
     With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
@@ -41,27 +46,30 @@ def write_result(
     names along the fourth axis. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
     """
     note = MIRRORED if result.mirrored else ""
-    write_nifti(folder / "image.nii.gz", result.image, note)
-    if "nifti" in label_formats:
+    if "image" in keep:
+        write_nifti(folder / "image.nii.gz", result.image, note)
+    if "nifti" in label_formats and "labels" in keep:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:
             write_nifti(folder / "observed.nii.gz", result.observed)
     placement = Placement.of(result.run)
-    if "nrrd" in label_formats:
+    if "nrrd" in label_formats and "labels" in keep:
         _write_segmentations(folder / "labels", result.labels, result.phases, note, placement)
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
     if acquired is not None and result.acquired is not None:
-        write_nifti(folder / "acquired.nii.gz", acquired, note)
-        if result.acquired.labels is not None:
+        if "acquired" in keep:
+            write_nifti(folder / "acquired.nii.gz", acquired, note)
+        if result.acquired.labels is not None and "labels" in keep:
             labels = Volume(np.moveaxis(result.acquired.labels, 1, 3), acquired.affine)
             if "nifti" in label_formats:
                 write_nifti(folder / "acquired_labels.nii.gz", labels, note)
             if "nrrd" in label_formats:
                 _write_segmentations(folder / "acquired", labels, result.phases, note, placement)
-    if result.views:
+    if result.views and "acquired" in keep:
         _write_views(folder / "views", result.views, note)
-    _write_json(folder / "measures.json", result.measures)
-    write_measures(folder / "measures.csv", result.measures, folder.name if case is None else case)
+    if "measures" in keep:
+        _write_json(folder / "measures.json", result.measures)
+        write_measures(folder / "measures.csv", result.measures, folder.name if case is None else case)
     _write_json(folder / "run.json", result.run)
 
 

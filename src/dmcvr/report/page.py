@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -160,23 +161,11 @@ def left_out(scene: Scene, sets: list[dict[str, Any]], mirrored: bool) -> list[s
 def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = None, **context: Any) -> str:
     """A page from a template of this package, with its scripts and the policy that allows just these."""
     inline = [f"\n{script_safe(text)}\n" for text in scripts]
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in inline]
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data: blob:",
-            "style-src 'unsafe-inline'",
-            "connect-src data: blob:",
-            "script-src " + (" ".join(f"'sha256-{value}'" for value in hashes) or "'none'"),
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
     return (
         _environment()
         .get_template(template)
         .render(
-            policy=policy,
+            policy=page_policy(inline),
             scripts=[Markup(text) for text in inline],
             data=None if data is None else Markup(json_safe(data)),
             css=Markup(read("report.css")),
@@ -184,6 +173,26 @@ def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = N
             between=css(BETWEEN),
             **context,
         )
+    )
+
+
+def page_policy(scripts: Sequence[str], *, beside: bool = False) -> str:
+    """The policy (Content-Security-Policy) of a page with these scripts written into it, and no others.
+
+    `beside`: it also loads scripts from its own folder, on disk or from where it is served.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in scripts]
+    sources = [*(f"'sha256-{value}'" for value in hashes), *(("'self'", "file:") if beside else ())]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "img-src data: blob:",
+            "style-src 'unsafe-inline'",
+            "connect-src data: blob:",
+            "script-src " + (" ".join(sources) or "'none'"),
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
     )
 
 

@@ -89,8 +89,9 @@ def run(
 ) -> Tally:
     """Do the exams that are not done; what became of all of them is in the ledger, the folders and the tables.
 
-    `said` is called at every tick, with the tally and what has ended since. However this ends, the ledger and the folders are consistent. Raises
-    `InputError` where no exam can be done any more: no room, no scheduler, no `dmcvr` on the workers.
+    `said` is called at every tick, with the tally and what has ended since. However this ends, the ledger and the
+    folders are consistent. Raises `InputError` where no exam can be done any more: no room, no scheduler, no `dmcvr` on
+    the workers.
     """
     folders = cohort.out / EXAMS
     folders.mkdir(exist_ok=True)

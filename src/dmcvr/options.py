@@ -16,7 +16,7 @@ from dmcvr.errors import InputError
 from dmcvr.exam.structures import numbering_of
 
 #: How an exam's files lie on disk.
-LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
+LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "bids", "nnunet", "sunnybrook", "dicom"]
 
 #: How the gaps between slices are filled.
 MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]

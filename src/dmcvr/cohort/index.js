@@ -182,11 +182,11 @@ async function fill() {
 function line(row, names, values) {
   const name = exams.names[row];
   const path = meta.report.replace("{exam}", () => name.split("/").map(encodeURIComponent).join("/"));
-  const thumb = element("span", { class: "thumb" });
+  const thumb = element("span", { class: "thumb" }), failed = !exams.measured[row];
   const title = element("th", { scope: "row", class: "name" }, exams.report[row] ? element("a", { href: path }, name) : name);
-  const why = element("td", { class: "why" });
-  const cells = names.map((measure, k) => cell(measure, values[k][row]));
-  const made = element("tr", { class: row === chosen ? "chosen" : null, tabindex: row === chosen ? "-1" : null }, element("td", { class: "picture" }, thumb), title, why, ...cells);
+  const why = element("td", { class: "why", colspan: failed ? names.length + 1 : null });
+  const cells = failed ? [] : names.map((measure, k) => cell(measure, values[k][row]));
+  const made = element("tr", { class: [row === chosen && "chosen", failed && "failed"].filter(Boolean).join(" "), tabindex: row === chosen ? "-1" : null }, element("td", { class: "picture" }, failed ? "" : thumb), title, why, ...cells);
   explain(why, row, {});
   about(row).then((found) => {
     if (!made.isConnected) return;
@@ -262,7 +262,7 @@ function shape(tag, attributes, title) {
   }
   return made;
 }
-const WIDTH = 232, HEIGHT = 92, BASE = 66;
+const WIDTH = 232, HEIGHT = 77, BASE = 66;
 function draw() {
   if (!mains || !$("histograms")) return;
   const kept = new Uint8Array(count);
@@ -311,13 +311,9 @@ function histogram(main, kept) {
   });
   svg.append(...spots);
   svg.append(shape("line", { class: "grid", x1: 0, x2: WIDTH, y1: BASE + 0.5, y2: BASE + 0.5 }));
-  [[0, low, "start"], [((main.median - low) / (high - low)) * WIDTH, main.median, "middle"], [WIDTH, high, "end"]].forEach(([x, value, anchor]) => {
-    const text = shape("text", { x, y: HEIGHT - 5, "text-anchor": anchor });
-    text.textContent = value.toFixed(digits);
-    svg.append(text);
-  });
+  const axis = element("p", { class: "axis", "aria-hidden": "true" }, ...[low, (low + high) / 2, high].map((value) => element("span", {}, value.toFixed(digits))));
   const more = far.length ? `${number(far.length)} outlier${far.length > 1 ? "s" : ""}` : "no outliers";
-  return element("div", { class: "histogram" }, element("h3", {}, unit ? `${label}, ${unit}` : label), svg, element("p", {}, `median ${main.median.toFixed(digits)}, ${more}`));
+  return element("div", { class: "histogram" }, element("h3", {}, unit ? `${label}, ${unit}` : label), svg, axis, element("p", {}, `median ${main.median.toFixed(digits)}, ${more}`));
 }
 
 // what a person does

@@ -28,15 +28,12 @@ SHOWN = 6
 
 #: Words of a quantity's name that people write otherwise.
 SPOKEN = {
-    "gls": "global longitudinal strain",
-    "gcs": "global circumferential strain",
-    "grs": "global radial strain",
     "bsa": "body surface",
     "aha": "AHA segment",
     "ef": "EF",
     "peak": "",
     "es": "at ES",
-} | {word: word.upper() for word in ("lv", "rv", "edv", "esv", "sv", "mapse", "tapse")}
+} | {word: word.upper() for word in ("lv", "rv", "edv", "esv", "sv", "gls", "gcs", "grs", "mapse", "tapse")}
 
 #: Digits after the point that are shown of a unit.
 DIGITS = {"mL": 0, "g": 0, "m2": 2}

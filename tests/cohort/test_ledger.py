@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -85,4 +84,4 @@ def test_what_is_no_ledger_is_said(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_text("no database " * 100)
     with pytest.raises(InputError, match="ledger.sqlite cannot be used"):
         Ledger(tmp_path / "ledger.sqlite")
-    assert os.path.getsize(tmp_path / "ledger.sqlite") == 1200
+    assert (tmp_path / "ledger.sqlite").stat().st_size == 1200

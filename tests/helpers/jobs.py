@@ -29,7 +29,9 @@ def copy(task: Task) -> Row:
                 raise InputError("It says stop.")
             if text == "full":
                 raise NoRoomError("There is no room.")
-            if text == "die" or (text == "die once" and len(list(task.folder.parent.glob(f".{task.exam.name}-*"))) == 1):
+            if text == "die" or (
+                text == "die once" and len(list(task.folder.parent.glob(f".{task.exam.name}-*"))) == 1
+            ):
                 os.kill(os.getpid(), signal.SIGKILL)
             (partial / "copy.txt").write_text(text)
             (partial / SUMMARY).write_text(json.dumps({"seconds": 0.5, "measures": {}}))

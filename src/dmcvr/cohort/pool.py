@@ -169,7 +169,7 @@ def _local(place: Place) -> Any:
     shown = find_spec("bokeh") is not None
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else None},
+        "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else ":0"},
     }
     # before a process starts, else its numpy has chosen its threads already
     with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}):

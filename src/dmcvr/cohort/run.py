@@ -282,4 +282,9 @@ def _drain(queue: SimpleQueue[Future[Row]]) -> list[Future[Row]]:
 def _write_tables(out: Path) -> None:
     from dmcvr.cohort.tables import write_tables
 
-    write_tables(out, read_rows(out))
+    try:
+        write_tables(out, read_rows(out))
+    except OSError as error:
+        raise InputError(
+            f"The tables in {out} cannot be written ({error.strerror}): make room and start again, and it goes on."
+        ) from error

@@ -44,15 +44,19 @@ class Quantity:
     high: array[float] = field(default_factory=lambda: array("d"))
 
     def put(self, row: int, entry: dict[str, Any]) -> None:
-        for column, key in ((self.value, "value"), (self.low, "low"), (self.high, "high")):
-            number = entry[key]
-            if number is not None:
-                _fill(column, row)
-                column.append(number)
+        """Enter what an exam has of it."""
+        if entry["value"] is not None:
+            _put(self.value, row, entry["value"])
+        if entry["low"] is not None:
+            _put(self.low, row, entry["low"])
+        if entry["high"] is not None:
+            _put(self.high, row, entry["high"])
 
 
-def _fill(column: array[float], rows: int) -> None:
-    column.extend([float("nan")] * (rows - len(column)))
+def _put(column: array[float], row: int, number: float) -> None:
+    if len(column) < row:
+        column.extend([float("nan")] * (row - len(column)))
+    column.append(number)
 
 
 @dataclass
@@ -108,7 +112,9 @@ class Columns:
         if row.state != "done":
             self.kinds.setdefault(row.kind, array("l")).append(n)
         for name, entry in summary.get("measures", {}).items():
-            self.quantities.setdefault(name, Quantity(entry["unit"])).put(n, entry)
+            if name not in self.quantities:
+                self.quantities[name] = Quantity(entry["unit"])
+            self.quantities[name].put(n, entry)
 
     def _version(self, versions: dict[str, Any] | None) -> int:
         if versions is None:

@@ -121,7 +121,7 @@ def worker_specs(count: int, threads: int, devices: tuple[str, ...], memory_byte
 
     specs = {}
     for n in range(len(devices) or count):
-        environment = thread_environment(threads)
+        environment = worker_environment(threads)
         if devices:
             environment["CUDA_VISIBLE_DEVICES"] = devices[n]
         options = {
@@ -134,10 +134,10 @@ def worker_specs(count: int, threads: int, devices: tuple[str, ...], memory_byte
     return specs
 
 
-def thread_environment(threads: int) -> dict[str, str]:
-    """What keeps libraries to so many threads, in a process that has not loaded them yet."""
+def worker_environment(threads: int) -> dict[str, str]:
+    """What keeps libraries to so many threads, and Dask silent, in a process that has not loaded them yet."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-    return dict.fromkeys(names, str(threads))
+    return dict.fromkeys(names, str(threads)) | {"DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
 def gpu_devices(
@@ -169,10 +169,10 @@ def _local(place: Place) -> Any:
     shown = find_spec("bokeh") is not None
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else None},
+        "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else ":0"},
     }
     # before a process starts, else its numpy has chosen its threads already
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": thread_environment(place.threads)}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}):
         return SpecCluster(
             workers=worker_specs(count, place.threads, devices, MEMORY_LIMIT), scheduler=scheduler, silence_logs=50
         )

@@ -25,7 +25,7 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, 
         ({"label_map": "x"}, "Unknown label map 'x'"),
         ({"label_map": "1=liver"}, "Expected --label-map pairs"),
         ({"label_map": "acdc"}, "says how --labels-in numbers the structures: give both, or neither"),
-        ({"layout": "bids"}, "Unknown layout 'bids'"),
+        ({"layout": "dicm"}, "Unknown layout 'dicm'"),
         ({"image": "mean", "method": "linear"}, "The method linear draws no mean: use --image sharp"),
         ({"image": "mean", "method": "published"}, "The method published draws no mean"),
         *(

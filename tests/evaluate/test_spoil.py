@@ -66,6 +66,7 @@ def test_tables_count_failures_and_alarms() -> None:
             "flags": ["", "Anatomy", "Anatomy|Coverage", ""],
             **{f"dice_{name}": [0.95, 0.9, 0.2, 0.0] for name in LABEL_NAMES.values()},
             **{f"expected_{name}": [0.94, 0.6, 0.3, 0.0] for name in LABEL_NAMES.values()},
+            **{f"failing_{name}": [0.0, 0.6, 0.9, 1.0] for name in LABEL_NAMES.values()},
         }
     )
     foretold, verdicts, flags = trust_tables(rows, ())

@@ -15,7 +15,7 @@ from dmcvr.cli.main import main
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.view import View
 from dmcvr.io.read import find_exam
-from dmcvr.phantom import Phantom, Scan, make_phantom, write_phantom
+from dmcvr.phantom import Phantom, write_phantom
 
 #: Short axis along z; a long axis that crosses it, and one that lies in its planes.
 SHORT = np.diag([1.5, 1.5, 8, 1])
@@ -23,14 +23,9 @@ LONG = np.array([[1.5, 0, 0, 0], [0, 0, 6, 12], [0, 1.5, 0, -4], [0, 0, 0, 1.0]]
 
 
 @pytest.fixture(scope="module")
-def phantom() -> Phantom:
-    return make_phantom(7, Scan(pixel_mm=2.5, size_px=64, spacing_mm=20.0, phases=3, long_axis=True))
-
-
-@pytest.fixture(scope="module")
-def folder(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(viewed: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("phantoms") / "p"
-    write_phantom(phantom, path)
+    write_phantom(viewed, path)
     return path
 
 
@@ -42,7 +37,7 @@ def save(path: Path, *shape: int, affine: np.ndarray = SHORT, seed: int = 0) -> 
 
 
 @pytest.mark.parametrize("given", ["", "p_4d.nii.gz", "p_frame01.nii.gz", "zip"])
-def test_a_phantom_on_disk_gives_its_views(given: str, phantom: Phantom, folder: Path, tmp_path: Path) -> None:
+def test_a_phantom_on_disk_gives_its_views(given: str, viewed: Phantom, folder: Path, tmp_path: Path) -> None:
     path = folder / given if given != "zip" else tmp_path / "p.zip"
     if given == "zip":
         with zipfile.ZipFile(path, "w") as file:
@@ -53,13 +48,13 @@ def test_a_phantom_on_disk_gives_its_views(given: str, phantom: Phantom, folder:
     notes: list[str] = []
     views = exam.views(stack, notes)
     assert notes == []
-    numbers = {phase: n for n, phase in enumerate(phantom.stack.phases)} | {"ED": phantom.ed, "ES": phantom.es}
-    truth = {(view.name, view.phase): view for view in phantom.views}
+    numbers = {phase: n for n, phase in enumerate(viewed.stack.phases)} | {"ED": viewed.ed, "ES": viewed.es}
+    truth = {(view.name, view.phase): view for view in viewed.views}
     assert [(view.name, view.phase) for view in views] == [
         (name, phase) for name in ("2-chamber", "3-chamber", "4-chamber", "RVOT") for phase in stack.phases
     ]
     for view in views:
-        own = truth[view.name, phantom.stack.phases[numbers[view.phase]]]
+        own = truth[view.name, viewed.stack.phases[numbers[view.phase]]]
         np.testing.assert_allclose(view.image, own.image)
         np.testing.assert_allclose(view.affine[:, [0, 1, 3]], own.affine[:, [0, 1, 3]], atol=1e-3)
         assert view.thickness_mm == pytest.approx(6.0)

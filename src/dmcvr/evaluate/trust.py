@@ -30,7 +30,8 @@ from dmcvr.geometry.greys import prepare_upright
 from dmcvr.geometry.locate import Region
 from dmcvr.geometry.region import crop_labels
 from dmcvr.labels.heart import HeartSeen
-from dmcvr.quality.trust import FAILED, Trust, flags_of_slices, look
+from dmcvr.quality.expected import FAILED
+from dmcvr.quality.trust import FAILING, Trust, flags_of_slices, look
 
 #: The exam as it is.
 CLEAN = "none"
@@ -89,14 +90,21 @@ def _judged(stack: SliceStack, case: Case, engine: Engine) -> Row:
     row: Row = {f"dice_{name}": v for name, v in true_dice(stack, region, found, case.judged).items()}
     labels = np.stack([phase.labels for phase in found])
     if not region.located.found or HeartSeen.of(labels, bare.positions_mm).missing is not None:
-        return row | {"verdict": "no heart", "flags": "", **{f"expected_{name}": 0.0 for name in LABEL_NAMES.values()}}
+        return row | {"verdict": "no heart", "flags": "", **_said(0.0, 1.0)}
     slid = Slid(bare, region, found).slide()
     anatomy = Anatomy.of(slid.labels, bare.positions_mm, region.located.frame.pixel_mm)
     flags = flags_of_slices(slid, engine, Coverage.of(anatomy, completed=True))
     trusted = Trust.of(look(bare, region, found, engine), flags, given=False, known=True)
     expected = {f"expected_{name}": e.dice for name, e in (trusted.expected or {}).items()}
+    expected |= {f"failing_{name}": e.failing for name, e in (trusted.expected or {}).items()}
     looks = [flag.name for flag in flags if flag.level == "look"]
     return row | {"verdict": trusted.verdict, "flags": "|".join(looks), **expected}
+
+
+def _said(dice: float, failing: float) -> Row:
+    """Of an exam that is refused."""
+    names = LABEL_NAMES.values()
+    return {f"expected_{name}": dice for name in names} | {f"failing_{name}": failing for name in names}
 
 
 def trust_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
@@ -118,7 +126,7 @@ def _foretold(rows: pd.DataFrame) -> pd.DataFrame:
         members = rows.dropna(subset=[f"dice_{name}"])
         true, expected = members[f"dice_{name}"].to_numpy(), members[f"expected_{name}"].to_numpy()
         bad = true < FAILED
-        caught = expected < FAILED
+        caught = members[f"failing_{name}"].to_numpy() > FAILING
         line: dict[str, Any] = {"structure": name, "exams": len(members), "failures": int(bad.sum())}
         line["correlation"] = float(np.corrcoef(true, expected)[0, 1]) if len(true) > 2 else np.nan
         line["mean error"] = float(np.abs(true - expected).mean())

@@ -22,16 +22,20 @@ FILE = Path(__file__).parent / "remembered.npz"
 #: Exams so many steps away count by 0.6; nearer ones more.
 WIDTH = 1.0
 
+#: Labels with a smaller Dice have failed.
+FAILED = 0.7
+
 #: A Dice is never foretold more surely than this (SD).
 SUREST = 0.02
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Of one structure: the Dice foretold, and its standard deviation."""
+    """Of one structure: the Dice foretold, its standard deviation, and the probability that it is below `FAILED`."""
 
     dice: float
     sd: float
+    failing: float
 
 
 @dataclass(frozen=True)
@@ -59,5 +63,5 @@ class Remembered:
             weight /= weight.sum()
             mean = float(weight @ self.dice[:, n])
             sd = float(np.sqrt(weight @ np.square(self.dice[:, n] - mean)))
-            found[name] = Expected(mean, max(sd, SUREST))
+            found[name] = Expected(mean, max(sd, SUREST), float(weight @ (self.dice[:, n] < FAILED)))
         return found

@@ -234,7 +234,7 @@ def _known(measures: dict[str, Any], phases: tuple[str, ...]) -> tuple[dict[str,
     """The measures that have a number, and the indices of ED and ES."""
     found: dict[str, float | None] = {}
     names = measures["ed_phase"], measures["es_phase"]
-    ed, es = (0 if name is None else phases.index(name) for name in names)
+    ed, es = (phases.index(name) if name in phases else 0 for name in names)
     for side in ("lv", "rv"):
         for key, value in measures["dense_volume"].get(side, {}).items():
             found[f"{side}_{key}"] = value

@@ -17,7 +17,7 @@ from dmcvr.geometry.locate import Region
 from dmcvr.geometry.region import crop_labels
 from dmcvr.labels.tidy import tidy_labels
 from dmcvr.model.weights import is_bundled
-from dmcvr.quality.expected import Expected, Remembered
+from dmcvr.quality.expected import FAILED, Expected, Remembered
 from dmcvr.quality.flags import SPOKEN, Flag, slice_flags
 from dmcvr.quality.metrics import dice
 from dmcvr.quality.signs import Looked, signs
@@ -28,9 +28,12 @@ Verdict = Literal["usable", "look", "do not use"]
 #: Of a cine, so many phases are looked at.
 PHASES = 4
 
-#: Labels that are expected to have a smaller Dice, or given ones that agree with the segmenter's by less, have failed;
-#: below the second, someone should look.
-FAILED, DOUBTFUL = 0.7, 0.8
+#: Labels that fail more likely than this are not to be used; more likely than the second, someone should look.
+FAILING, DOUBTFUL = 0.3, 0.1
+
+#: Given labels that agree less with the segmenter's are not of this heart, or lie elsewhere; below the second, someone
+#: should look.
+APART, UNLIKE = 0.5, 0.7
 
 #: Flags that say that a heart is not what it seems. The others tell of one number beside another, and speak too often.
 SERIOUS = (
@@ -66,24 +69,30 @@ class Trust:
         """By slices as both networks see them, and by the flags of slices; `known`: by the bundled networks."""
         expected = Remembered.read().expected(signs(looked)) if known and not given else None
         agreed = _agreement(looked) if given else None
-        values = agreed or ({name: e.dice for name, e in expected.items()} if expected else {})
-        least = min(values, key=lambda name: values[name], default=None)
         serious = [flag for flag in flags if flag.level == "look" and flag.name in SERIOUS]
-        if least is not None and values[least] < FAILED:
-            return cls("do not use", _poor(least, values[least], given), expected, agreed)
-        if least is not None and values[least] < DOUBTFUL:
-            return cls("look", _poor(least, values[least], given), expected, agreed)
+        if expected is not None:
+            worst = max(expected, key=lambda name: expected[name].failing)
+            if expected[worst].failing > DOUBTFUL:
+                verdict: Verdict = "do not use" if expected[worst].failing > FAILING else "look"
+                return cls(verdict, _poor(worst, expected[worst]), expected)
+        if agreed:
+            least = min(agreed, key=lambda name: agreed[name])
+            if agreed[least] < UNLIKE:
+                return cls(
+                    "do not use" if agreed[least] < APART else "look", _apart(least, agreed[least]), agreed=agreed
+                )
         if serious:
             found = "; ".join(flag.title[:1].lower() + flag.title[1:] for flag in serious)
             return cls("look", f"Look before you use it: {found}.", expected, agreed)
-        if not values:
+        if not expected and not agreed:
             return cls("look", "These networks' labels were never compared with anyone's.", expected, agreed)
         return cls("usable", "Nothing speaks against it.", expected, agreed)
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps it."""
         expected = self.expected and {
-            name: {"dice": round(e.dice, 3), "sd": round(e.sd, 3)} for name, e in self.expected.items()
+            name: {"dice": round(e.dice, 3), "sd": round(e.sd, 3), "failing": round(e.failing, 3)}
+            for name, e in self.expected.items()
         }
         agreed = self.agreed and {name: round(value, 3) for name, value in self.agreed.items()}
         return {"verdict": self.verdict, "why": self.why, "expected_dice": expected, "agreed_dice": agreed}
@@ -137,7 +146,12 @@ def _agreement(looked: Looked) -> dict[str, float]:
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def _poor(name: str, value: float, given: bool) -> str:
-    if given:
-        return f"The given labels of the {SPOKEN[name]} and the segmenter's have little in common (Dice {value:.2f})."
-    return f"The labels of the {SPOKEN[name]} are expected to be poor (Dice about {value:.2f})."
+def _poor(name: str, expected: Expected) -> str:
+    return (
+        f"The labels of the {SPOKEN[name]} may have failed: a Dice of about {expected.dice:.2f} is expected, and one "
+        f"below {FAILED:g} in {100 * expected.failing:.0f} of 100 exams that look so."
+    )
+
+
+def _apart(name: str, value: float) -> str:
+    return f"The given labels of the {SPOKEN[name]} and the segmenter's have little in common (Dice {value:.2f})."

@@ -105,6 +105,8 @@ class Options:
     """Say how sure the measures and labels are: intervals, and a map of how likely each label is to be another."""
     level: Annotated[float, arg(metavar="0..1")] = 0.9
     """The share of hearts whose true value is meant to lie in an interval."""
+    draws: Annotated[int, arg(metavar="N")] = 0
+    """Draw the slices so often from other noise, and write the images' mean and standard deviation beside the image."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
     """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
@@ -148,6 +150,10 @@ class Options:
         wanted_phases(self.phase)
         if self.image == "mean" and self.method != "dmcvr":
             raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
+        if self.draws < 0 or self.draws == 1:
+            raise InputError(f"Expected --draws of 2 or more, or 0 for none; got {self.draws}.")
+        if self.draws and self.method not in BUNDLED:
+            raise InputError(f"The method {self.method} draws from no noise: leave out --draws, or use --method dmcvr.")
         if not LEVEL_LIMITS[0] <= self.level <= LEVEL_LIMITS[1]:
             raise InputError(f"Expected a --level of {LEVEL_LIMITS[0]} to {LEVEL_LIMITS[1]}; got {self.level:g}.")
         if self.steps is not None and self.steps < 1:

@@ -203,6 +203,7 @@ def reconstruct(
     image, labels = grid.empty(len(filled), np.float32), grid.empty(len(filled), np.uint8)
     observed = grid.empty(len(filled), np.uint8)
     uncertainty = grid.empty(len(filled), np.uint8) if options.intervals else None
+    drawn = tuple(grid.empty(len(filled), np.float32) for _ in range(2)) if options.draws else None
     residuals, borders = [], []
     for n, index in enumerate(stages.phases(filled)):
         phase = slid.acquired[index]
@@ -220,6 +221,9 @@ def reconstruct(
                 uncertainty.data[n] = grid.doubtful(dense, stack, region)
             image.data[n][..., ~grid.pictured(stack)] = region.scale.low
             borders.append(Borders.of(labels.data[n], grid.affine, scores))
+        if drawn is not None:
+            with stages("draws"):
+                drawn[0].data[n], drawn[1].data[n] = spread_of_draws(phase, options, engine, grid, region)
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
@@ -260,6 +264,7 @@ def reconstruct(
         fitted=fitted,
         observed=observed,
         uncertainty=uncertainty,
+        drawn=None if drawn is None else (drawn[0], drawn[1]),
         views=tuple(view for view in views if view.phase in stack.phases),
     )
 
@@ -300,6 +305,7 @@ def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
     segmented = phases if stack.labels is None else 0
     filled = phases if wanted is None else min(phases, len(wanted))
     whole = [*stages_of(options.method, engine), *(["complete"] if options.complete == "auto" else []), "resample"]
+    whole += ["draws"] if options.draws else []
     slide = ["slide"] if options.align_slices == "auto" else []
     return ["locate", *["segment"] * segmented, *slide, *whole * filled, "measure"]
 
@@ -528,6 +534,20 @@ def _flags_of_dense(slid: Slid, grid: DenseGrid, labels: Volume, numbers: dict[s
     return dense_flags(
         np.stack(planes), dense, positions_mm=stack.positions_mm, dense_positions_mm=heights, measures=numbers
     )
+
+
+def spread_of_draws(
+    phase: Acquired, options: Options, engine: Engine, grid: DenseGrid, region: Region
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation (I, J, K) of one phase's images, in the exam's grey values, from other noise each."""
+    images = []
+    for seed in range(options.draws):
+        mixing = replace(engine.drawing.mixing, stochastic="fresh", seed=seed)
+        method = make_method(options.method, replace(engine, drawing=replace(engine.drawing, mixing=mixing)))
+        frame = region.located.frame
+        unit = uncrop(method(phase, grid.plan).images, frame, grid.affines, grid.shape[:2], grid.normal)
+        images.append(np.moveaxis(region.scale.restore(np.clip(unit, -1, 1)), 0, 2))
+    return np.mean(images, axis=0, dtype=np.float32), np.std(images, axis=0, ddof=1, dtype=np.float32)
 
 
 def how_sure(

@@ -25,6 +25,7 @@ class Result:
     run          dict          how it was made, as in run.json
     observed     (P, I, J, K)  where the labels come from: `OBSERVED`, uint8; None where that was not kept
     uncertainty  (P, I, J, K)  how likely each label is to be another, in percent, uint8; None where not asked for
+    drawn        images        mean and SD (P, I, J, K) of images from other noise, float32; None where not asked for
     views        pictures      long-axis views in these phases and in the frame of the image; plane by plane
     ===========  ============  ==========================================================================
     """
@@ -36,6 +37,7 @@ class Result:
     run: dict[str, Any]
     observed: Volume | None = field(default=None, kw_only=True)
     uncertainty: Volume | None = field(default=None, kw_only=True)
+    drawn: tuple[Volume, Volume] | None = field(default=None, kw_only=True)
     views: tuple[View, ...] = field(default=(), kw_only=True)
 
     @property

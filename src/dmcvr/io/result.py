@@ -37,7 +37,8 @@ def write_result(
 
     measures.csv names the `case`, so that many of them make one table; default: the folder's name.
     With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`); and
-    uncertainty.nii.gz: how likely each is to be another, in percent.
+    uncertainty.nii.gz: how likely each is to be another, in percent. Of images drawn several times, image_mean.nii.gz
+    and image_sd.nii.gz.
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
@@ -49,6 +50,8 @@ def write_result(
     note = MIRRORED if result.mirrored else ""
     if "image" in keep:
         write_nifti(folder / "image.nii.gz", result.image, note)
+        for name, volume in zip(("mean", "sd"), result.drawn or (), strict=False):
+            write_nifti(folder / f"image_{name}.nii.gz", volume, note)
     if "nifti" in label_formats and "labels" in keep:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:

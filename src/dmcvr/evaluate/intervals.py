@@ -37,7 +37,7 @@ OPTIONS = Options(complete="auto")
 def intervals(case: Case, bench: Bench) -> Findings:
     """A row for each measure; nothing without both ED and ES."""
     if case.phantom is not None:
-        return _of_phantom(case, case.phantom, bench)
+        return of_phantom(case, bench)
     if not {"ED", "ES"} <= set(case.stack.phases):
         return Findings()
     found = reconstruct(case.stack.without_labels(), OPTIONS, engine=bench.engine)
@@ -46,11 +46,14 @@ def intervals(case: Case, bench: Bench) -> Findings:
     return Findings(_rows(found, values, {**case.about, "task": "patients, labels found"}))
 
 
-def _of_phantom(case: Case, phantom: Phantom, bench: Bench) -> Findings:
+def of_phantom(case: Case, bench: Bench, *, kinds: tuple[str, ...] = ("given", "found")) -> Findings:
+    """Of a synthetic heart under every scan, with labels given or found."""
+    assert case.phantom is not None
     rows: list[Row] = []
     for spacing_mm in SPACINGS_MM:
-        exam = make_phantom(phantom.seed, Scan(spacing_mm=spacing_mm, shift_mm=SHIFT_MM))
-        for labels, stack in (("given", exam.stack), ("found", exam.stack.without_labels())):
+        exam = make_phantom(case.phantom.seed, Scan(spacing_mm=spacing_mm, shift_mm=SHIFT_MM))
+        for labels in kinds:
+            stack = exam.stack if labels == "given" else exam.stack.without_labels()
             heart = reconstruct(stack, OPTIONS, engine=bench.engine)
             about = {**case.about, "group": exam.heart.kind, "spacing_mm": spacing_mm}
             rows += _rows(heart, _true(exam, heart), {**about, "task": f"synthetic, labels {labels}"})

@@ -20,6 +20,7 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
         ({"method": "magic"}, "Unknown method 'magic': choose one of dmcvr, published, registration, shape, linear"),
         ({"image": "blurry"}, "Unknown image 'blurry': choose one of sharp, mean"),
         ({"align_slices": "on"}, "Unknown align slices 'on': choose one of off, auto"),
+        ({"long_axis": "on"}, "Unknown long axis 'on': choose one of auto, off"),
         ({"device": "tpu"}, "Unknown device 'tpu': choose one of auto, cpu, cuda"),
         ({"label_map": "x"}, "Unknown label map 'x'"),
         ({"label_map": "1=liver"}, "Expected --label-map pairs"),

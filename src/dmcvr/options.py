@@ -36,6 +36,9 @@ AlignSlices = Literal["off", "auto"]
 #: Whether what the slices do not show of the heart is completed: a closed apex, a base that ends at its valves.
 Complete = Literal["auto", "off"]
 
+#: Long-axis views of the same exam: used where there are any, or left out.
+ViewsUse = Literal["auto", "off"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]
@@ -73,6 +76,8 @@ class Options:
     """Close the apex and end the base at its valves, as an estimate where no slice shows it; or leave both open."""
     align_slices: AlignSlices = "auto"
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
+    long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
+    """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
     spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: int | None = None
@@ -138,6 +143,7 @@ CHOICES: dict[str, Any] = {
     "image": ImageKind,
     "complete": Complete,
     "align_slices": AlignSlices,
+    "long_axis": ViewsUse,
     "device": DeviceName,
     "layout": LayoutName,
 }

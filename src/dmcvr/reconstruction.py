@@ -29,7 +29,7 @@ from dmcvr.fill.catalogue import PLAIN, make_method
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.slid import Slid
-from dmcvr.geometry.greys import prepare_upright, without_blank_slices
+from dmcvr.geometry.greys import prepare_upright, views_as, without_blank_slices
 from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
@@ -44,9 +44,9 @@ from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import shares
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, chosen_formats
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, ViewsUse, chosen_formats
 from dmcvr.quality.flags import nearest_slices, quality_flags
-from dmcvr.quality.record import agreement, engine_record, exam_record
+from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
 from dmcvr.quality.training_range import TrainingRange, exam_features
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
@@ -111,7 +111,7 @@ def reconstruct(
     *,
     engine: Engine | None = None,
     stages: Stages | None = None,
-    views: Sequence[View] = (),
+    views: Sequence[View] | ViewsUse | None = None,
     **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -122,13 +122,16 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
-    views    long-axis views, a picture for each phase: they tell where the slices lie
+    views    long-axis pictures, of each plane one for each phase, which tell where the slices lie: used in place of
+             those that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
     Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, `NoHeartError` (one of
     those) where the slices show no heart and `allow_empty` is not set, and `TypeError` for a keyword that is no option.
     """
+    if isinstance(views, str):
+        views, changes = None, {"long_axis": views, **changes}
     options = replace(options or Options(), **changes)
     options.check()
     _check_engine(options, engine)
@@ -137,6 +140,8 @@ def reconstruct(
     with stages("load"):
         exam = _exam(source, options)
         stack = load(exam, options)
+        if views is None:
+            stack, views = _own_views(exam, stack, options)
         marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
         engine = engine or Engine.load(
             options.weights_name,
@@ -147,7 +152,9 @@ def reconstruct(
         )
     with stages("locate"):
         stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright, engine.scale)
+        views = views_as(stack, views)
         if options.unmirror:
+            views = [view.carried(stack.reflection) for view in views] if region.located.mirrored else views
             stack, region = unmirrored(stack, region)
     acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases)))
     at_slices = np.stack([phase.labels for phase in acquired])
@@ -192,6 +199,7 @@ def reconstruct(
             "spacing_mm": grid.spacing_mm,
             "affine_ras_mm": grid.affine.tolist(),
         },
+        "views": views_record(views, stack, slid.holds),
         "breath_holds": None if slid.holds is None else slid.holds.record(),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
@@ -200,7 +208,15 @@ def reconstruct(
         "flags": found.flags,
     }
     return Reconstruction(
-        image, labels, stack, found.measures, run, borders=tuple(borders), fitted=fitted, observed=observed
+        image,
+        labels,
+        stack,
+        found.measures,
+        run,
+        borders=tuple(borders),
+        fitted=fitted,
+        observed=observed,
+        views=tuple(views),
     )
 
 
@@ -220,6 +236,15 @@ def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack
         said = f"The given labels were taken to be numbered {_spoken(numbering)}, {why}: --label-map says otherwise."
         stack = replace(stack, warnings=(*stack.warnings, said))
     return without_blank_slices(stack)
+
+
+def _own_views(exam: SliceStack | Exam, stack: SliceStack, options: Options) -> tuple[SliceStack, tuple[View, ...]]:
+    """The exam's own long-axis views, where they are asked for, and the stack with a warning for each that is none."""
+    if not isinstance(exam, Exam) or options.long_axis == "off":
+        return stack, ()
+    notes: list[str] = []
+    views = exam.views(stack, notes)
+    return replace(stack, warnings=(*stack.warnings, *notes)), views
 
 
 def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:

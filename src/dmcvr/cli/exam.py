@@ -114,11 +114,11 @@ def print_source(source: Source) -> None:
     table.add_column("kind", no_wrap=True)
     for number in ("slices", "phases", "pixel", "apart", "thick"):
         table.add_column(number, justify="right")
-    pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
+    pieces = sorted(source.pieces, key=lambda piece: (not piece.taken, not piece.matched))
     for piece in pieces:
         pixel = "" if piece.pixel_mm is None else " x ".join(dict.fromkeys(f"{size:.3g}" for size in piece.pixel_mm))
         sizes = ("" if size is None else f"{size:.3g}" for size in (piece.spacing_mm, piece.thickness_mm))
-        taken = "yes" if piece.taken else "no"
+        taken = "yes" if piece.taken else "view" if piece.matched else "no"
         row = (taken, escape(piece.name), escape(piece.kind), str(piece.slices), str(piece.phases), pixel, *sizes)
         table.add_row(*row, style="bold" if piece.taken else "")
     console = Console()

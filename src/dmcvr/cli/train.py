@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
         resume = " with --resume" if (config.out / "checkpoint.pt").is_file() else ""
         told = str(interrupt) or f"interrupted, no weights are written: give the same command again{resume}."
         raise KeyboardInterrupt(told) from None
-    print(f"Weights written to {path}")
+    if os.environ.get("RANK", "0") == "0":  # of several processes, the first
+        print(f"Weights written to {path}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View, planes_of
 from dmcvr.exam.volume import MIRRORED, Volume, slice_affines
 from dmcvr.io.image import read_image
 from dmcvr.io.nifti import write_nifti
@@ -28,7 +30,8 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
     viewers place the original file differently, and this one overlays. It is left out for unequal spacing,
-    which NIfTI cannot express. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
+    which NIfTI cannot express. `views/` has a file for each long-axis plane, the phases that run.json names along the
+    fourth axis. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
     """
     note = MIRRORED if result.mirrored else ""
     write_nifti(folder / "image.nii.gz", result.image, note)
@@ -41,6 +44,8 @@ def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] =
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
     if acquired is not None:
         write_nifti(folder / "acquired.nii.gz", acquired, note)
+    if result.views:
+        _write_views(folder / "views", result.views, note)
     _write_json(folder / "measures.json", result.measures)
     write_measures(folder / "measures.csv", result.measures)
     _write_json(folder / "run.json", result.run)
@@ -64,7 +69,8 @@ def read_result(folder: Path) -> Result:
         affines = slice_affines(stack.affine, images.shape[1])
         acquired = SliceStack(images=images, affines=affines, thickness_mm=float(thickness_mm), phases=names)
     labels = Volume(labels.data.astype(np.uint8), labels.affine)
-    return Result(image, labels, acquired, measures, run, observed=_observed(folder, labels))
+    views = tuple(view for plane in _planes(run) for view in _views(folder, plane))
+    return Result(image, labels, acquired, measures, run, observed=_observed(folder, labels), views=views)
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:
@@ -75,6 +81,45 @@ def stack_volume(stack: SliceStack) -> Volume | None:
     affine = stack.affines[0].copy()
     affine[:3, 2] = steps[0]
     return Volume(np.moveaxis(stack.images, 1, 3), affine)
+
+
+def _write_views(folder: Path, views: Sequence[View], note: str) -> None:
+    folder.mkdir()
+    for name, pictures in planes_of(views).items():
+        first = pictures[0]
+        slab = first.affine.copy()
+        slab[:3, 2] = first.normal * (first.thickness_mm or 1.0)
+        images = np.stack([view.image for view in pictures])[..., None]
+        small = images.astype(np.int16) if np.abs(images).max() < 2**15 else images
+        write_nifti(folder / f"{name}.nii.gz", Volume(small if (small == images).all() else images, slab), note)
+
+
+def _planes(run: dict[str, Any]) -> list[dict[str, Any]]:
+    planes = run.get("views", [])
+    return planes if isinstance(planes, list) and all(isinstance(plane, dict) for plane in planes) else []
+
+
+def _views(folder: Path, plane: dict[str, Any]) -> tuple[View, ...]:
+    """The pictures of a plane of run.json; none where its file is not there."""
+    name, phases, thickness_mm = (plane.get(key) for key in ("name", "phases", "thickness_mm"))
+    path = folder / "views" / f"{name}.nii.gz"
+    if not re.fullmatch(r"[A-Za-z0-9-]+", str(name)) or not path.is_file():
+        return ()
+    volume = _volume(path)
+    if not isinstance(phases, list) or volume.data.shape[0] != len(phases) or volume.data.shape[3] != 1:
+        raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
+    known = float(thickness_mm) if isinstance(thickness_mm, int | float) else None
+    return tuple(
+        View(
+            str(name),
+            str(phase),
+            image[..., 0].astype(np.float32),
+            volume.affine,
+            thickness_mm=known,
+            series=str(plane.get("series") or ""),
+        )
+        for phase, image in zip(phases, volume.data, strict=True)
+    )
 
 
 def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...], note: str) -> None:

@@ -67,7 +67,7 @@ def test_serious_flags_ask_for_a_look_and_others_do_not() -> None:
         flag = Flag(name, "look", "", "Something is odd")
         found = Trust.of(alike, [flag], given=True, known=True)
         assert found.verdict == "look"
-        assert "something is odd" in found.why
+        assert found.why == "Something is odd."
     other = Flag("LV mass over the heartbeat", "look", "", "Mass drifts")
     assert Trust.of(alike, [other], given=True, known=True).verdict == "usable"
 

@@ -83,7 +83,7 @@ class Trust:
                 )
         if serious:
             found = "; ".join(flag.title[:1].lower() + flag.title[1:] for flag in serious)
-            return cls("look", f"Look before you use it: {found}.", expected, agreed)
+            return cls("look", f"{found[:1].upper()}{found[1:]}.", expected, agreed)
         if not expected and not agreed:
             return cls("look", "These networks' labels were never compared with anyone's.", expected, agreed)
         return cls("usable", "Nothing speaks against it.", expected, agreed)

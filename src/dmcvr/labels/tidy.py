@@ -15,7 +15,7 @@ SPECK_SHARE = 0.25
 #: A piece of a whole ventricle smaller than this in a slice is a crumb: an apex that is worth its name is larger.
 CRUMB_CM2 = 0.3
 
-#: A cavity at the end of a stack of which the myocardium makes less than this share of the border is none. Of 700 slices
+#: A cavity at the end of a stack with myocardium at less than this share of its border is none. Of 700 slices
 #: of 40 ACDC patients as the bundled segmenter labels them, all but one have more than .75; that one is a sliver.
 LEAST_WALL = 0.6
 

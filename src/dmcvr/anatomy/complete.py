@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float32, Float64, Int, UInt8
 
 from dmcvr.anatomy import apex, base
 from dmcvr.anatomy.heartbeat import smooth, steady
-from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections, base_is_first
+from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections
+from dmcvr.labels.base import base_is_first
 from dmcvr.labels.distances import margins, scores_of
 
 #: From phase to phase the apex moves so far (mm, SD); over a heartbeat the base so far.

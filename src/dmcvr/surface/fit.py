@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dmcvr.clinical.strain import measure_strain
-from dmcvr.surface.axes import Axes, base_is_first, find_axes, sample
+from dmcvr.labels.base import leaning
+from dmcvr.surface.axes import Axes, find_axes, sample
 from dmcvr.surface.borders import Borders
 from dmcvr.surface.template import LV_COLUMNS, LV_ROWS, LV_STRAIGHT, RV_COLUMNS, RV_ROWS, Template, template
 
@@ -84,7 +85,7 @@ def fit_template(
     `anterior` (3,) is roughly where the anterior wall lies from the septum's middle: it tells a mirrored world.
     """
     fields = [_Fields.of(phase) for phase in borders]
-    first = base_is_first(borders)
+    first = sum(leaning(np.moveaxis(phase.labels, 2, 0)[None]) for phase in borders) >= 0
     found = [find_axes(phase, field.cavity, base_first=first) for phase, field in zip(borders, fields, strict=True)]
     known = [axes for axes in found if axes is not None]
     if not known or len(known) < len(found):

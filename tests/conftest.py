@@ -94,8 +94,8 @@ def viewed() -> Phantom:
 
 @pytest.fixture(scope="session")
 def short(phantom: Phantom) -> SliceStack:
-    """One phase of the phantom, unlabelled, without its last slices."""
-    return phantom.stack.without_labels().select_phases([0]).select_slices(list(range(9)))
+    """One phase of the phantom, unlabelled: nine slices from the base to the apex."""
+    return phantom.stack.without_labels().select_phases([0]).select_slices(list(range(2, 11)))
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ ABOUT = {
     "phantom": "synthetic exams with exact 3D truth",
     "report": "the page",
     "reconstruction": "the main job",
+    "cohort": "many exams, on a cluster, and their tables",
     "train": "how the weights are made",
     "evaluate": "how good it is, against truth that no method saw",
     "cli": "the command line",

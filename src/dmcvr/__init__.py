@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dmcvr.errors import NoHeartError as NoHeartError
     from dmcvr.exam.stack import Patient as Patient
     from dmcvr.exam.stack import SliceStack as SliceStack
+    from dmcvr.exam.view import View as View
     from dmcvr.exam.volume import Volume as Volume
     from dmcvr.io.read import read_exam as read_exam
     from dmcvr.options import Options as Options
@@ -30,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "errors": ["InputError", "NoHeartError"],
         "exam.stack": ["Patient", "SliceStack"],
+        "exam.view": ["View"],
         "exam.volume": ["Volume"],
         "io.read": ["read_exam"],
         "options": ["Options"],

@@ -29,15 +29,15 @@ from dmcvr.fill.catalogue import PLAIN, make_method, stages_of
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.slid import Slid
-from dmcvr.geometry.greys import prepare_upright, without_blank_slices
+from dmcvr.geometry.greys import prepare_upright, views_as, without_blank_slices
 from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
-from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels, uncrop_scores
+from dmcvr.geometry.region import crop_labels, labels_at_slices, output_grid, uncrop, uncrop_labels, uncrop_scores
 from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
-from dmcvr.io.labels import with_labels
+from dmcvr.io.labels import is_placed, with_labels, with_placed_labels
 from dmcvr.io.read import find_exam
 from dmcvr.io.result import write_result
 from dmcvr.labels.components import keep_one_heart
@@ -45,16 +45,18 @@ from dmcvr.labels.distances import shares
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
 from dmcvr.options import (
+    KEPT,
     LABEL_FORMATS,
     MESH_FORMATS,
     NAMED_PHASES,
     SPACING_LIMITS_MM,
     Options,
+    ViewsUse,
     chosen_formats,
     wanted_phases,
 )
 from dmcvr.quality.flags import nearest_slices, quality_flags
-from dmcvr.quality.record import agreement, engine_record, exam_record
+from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
 from dmcvr.quality.training_range import TrainingRange, exam_features
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
@@ -95,11 +97,26 @@ class Reconstruction(Result):
         """
         label_formats = chosen_formats("label", label_formats, LABEL_FORMATS)
         mesh_formats = chosen_formats("mesh", mesh_formats, MESH_FORMATS)
-        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
         with whole_folder(Path(folder)) as partial:
-            write_result(self, partial, label_formats=label_formats, case=case or Path(folder).absolute().name)
+            case = case or Path(folder).absolute().name
+            self.write(partial, label_formats=label_formats, mesh_formats=mesh_formats, case=case)
+        return Path(folder)
+
+    def write(
+        self,
+        folder: Path,
+        *,
+        label_formats: Sequence[str] = LABEL_FORMATS,
+        mesh_formats: Sequence[str] = ("ply",),
+        keep: Sequence[str] = KEPT,
+        case: str | None = None,
+    ) -> None:
+        """The same files, of `keep`, into an empty folder that is there. Meshes and the report are made here or not."""
+        write_result(self, folder, label_formats=label_formats, keep=keep, case=case)
+        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
+        if "meshes" in keep:
             write_meshes(
-                partial / "meshes",
+                folder / "meshes",
                 self.borders,
                 self.phases,
                 fitted=self.fitted,
@@ -107,8 +124,8 @@ class Reconstruction(Result):
                 beat_s=beat / 1000,
                 mirrored=self.mirrored,
             )
-            write_report(self, partial / "report.html")
-        return Path(folder)
+        if "report" in keep:
+            write_report(self, folder / "report.html")
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""
@@ -121,7 +138,7 @@ def reconstruct(
     *,
     engine: Engine | None = None,
     stages: Stages | None = None,
-    views: Sequence[View] = (),
+    views: Sequence[View] | ViewsUse | None = None,
     **changes: Any,
 ) -> Reconstruction:
     """Reconstruct a short-axis exam on a dense isotropic grid.
@@ -132,13 +149,16 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
-    views    long-axis views, a picture for each phase: they tell where the slices lie
+    views    long-axis pictures, of each plane one for each phase, which tell where the slices lie: used in place of
+             those that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
     Raises `InputError`, with a sentence that says what to do, for anything that cannot be used, `NoHeartError` (one of
     those) where the slices show no heart and `allow_empty` is not set, and `TypeError` for a keyword that is no option.
     """
+    if isinstance(views, str):
+        views, changes = None, {"long_axis": views, **changes}
     options = replace(options or Options(), **changes)
     options.check()
     _check_engine(options, engine)
@@ -147,6 +167,8 @@ def reconstruct(
     with stages("load"):
         exam = _exam(source, options)
         stack = load(exam, options)
+        if views is None:
+            stack, views = _own_views(exam, stack, options)
         marks = tuple(None if name is None else stack.phase_index(name) for name in (options.ed, options.es))
         engine = engine or Engine.load(
             options.weights_name,
@@ -158,7 +180,9 @@ def reconstruct(
     stages.expect(_ahead(stack, options, engine))
     with stages("locate"):
         stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright, engine.scale)
+        views = views_as(stack, views)
         if options.unmirror:
+            views = [view.carried(stack.reflection) for view in views] if region.located.mirrored else views
             stack, region = unmirrored(stack, region)
     every = range(len(stack.phases))
     acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in stages.phases(every))
@@ -201,12 +225,13 @@ def reconstruct(
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
         "labels": "given" if stack.labels is not None else "segmented",
-        "label_map": None if options.labels_in is None else _spoken(_numbering(exam, options)),
+        "label_map": _label_map(exam, options),
         "output": {
             "shape": list(grid.shape),
             "spacing_mm": grid.spacing_mm,
             "affine_ras_mm": grid.affine.tolist(),
         },
+        "views": views_record(views, stack, slid.holds),
         "breath_holds": None if slid.holds is None else slid.holds.record(),
         "phases_segmented": list(segmented),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
@@ -215,20 +240,33 @@ def reconstruct(
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
+    if stack.labels is None:
+        stack = replace(stack, labels=labels_at_slices(stack, at_slices[filled], region.located.frame))
     return Reconstruction(
-        image, labels, stack, found.measures, run, borders=tuple(borders), fitted=fitted, observed=observed
+        image,
+        labels,
+        stack,
+        found.measures,
+        run,
+        borders=tuple(borders),
+        fitted=fitted,
+        observed=observed,
+        views=tuple(view for view in views if view.phase in stack.phases),
     )
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
     """The phases that are segmented, with the labels that are given, without blank slices; raises `InputError`."""
     exam = _exam(source, options)
-    stack = exam.read() if isinstance(exam, Exam) else exam
+    stack = with_patient(exam.read() if isinstance(exam, Exam) else exam, options)
     phases = _phases_to_segment(stack, options)
     if options.labels_in is None:
         return without_blank_slices(stack.select_phases(phases))
     if is_contours(Path(options.labels_in)):
         return without_blank_slices(with_contours(stack.select_phases(phases), Path(options.labels_in)))
+    if is_placed(Path(options.labels_in)):
+        whole = without_blank_slices(stack)
+        return with_placed_labels(whole, Path(options.labels_in), options.label_map, phases=phases)
     numbering = _numbering(exam, options)
     stack = with_labels(stack, Path(options.labels_in), numbering, phases=phases)
     if options.label_map is None:
@@ -236,6 +274,15 @@ def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack
         said = f"The given labels were taken to be numbered {_spoken(numbering)}, {why}: --label-map says otherwise."
         stack = replace(stack, warnings=(*stack.warnings, said))
     return without_blank_slices(stack)
+
+
+def _own_views(exam: SliceStack | Exam, stack: SliceStack, options: Options) -> tuple[SliceStack, tuple[View, ...]]:
+    """The exam's own long-axis views, where they are asked for, and the stack with a warning for each that is none."""
+    if not isinstance(exam, Exam) or options.long_axis == "off":
+        return stack, ()
+    notes: list[str] = []
+    views = exam.views(stack, notes)
+    return replace(stack, warnings=(*stack.warnings, *notes)), views
 
 
 def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
@@ -280,6 +327,16 @@ def _phases_to_fill(
     return stack.phase_indices([name if name in stack.phases else found.get(name, name) for name in wanted])
 
 
+def with_patient(stack: SliceStack, options: Options) -> SliceStack:
+    """The exam with what the options say of the patient; where that contradicts the exam, a warning says so."""
+    said = {name: getattr(options, name) for name in ("sex", "height_cm", "weight_kg")}
+    given = {name: value for name, value in said.items() if value is not None}
+    other = [name.split("_")[0] for name, value in given.items() if getattr(stack.patient, name) not in (None, value)]
+    text = f"The patient's {', '.join(other)} {'is' if len(other) == 1 else 'are'} as the options say, not the exam."
+    warnings = (*stack.warnings, text) if other else stack.warnings
+    return replace(stack, patient=replace(stack.patient, **given), warnings=warnings)
+
+
 def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:
     """What lies at a path, understood; what is given otherwise."""
     if isinstance(source, SliceStack | Exam):
@@ -291,6 +348,15 @@ def _numbering(exam: SliceStack | Exam, options: Options) -> str | Numbering:
     """How the given labels are numbered: as said, else as the exam's layout has it, else as ours."""
     layout = exam.numbering if isinstance(exam, Exam) else None
     return options.label_map or layout or "dmcvr"
+
+
+def _label_map(exam: SliceStack | Exam, options: Options) -> str | None:
+    """As run.json tells how the given labels were understood."""
+    if options.labels_in is None:
+        return None
+    if is_placed(Path(options.labels_in)):
+        return options.label_map or "dmcvr"
+    return _spoken(_numbering(exam, options))
 
 
 def _spoken(numbering: str | Numbering) -> str:

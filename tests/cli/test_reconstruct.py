@@ -34,7 +34,9 @@ def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "image.nii.gz",
         "labels.nii.gz",
         "labels",
+        "acquired",
         "acquired.nii.gz",
+        "acquired_labels.nii.gz",
         "observed.nii.gz",
         "meshes",
         *records,
@@ -67,6 +69,17 @@ def test_nothing_but_the_image(exam: Path, tmp_path: Path, capsys: pytest.Captur
     assert "No heart is seen" in capsys.readouterr().err
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
     assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+
+
+def test_what_is_read_is_not_replaced(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("{}")
+    labels = save(tmp_path / "out" / "l.nii.gz", grey(64, 64, 5))
+    for given in (("-i", exam, "--labels-in", labels), ("-i", labels)):
+        said = refusal("reconstruct", *given, "-o", tmp_path / "out", capsys=capsys)
+        assert "l.nii.gz lies in" in said
+        assert said.endswith("which would be replaced: choose another folder with -o.")
+    assert labels.is_file()
 
 
 def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,6 +146,7 @@ def test_sizes_are_indexed_by_body_surface_area() -> None:
     assert result["bsa_m2"] == 2.0
     lv, rv = result["dense_volume"]["lv"], result["dense_volume"]["rv"]
     assert (lv["edv_ml_per_m2"], lv["esv_ml_per_m2"], lv["mass_g_per_m2"]) == (75.0, 30.0, 52.5)
+    assert lv["sv_ml_per_m2"] == 45.0
     assert (rv["edv_ml_per_m2"], rv["esv_ml_per_m2"]) == (80.0, 36.0)
     assert "mass_g_per_m2" not in rv
 

@@ -46,12 +46,13 @@ class Inspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A result folder as DICOM (an image series, or SEG; de-identified unless told otherwise), or biv-me's points."""
+    """A result folder as DICOM (image series, SEG, SR; de-identified unless told otherwise), or biv-me's points."""
 
     result: Annotated[Positional[Path], arg(metavar="FOLDER", help="a result of dmcvr reconstruct")]
     output: Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier export")]
-    to: Literal["dicom", "dicom-seg", "guidepoints"] = "dicom"
-    """The image; the labels; or their contours as guide points, to fit biv-me's model to."""
+    to: Literal["dicom", "dicom-seg", "dicom-sr", "dicom-all", "guidepoints"] = "dicom"
+    """The image; the labels; the measures as a structured report; all three in one study; or the labels' contours as
+    guide points, to fit biv-me's model to."""
     source: Annotated[Path | None, maybe("FOLDER")] = None
     """Folder of the DICOM that the exam was read from, to refer to."""
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
@@ -114,11 +115,11 @@ def print_source(source: Source) -> None:
     table.add_column("kind", no_wrap=True)
     for number in ("slices", "phases", "pixel", "apart", "thick"):
         table.add_column(number, justify="right", min_width=len(number))
-    pieces = sorted(source.pieces, key=lambda piece: not piece.taken)
+    pieces = sorted(source.pieces, key=lambda piece: (not piece.taken, not piece.matched))
     for piece in pieces:
         pixel = "" if piece.pixel_mm is None else " x ".join(dict.fromkeys(f"{size:.3g}" for size in piece.pixel_mm))
         sizes = ("" if size is None else f"{size:.3g}" for size in (piece.spacing_mm, piece.thickness_mm))
-        taken = "yes" if piece.taken else "no"
+        taken = "yes" if piece.taken else "view" if piece.matched else "no"
         row = (taken, escape(piece.name), escape(piece.kind), str(piece.slices), str(piece.phases), pixel, *sizes)
         table.add_row(*row, style="bold" if piece.taken else "")
     console = Console()

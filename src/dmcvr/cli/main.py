@@ -13,6 +13,8 @@ from typing import Annotated, Any, NoReturn
 import tyro
 from tyro.conf import subcommand
 
+from dmcvr.cli.bids import Bids
+from dmcvr.cli.cohort import CohortCommand
 from dmcvr.cli.evaluate import Benchmark, Evaluate
 from dmcvr.cli.exam import Export, Inspect
 from dmcvr.cli.phantom import PhantomCommand
@@ -53,6 +55,8 @@ class Models:
 Command = (
     Annotated[Demo, subcommand("demo", prefix_name=False)]
     | Annotated[Reconstruct, subcommand("reconstruct", prefix_name=False)]
+    | Annotated[CohortCommand, subcommand("cohort", prefix_name=False)]
+    | Annotated[Bids, subcommand("bids", prefix_name=False)]
     | Annotated[Inspect, subcommand("inspect", prefix_name=False)]
     | Annotated[Export, subcommand("export", prefix_name=False)]
     | Annotated[Report, subcommand("report", prefix_name=False)]

@@ -106,11 +106,19 @@ class Report:
 
 def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
     """Raise `InputError` for options, weights and a folder that cannot be used: before any work, in an instant."""
-    from dmcvr.io.folder import check_output_folder
-    from dmcvr.model.weights import describe, find, require_kind
+    from dmcvr.io.folder import check_kept, check_output_folder
 
     options.check()
+    if options.labels_in is not None:
+        check_kept(options.labels_in, output)
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
+    check_weights(options)
+
+
+def check_weights(options: Options) -> None:
+    """Raise `InputError` for weights that are not there, of another kind, or that cannot draw what is asked for."""
+    from dmcvr.model.weights import describe, find, require_kind
+
     preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
     if options.segmenter not in (None, "none"):
         require_kind(describe(find(options.segmenter)), "segmenter", " (--segmenter)")
@@ -121,9 +129,10 @@ def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
 
 def check_exam(options: Options, source: Path, output: Path) -> Exam:
     """The exam, not read yet; raises `InputError` for a phase that it lacks, and where there is no room for it."""
-    from dmcvr.io.folder import check_output_folder
+    from dmcvr.io.folder import check_kept, check_output_folder
     from dmcvr.io.read import find_exam
 
+    check_kept(source, output)
     exam = find_exam(source, layout=options.layout, series=options.series)
     phases = sum(piece.phases for piece in exam.source.pieces if piece.taken)
     wanted = wanted_phases(options.phase)

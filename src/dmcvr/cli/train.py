@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,7 @@ from dmcvr.errors import Interrupted
 from dmcvr.io.folder import check_output_file
 from dmcvr.options import maybe
 from dmcvr.progress import shown_progress
+from dmcvr.stages import Stages
 from dmcvr.train.config import Kind, Output, TrainConfig
 
 
@@ -81,7 +84,8 @@ class TrainOrienter(Training):
 
 
 def _train(kind: Kind, training: Training, start: Path | None = None) -> None:
-    with shown_progress(log_json=training.log_json) as stages:
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, the first is shown
+    with shown_progress(log_json=training.log_json) if first else nullcontext(Stages()) as stages:
         training.check(kind, start)  # before torch is imported
         from dmcvr.train.run import train
 
@@ -93,7 +97,8 @@ def _train(kind: Kind, training: Training, start: Path | None = None) -> None:
             resume = " with --resume" if (training.out / "checkpoint.pt").is_file() else ""
             told = f"interrupted, no weights are written: give the same command again{resume}."
             raise Interrupted(told, interrupt.number) from None
-    print(f"Weights written to {path}")
+    if first:
+        print(f"Weights written to {path}")
 
 
 @dataclass(frozen=True, kw_only=True)

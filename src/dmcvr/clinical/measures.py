@@ -157,7 +157,7 @@ def measures(
     bsa_m2                  body surface area, or None
     dense_volume            {"phases": {name: volumes and LV mass}}, and with ED and ES known "lv" and "rv":
                             edv_ml, esv_ml, sv_ml, ef_percent, for the LV mass_g; and with bsa_m2 known the
-                            same over it: edv_ml_per_m2, esv_ml_per_m2, mass_g_per_m2
+                            same over it: edv_ml_per_m2, esv_ml_per_m2, sv_ml_per_m2, mass_g_per_m2
     slice_summation         the same from the acquired slices, of all phases that were segmented
     consistency             "mass_ed_g", "mass_es_g" (None where those are not known), "mass_least_g", "mass_most_g",
                             "mass_drift_percent" (None for one phase); "lv" and "rv" (None without ED and ES), each
@@ -191,7 +191,7 @@ def measures(
         "consistency": _mass_over_the_cycle(heart, cycle)
         | {side: _ef_both_ways(by_volume.get(side), by_slices.get(side)) for side in ("lv", "rv")},
         "volume_time": _volume_time(curve, phases, times_ms, convention),
-        "reference": compare(by_volume.get("lv", {}), patient.sex),
+        "reference": compare(by_volume, patient.sex),
         "conventions": dict(CONVENTIONS),
     }
 
@@ -295,7 +295,8 @@ def _ventricle(edv_ml: float, esv_ml: float, mass_g: float | None, bsa_m2: float
     result["sv_ml"] = _rounded(sv_ml)
     result["ef_percent"] = _rounded(100 * sv_ml / edv_ml) if edv_ml > 0 else None
     if bsa_m2 is not None:
-        result |= {f"{key}_per_m2": _rounded(value / bsa_m2) for key, value in sizes.items()}
+        indexed = sizes | {"sv_ml": sv_ml}
+        result |= {f"{key}_per_m2": _rounded(value / bsa_m2) for key, value in indexed.items()}
     return result
 
 

@@ -32,6 +32,7 @@ class Piece:
     why           why not, or what of it was left out
     series        what `--series` calls it; "" where there is nothing to choose
     view          of a long-axis view: "2-chamber", "3-chamber", "4-chamber", "RVOT", or "" if unknown
+    matched       of a long-axis view: how many of the exam's phases have a picture of it; 0: it is not used
     ============  ===================================================================================
     """
 
@@ -46,6 +47,7 @@ class Piece:
     why: str = ""
     series: str = ""
     view: str = ""
+    matched: int = 0
 
     @property
     def size(self) -> str:
@@ -136,8 +138,10 @@ class Source:
     def summary(self) -> str:
         """One sentence: what was taken, what was left out."""
         taken = [piece for piece in self.pieces if piece.taken]
-        left = [piece for piece in self.pieces if not piece.taken]
+        views = [piece for piece in self.pieces if piece.matched]
+        left = [piece for piece in self.pieces if not piece.taken and not piece.matched]
         text = f"Layout {self.layout}: took {_listed(taken) or 'nothing'}"
+        text += f"; beside it, as long-axis views, {_listed(views)}" if views else ""
         rest = [_listed(left)] if left else []
         rest += [_count(count, f"file ({what})", f"files ({what})") for what, count in self.ignored.items()]
         return f"{text}; left out {', '.join(rest)}." if rest else f"{text}."

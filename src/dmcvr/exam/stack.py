@@ -151,13 +151,18 @@ class SliceStack:
             pictures=None if self.pictures is None else tuple(self.pictures[i] for i in indices),
         )
 
+    @property
+    def reflection(self) -> Float64[np.ndarray, "4 4"]:
+        """(4, 4) world to mirrored world, at the plane in the middle of the stack."""
+        normal, (start, *_, stop) = self.normal, self.positions_mm
+        reflection = np.eye(4)
+        reflection[:3, :3] -= 2 * np.outer(normal, normal)
+        reflection[:3, 3] = (start + stop) * normal
+        return reflection
+
     def reflected(self) -> SliceStack:
         """The same slices in a mirrored world: their order along `normal` is reversed, their place in plane is not."""
-        normal, (start, *_, stop) = self.normal, self.positions_mm
-        affines = self.affines.copy()
-        affines[:, :3] -= 2 * normal[:, None] * (normal @ affines[:, :3])[:, None]
-        affines[:, :3, 3] += (start + stop) * normal
-        return replace(self, affines=affines)
+        return replace(self, affines=self.reflection @ self.affines)
 
     def without_labels(self) -> SliceStack:
         """The same exam, its labels unknown."""

@@ -48,6 +48,12 @@ def check_output_file(path: Path) -> None:
         raise OutputError(f"The file {path} cannot be written: choose another.")
 
 
+def check_kept(path: Path, folder: Path) -> None:
+    """Raise `InputError` where a file that is read lies in the folder that the output would replace."""
+    if folder.resolve() in (path.resolve(), *path.resolve().parents):
+        raise InputError(f"{path} lies in {folder}, which would be replaced: choose another folder with -o.")
+
+
 @contextmanager
 def whole_folder(folder: Path, *, marker: str = "run.json") -> Iterator[Path]:
     """A temporary folder beside `folder` that takes its place at the end; on an error or interrupt nothing is left.

@@ -1,7 +1,8 @@
 """One training loop for every model: budgeted, logged, killed and resumed without a difference.
 
 A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would have seen. A
-checkpoint carries what it was made from, and goes on with that alone.
+checkpoint carries what it was made from, and goes on with that alone. Several processes share each batch (see
+`dmcvr.train.processes`); the first of them writes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 from dmcvr.errors import InputError, Interrupted, OutputError
 from dmcvr.stages import Stages
 from dmcvr.train.inputs import differences
+from dmcvr.train.processes import add_gradients, from_first, in_any, is_first, processes, shared
 
 #: Generator to the loss and the numbers to log.
 Objective = Callable[[nn.Module, torch.Generator], tuple[Tensor, dict[str, float]]]
@@ -83,7 +85,7 @@ class Trainer:
     ) -> None:
         self.stages = stages or Stages()
         self.config, self.objective, self.out, self.inputs = config, objective, out, dict(inputs or {})
-        self.model = model.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = shared(model).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = AveragedModel(self.model, multi_avg_fn=moving_average(config.ema), use_buffers=False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
@@ -131,6 +133,8 @@ class Trainer:
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds, self._sums = state["step"], state["seconds"], state["sums"]
+        if not is_first():
+            return
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
         rows = [row for row in map(_row, lines) if row is not None and row["step"] <= self.step]
         self.log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -171,12 +175,16 @@ class Trainer:
         begun = looked = time.monotonic()
         before, due = self.seconds, begun + min(self.config.first_save_s, self.config.save_every_s)
         with _noted_interrupts() as interrupts, self.stages("train", at=self._progress()) as advance:
-            while (progress := self._progress()) < 1 and not interrupts:
+            stopped = False
+            while (progress := from_first(self._progress())) < 1 and not stopped:
                 for key, value in self._one_step(progress).items():
                     total, steps = self._sums.get(key, (0.0, 0))
                     self._sums[key] = total + value, steps + 1
                 self.step += 1
                 self.seconds = before + time.monotonic() - begun
+                stopped = in_any(bool(interrupts))
+                if not is_first():
+                    continue
                 if self.step % self.config.log_every == 0:
                     self._write_log()
                 advance(at=min(1.0, self._progress()), note=f"step {self.step}{self._told}")
@@ -186,12 +194,13 @@ class Trainer:
                 if on_look and time.monotonic() - looked > self.config.look_every_s and self._progress() < 1:
                     on_look(self)
                     looked = time.monotonic()
-            self.save()
-        if interrupts:
+            if is_first():
+                self.save()
+        if stopped:
             raise Interrupted(
                 f"interrupted at step {self.step}: {self.checkpoint} is saved, no weights are written; go on with the "
                 "same command and --resume.",
-                interrupts[0],
+                interrupts[0] if interrupts else signal.SIGINT,
             )
         return self.averaged()
 
@@ -232,7 +241,9 @@ class Trainer:
             loss, numbers = self.objective(self.model, generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], config.clip)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        add_gradients(trained)
+        norm = nn.utils.clip_grad_norm_(trained, config.clip)
         if not torch.isfinite(norm):
             raise RuntimeError(f"The loss is not finite at step {self.step}: lower --learning-rate.")
         self.optimiser.step()
@@ -258,7 +269,8 @@ def _row(line: str) -> dict[str, Any] | None:
 
 @contextmanager
 def _noted_interrupts() -> Iterator[list[int]]:
-    """The number of a signal is noted, not raised: half a step would be saved otherwise. A second one is raised.
+    """The number of a signal is noted, not raised: half a step would be saved otherwise. A second one is raised, unless
+    processes share the work: torchrun hands on the one that came to all of them.
 
     Only a program's main thread is told of interrupts; in another, nothing changes.
     """
@@ -269,7 +281,8 @@ def _noted_interrupts() -> Iterator[list[int]]:
 
     def note(number: int, _: object) -> None:
         noted.append(number)
-        signal.signal(number, before[signal.Signals(number)])
+        if processes() == 1:
+            signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -51,7 +51,9 @@ def take_lock(folder: Path, part: tuple[int, int] = (1, 1)) -> Lock:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _take(folder / f"{part[0]}-of-{part[1]}.lock")
     except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be locked ({error.strerror}): choose another with -o.") from error
+        raise OutputError(
+            f"The folder {folder} cannot be locked ({error.strerror}): choose another with -o."
+        ) from error
     try:
         for path in sorted(folder.glob("*-of-*.lock")):
             if path != lock.path and not path.name.endswith(f"-of-{part[1]}.lock"):

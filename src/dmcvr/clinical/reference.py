@@ -1,8 +1,8 @@
 """Published normal values beside a patient's own, each with its source.
 
-Only those are here that stand in the source's own abstract. The LV's are of contours that count papillary muscles in the
-cavity, as ours do: a source that counts them as muscle has smaller cavities and a heavier wall (Kawel-Boehm et al., J
-Cardiovasc Magn Reson 2020, 22:87, Table 1 tells them apart).
+Only those are here that stand in the source's own abstract. The LV's are of contours that count papillary muscles in
+the cavity, as ours do: a source that counts them as muscle has smaller cavities and a heavier wall (Kawel-Boehm et al.,
+J Cardiovasc Magn Reson 2020, 22:87, Table 1 tells them apart).
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import io
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -121,22 +123,23 @@ def corrected(before: Path, after: Path, number: int, target: Path) -> None:
         assert stack.labels is not None
         around = np.argwhere((stack.labels[0] > 0).any(axis=0))
         box = tuple(slice(max(low - 12, 0), high + 13) for low, high in zip(around.min(0), around.max(0), strict=True))
-        panels = (
-            (stack.images[0, number][box], stack.labels[0, number][box], f"slice {number + 1}: {('found', 'edited')[n]}"),
-            (scene.image[0][::-1, y], scene.labels[0][::-1, y], f"cut along the heart: {('before', 'after')[n]}"),
-        )
-        for axis, (grey, labels, title) in zip((axes[n], axes[n + 2]), panels, strict=True):
-            low, high = np.percentile(grey, [1, 99])
-            axis.imshow(grey.T, cmap="gray", vmin=low, vmax=high, origin="upper" if axis in axes[:2] else "lower")
-            for label, colour in COLOURS.items():
-                shown = np.where(labels == label, 1.0, np.nan).T
-                axis.imshow(
-                    shown, cmap=ListedColormap([css(colour)]), alpha=0.45, origin="upper" if axis in axes[:2] else "lower"
-                )
-            axis.set_title(title, fontsize=10, pad=3)
-            axis.axis("off")
+        found, cut = f"slice {number + 1}: {('found', 'edited')[n]}", f"cut along the heart: {('before', 'after')[n]}"
+        _overlay(axes[n], stack.images[0, number][box], stack.labels[0, number][box], found, "upper")
+        _overlay(axes[n + 2], scene.image[0][::-1, y], scene.labels[0][::-1, y], cut, "lower")
     figure.subplots_adjust(0, 0, 1, 0.92, wspace=0.02)
     _save(figure, target)
+
+
+def _overlay(
+    axis: Axes, grey: NDArray[np.float32], labels: NDArray[np.uint8], title: str, origin: Literal["upper", "lower"]
+) -> None:
+    low, high = np.percentile(grey, [1, 99])
+    axis.imshow(grey.T, cmap="gray", vmin=low, vmax=high, origin=origin)
+    for label, colour in COLOURS.items():
+        shown = np.where(labels == label, 1.0, np.nan).T
+        axis.imshow(shown, cmap=ListedColormap([css(colour)]), alpha=0.45, origin=origin)
+    axis.set_title(title, fontsize=10, pad=3)
+    axis.axis("off")
 
 
 def _truth(region: Region, exam: Phantom, position_mm: float) -> NDArray[np.float32]:

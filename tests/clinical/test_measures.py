@@ -117,6 +117,7 @@ def test_cine_takes_ed_and_es_from_the_dense_lv_cavity_for_both_conventions() ->
         "times_ms": None,
         "lv_cavity_ml": [100.0, 60.0, 150.0],
         "rv_cavity_ml": [300.0, 72.0, 160.0],
+        "convention": "dense_volume",
     }
     assert "largest and smallest LV cavity" in result["ed_es_chosen_by"]
     assert result["dense_volume"]["rv"]["edv_ml"] == 160.0

@@ -1,4 +1,4 @@
-"""One exam in a few kilobytes: its numbers, flags and a thumbnail, as the ledger keeps them and the tables show them."""
+"""One exam in a few kilobytes: numbers, flags and a thumbnail, as the ledger keeps them and the tables show them."""
 
 from __future__ import annotations
 

@@ -145,8 +145,9 @@ def states(out: Path) -> dict[str, State]:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
+    """Reads only; but what a killed writer left half done is taken back first, and that needs the right to write."""
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE_S)
     except sqlite3.Error as error:
         raise InputError(_unusable(path, error)) from error
 

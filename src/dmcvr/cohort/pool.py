@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def worker_specs(count: int, threads: int, devices: tuple[str, ...], memory_byte
 
     specs = {}
     for n in range(len(devices) or count):
-        environment = thread_environment(threads)
+        environment = worker_environment(threads)
         if devices:
             environment["CUDA_VISIBLE_DEVICES"] = devices[n]
         options = {
@@ -134,10 +135,10 @@ def worker_specs(count: int, threads: int, devices: tuple[str, ...], memory_byte
     return specs
 
 
-def thread_environment(threads: int) -> dict[str, str]:
-    """What keeps libraries to so many threads, in a process that has not loaded them yet."""
+def worker_environment(threads: int) -> dict[str, str]:
+    """What keeps libraries to so many threads, and Dask silent, in a process that has not loaded them yet."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-    return dict.fromkeys(names, str(threads))
+    return dict.fromkeys(names, str(threads)) | {"DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
 def gpu_devices(
@@ -169,10 +170,10 @@ def _local(place: Place) -> Any:
     shown = find_spec("bokeh") is not None
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else None},
+        "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else ":0"},
     }
     # before a process starts, else its numpy has chosen its threads already
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": thread_environment(place.threads)}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}):
         return SpecCluster(
             workers=worker_specs(count, place.threads, devices, MEMORY_LIMIT), scheduler=scheduler, silence_logs=50
         )
@@ -192,8 +193,14 @@ def _batch(place: Place, out: Path) -> Any:
             given["job_cpu"] = place.threads
     if configured.get("memory") is None:
         given["memory"] = JOB_MEMORY
+    kind = getattr(dask_jobqueue, BATCH[place.cluster])
+    submit = kind.job_cls.submit_command.split()[0]
+    if shutil.which(submit) is None:
+        raise InputError(
+            f"There is no {submit} here: run dmcvr cohort --cluster {place.cluster} where jobs are submitted."
+        )
     try:
-        cluster = getattr(dask_jobqueue, BATCH[place.cluster])(**given)
+        cluster = kind(**given)
         (out / "job_script.txt").write_text(cluster.job_script(), encoding="utf-8")
         cluster.scale(jobs=place.workers)
     except (ValueError, RuntimeError, OSError) as error:

@@ -89,8 +89,9 @@ def run(
 ) -> Tally:
     """Do the exams that are not done; what became of all of them is in the ledger, the folders and the tables.
 
-    `said` is called at every tick, with the tally and what has ended since. However this ends, the ledger and the folders are consistent. Raises
-    `InputError` where no exam can be done any more: no room, no scheduler, no `dmcvr` on the workers.
+    `said` is called at every tick, with the tally and what has ended since. However this ends, the ledger and the
+    folders are consistent. Raises `InputError` where no exam can be done any more: no room, no scheduler, no `dmcvr` on
+    the workers.
     """
     folders = cohort.out / EXAMS
     folders.mkdir(exist_ok=True)
@@ -281,4 +282,9 @@ def _drain(queue: SimpleQueue[Future[Row]]) -> list[Future[Row]]:
 def _write_tables(out: Path) -> None:
     from dmcvr.cohort.tables import write_tables
 
-    write_tables(out, read_rows(out))
+    try:
+        write_tables(out, read_rows(out))
+    except OSError as error:
+        raise InputError(
+            f"The tables in {out} cannot be written ({error.strerror}): make room and start again, and it goes on."
+        ) from error

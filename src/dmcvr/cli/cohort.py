@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -63,7 +64,6 @@ class CohortCommand(Options):
     log_json: Annotated[Path | None, maybe("FILE", help="append the progress, a JSON object a line")] = None
 
     def run(self) -> None:
-        from dmcvr.cohort.find import Wanted
         from dmcvr.cohort.lock import take_lock
         from dmcvr.cohort.settings import Settings, agree_on, check_out, chosen_keep, read_key
 
@@ -93,7 +93,7 @@ class CohortCommand(Options):
         lock = take_lock(self.output / "locks", part)
         try:
             agree_on(self.output, settings.record(self.input, key))
-            self._go(place, settings, Wanted(self.include, self.exclude, part), key, lock)
+            self._go(place, settings, part, key, lock)
         finally:
             lock.release()
 
@@ -106,25 +106,27 @@ class CohortCommand(Options):
         else:
             replace(options, labels_in=None, label_map=None).check()
 
-    def _go(self, place: Place, settings: Settings, wanted: Wanted, key: bytes | None, lock: Lock) -> None:
+    def _go(self, place: Place, settings: Settings, part: tuple[int, int], key: bytes | None, lock: Lock) -> None:
+        from dmcvr.cohort.find import Wanted
         from dmcvr.cohort.run import Cohort, run
 
+        wanted = Wanted(self.include, self.exclude, part)
         cohort = Cohort(
             out=self.output.absolute(),
             settings=settings,
-            part=wanted.part,
+            part=part,
             retry=self.retry is not None,
             key=key,
         )
         try:
             with client_of(place, self.output) as client, _shown(self.log_json) as show:
-                if client.dashboard_link and _has_dashboard(client):
+                if client.dashboard_link and (self.scheduler or find_spec("bokeh")):
                     print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
                 tally = run(cohort, self._exams(wanted), client, lock, show)
         except KeyboardInterrupt as interrupt:
             number = interrupt.number if isinstance(interrupt, Interrupted) else signal.SIGINT
             raise Interrupted("interrupted; what is done is kept: the same command goes on.", number) from None
-        if tally.found == 0 and wanted.part == (1, 1):
+        if tally.found == 0 and part == (1, 1):
             raise InputError(f"No exam was found below {self.input}: dmcvr inspect says of one folder why it is none.")
         _print_end(tally, self.output)
         if tally.failed or tally.failed_before:
@@ -146,10 +148,6 @@ def _part(text: str) -> tuple[int, int]:
     if not 1 <= k <= n:
         raise InputError(f"Expected --part K/N with K from 1 to N, such as 2/10; got {text}.")
     return k, n
-
-
-def _has_dashboard(client: Any) -> bool:
-    return "dashboard" in client.scheduler_info(n_workers=0).get("services", {})
 
 
 @contextmanager

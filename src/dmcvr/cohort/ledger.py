@@ -145,7 +145,7 @@ def states(out: Path) -> dict[str, State]:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    """Reads only, but for what a killed writer left half done: that is taken back first, and needs the right to write."""
+    """Reads only; but what a killed writer left half done is taken back first, and that needs the right to write."""
     try:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE_S)
     except sqlite3.Error as error:

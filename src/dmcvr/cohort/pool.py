@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,8 +193,14 @@ def _batch(place: Place, out: Path) -> Any:
             given["job_cpu"] = place.threads
     if configured.get("memory") is None:
         given["memory"] = JOB_MEMORY
+    kind = getattr(dask_jobqueue, BATCH[place.cluster])
+    submit = kind.job_cls.submit_command.split()[0]
+    if shutil.which(submit) is None:
+        raise InputError(
+            f"There is no {submit} here: run dmcvr cohort --cluster {place.cluster} where jobs are submitted."
+        )
     try:
-        cluster = getattr(dask_jobqueue, BATCH[place.cluster])(**given)
+        cluster = kind(**given)
         (out / "job_script.txt").write_text(cluster.job_script(), encoding="utf-8")
         cluster.scale(jobs=place.workers)
     except (ValueError, RuntimeError, OSError) as error:

@@ -242,7 +242,7 @@ def _write(exam: Exam, heart: Reconstruction, out: Path, formats: dict[str, Any]
         (out / exam.folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out / exam.folder, prefix=".making-") as name:
             made = Path(name)
-            heart.write(made, **formats)
+            heart.write(made, case=exam.name, **formats)
             summary = summarise(heart, made)
             size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
             _place(exam, made, out)

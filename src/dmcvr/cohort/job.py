@@ -160,7 +160,7 @@ def _make(task: Task, partial: Path) -> dict[str, Any]:
         raise _Failed(error) from error
     formats = {"label_formats": settings.label_formats, "mesh_formats": settings.mesh_formats}
     try:
-        heart.write(partial, keep=settings.keep, **formats)
+        heart.write(partial, keep=settings.keep, case=task.exam.name, **formats)
         return summarise(heart, partial)
     except (OSError, InputError):  # the disk's
         raise

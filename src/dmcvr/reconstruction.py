@@ -122,7 +122,8 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
-    views    long-axis views, a picture for each phase: they tell where the slices lie
+    views    long-axis views, a picture for each phase: they tell where the slices lie, and of a heart that is completed
+             where its valves, its apex and its borders between the slices are
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
@@ -158,6 +159,9 @@ def reconstruct(
             slid = slid.slide(views)
     anatomy = Anatomy.of(slid.labels, stack.positions_mm, region.located.frame.pixel_mm)
     completed = options.complete == "auto"
+    if completed and views and engine.scale is None:  # MRI, which the views' segmenter was trained on
+        with stages("views"):
+            anatomy = anatomy.with_views(views, stack.phases, slid.slices, engine.segment_views)
     grid = DenseGrid.of(stack, region, options.spacing_mm, anatomy.reach_mm if completed else None)
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
@@ -193,6 +197,7 @@ def reconstruct(
             "affine_ras_mm": grid.affine.tolist(),
         },
         "breath_holds": None if slid.holds is None else slid.holds.record(),
+        **({} if anatomy.seen is None else {"views_seen": anatomy.seen.record()}),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
         **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),

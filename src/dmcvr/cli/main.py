@@ -25,6 +25,7 @@ from dmcvr.cli.train import (
     TrainRange,
     TrainSegmenter,
     TrainTwins,
+    TrainViews,
 )
 from dmcvr.errors import InputError
 
@@ -62,6 +63,7 @@ Command = (
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
         | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
+        | Annotated[TrainViews, subcommand("views", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],

@@ -65,6 +65,14 @@ class TrainOrienter(TrainConfig):
         _train("orienter", self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainViews(TrainConfig):
+    """What labels long-axis views, on views cut through phantoms and through the patients' stacks."""
+
+    def run(self) -> None:
+        _train("views", self)
+
+
 def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
     config.check(kind, start)  # before torch is imported
     from dmcvr.train.run import train

@@ -14,6 +14,7 @@ from dmcvr.model.device import choose_device
 from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
 from dmcvr.train.config import Kind, TrainConfig
+from dmcvr.train.cuts import TO_LEARN, TO_LOOK_AT
 from dmcvr.train.data import load_training_set, patient_groups
 from dmcvr.train.inputs import TRAINING, code_version
 from dmcvr.train.loop import LoopConfig, Trainer
@@ -44,8 +45,9 @@ def train(kind: Kind, config: TrainConfig, *, start: str | Path | None = None) -
     training = load_training_set(config.data, split.train, window=config.window)
     watched = split.development or split.validation
     held_out = load_training_set(config.data, watched, window=config.window) if watched else training
-    learnt = Material(training, preset, config.pairs or config.out / "pairs.npz")
-    looked_at = Material(held_out, preset, config.out / "held_out_pairs.npz")
+    pairs, out = config.pairs or config.out / "pairs.npz", config.out
+    learnt = Material(training, preset, pairs, out / "views.npz", TO_LEARN)
+    looked_at = Material(held_out, preset, out / "held_out_pairs.npz", out / "held_out_views.npz", TO_LOOK_AT)
 
     batch = config.batch or stage.batch
     loop = LoopConfig(

@@ -2,8 +2,8 @@
 
 A structure's border in the dense scores is a surface. Where a view's plane cuts it, the view says how far along the
 surface's normal its own border lies; where a slice was acquired that shows the structure whole, it lies nowhere
-else. From both, a Gaussian process over the surface tells how far every part of it is to be moved: smoothly, by little between
-slices, by more where the structure ends, and not at all far from any view.
+else. From both, a Gaussian process over the surface tells how far every part of it is to be moved: smoothly, by little
+between slices, by more where the structure ends, and not at all far from any view.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Upright:
         a, b = np.meshgrid(np.arange(self.side), np.arange(self.side), indexing="ij")
         return self.place(np.stack([a, b]).astype(np.float64), off_mm)
 
-    def place(self, pixels: Float64[np.ndarray, 2 * M], off_mm: float = 0.0) -> Float64[np.ndarray, 3 * M]:
+    def place(self, pixels: Float64[np.ndarray, "2 ..."], off_mm: float = 0.0) -> Float64[np.ndarray, "3 ..."]:
         """RAS+ mm of pixels (2, ...)."""
         index = np.stack([*pixels, np.full(pixels.shape[1:], off_mm)])
         start = self.affine[:3, 3].reshape(3, *[1] * (pixels.ndim - 1))
@@ -82,9 +82,9 @@ class Upright:
 
 
 def sampled(
-    values: Shaped[np.ndarray, "I J *K"],
+    values: Shaped[np.ndarray, "I J ..."],
     affine: Float64[np.ndarray, "4 4"],
-    points: Float64[np.ndarray, 3 * M],
+    points: Float64[np.ndarray, "3 ..."],
     *,
     order: int = 1,
     mode: str = "constant",
@@ -96,7 +96,7 @@ def sampled(
     return np.asarray(ndimage.map_coordinates(values, index, order=order, mode=mode), dtype=np.float32)
 
 
-def normalised(view: Float32[np.ndarray, " *M"]) -> Float32[np.ndarray, " *M"]:
+def normalised(view: Float32[np.ndarray, " *D"]) -> Float32[np.ndarray, " *D"]:
     """Grey values to [-1, 1], by percentiles."""
     low, high = np.percentile(view, PERCENTILES)
     unit = (view - low) / max(float(high - low), 1e-6) * 2 - 1

@@ -27,8 +27,8 @@ class SegmentStack(Protocol):
 
 @runtime_checkable
 class SegmentViews(Protocol):
-    """Upright long-axis views (B, S, S) in [-1, 1], each with the labels (B, S, S) that the short axis has in its plane,
-    to (B, 4, S, S) class probabilities."""
+    """Upright long-axis views (B, S, S) in [-1, 1], each with the labels (B, S, S) that the short axis has in its
+    plane, to (B, 4, S, S) class probabilities."""
 
     def __call__(
         self, images: Float32[np.ndarray, "B H W"], priors: UInt8[np.ndarray, "B H W"]

@@ -10,7 +10,8 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent.parent
 
-#: What decides how slices are registered, how long-axis views are cut, and how a network is trained on them (reading files decides the data alone).
+#: What decides how slices are registered, how long-axis views are cut, and how a network is trained on them (reading
+#: files decides the data alone).
 REGISTRATION = (
     "registration/*.py",
     "geometry/plan.py",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.linalg import cho_factor, cho_solve
@@ -217,19 +217,20 @@ class Told:
 def _told(
     plane: SeenPlane, structure: int, phase: int, surface: Surface, lattice: Lattice
 ) -> tuple[Array, Array] | None:
-    side, fine_mm = plane.upright.side, PIXEL_MM / SPLIT
-    fine = np.arange(0, side - 1 + 1e-6, 1 / SPLIT)
-    pixels = np.stack(np.meshgrid(fine, fine, indexing="ij"))
+    inside = plane.inside(phase, structure)
+    if not inside.any():
+        return None
+    a, b = (_span(inside.any(axis=axis)) for axis in (1, 0))
+    pixels = np.stack(np.meshgrid(a, b, indexing="ij"))
+    fine_mm = PIXEL_MM / SPLIT
     at = lattice.of_world(plane.upright.place(pixels).reshape(3, -1))
-    within = np.all((at >= 0) & (at <= (np.array(surface.distance.shape) - 1) * lattice.step_mm), axis=1)
-    ours = ndimage.map_coordinates(surface.margin, (at / lattice.step_mm).T, order=1, mode="nearest")
-    had, within = (ours < 0).reshape(pixels.shape[1:]), within.reshape(pixels.shape[1:])
+    index = (at / lattice.step_mm).T
+    had = (ndimage.map_coordinates(surface.margin, index, order=1, mode="nearest") < 0).reshape(pixels.shape[1:])
     theirs = np.stack([ndimage.map_coordinates(p, pixels, order=1) for p in plane.probabilities[phase]])
     seen = np.isin(theirs.argmax(axis=0), LABELS_OF[structure])
-    if not seen.any():
-        return None
-    ring = had & within & ~ndimage.binary_erosion(had)
-    a, b = np.nonzero(ring)
+    known = np.all((index.T >= 0) & (np.array(surface.distance.shape) - 1 >= index.T), axis=1).reshape(had.shape)
+    known &= ndimage.map_coordinates(plane.pictured.astype(np.float32), pixels, order=1) > 0.99
+    a, b = np.nonzero(had & known & ~ndimage.binary_erosion(had, border_value=1))
     some = (a + b) % max(1, round(APART_MM / fine_mm)) == 0
     a, b = a[some], b[some]
     points = at.reshape(*had.shape, 3)[a, b]
@@ -237,12 +238,19 @@ def _told(
         (ndimage.distance_transform_edt(~mask) - ndimage.distance_transform_edt(mask))[a, b] * fine_mm
         for mask in (seen, had)
     )
-    index = (points / lattice.step_mm).T
-    normal = np.stack([ndimage.map_coordinates(part, index, order=1, mode="nearest") for part in surface.normal])
+    foot = (points / lattice.step_mm).T
+    normal = np.stack([ndimage.map_coordinates(part, foot, order=1, mode="nearest") for part in surface.normal])
     sine = np.sqrt(np.clip(1 - (lattice.turned(plane.upright.affine[:3, 2]) @ normal) ** 2, 0, 1))
     clear = sine > LEAST_SINE
     outwards = np.clip((to_had - to_seen) * sine, -MOST_MM, MOST_MM)
     return (points[clear], outwards[clear]) if clear.any() else None
+
+
+def _span(there: Bool[np.ndarray, " C"]) -> Float64[np.ndarray, " F"]:
+    """Split pixels from the first to the last of a structure, and a margin, within the picture."""
+    first, last = np.flatnonzero(there)[[0, -1]]
+    margin = MOST_MM / PIXEL_MM + 2
+    return np.arange(max(first - margin, 0), min(last + margin, len(there) - 1), 1 / SPLIT)
 
 
 def _near(one: Array, other: Array, alike_mm: tuple[float, float, float]) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -34,6 +34,9 @@ NEAR_MM, SAMPLES_A_LINE, LEAST_PROBABILITY = 12.0, 6.0, 0.03
 
 #: Overlap (Dice, of everything that is heart) below which a view shows something else; less heart (mm2) is none.
 LEAST_DICE, LEAST_MM2 = 0.6, 600.0
+
+#: A ventricle may show in two pieces, each of which the short axis has by this share of its area.
+LEAST_SHARED = 0.3
 
 #: Of the pictures of a cine, each counts so much (phases, SD) for its neighbours. Fewer phases are left alone.
 SMOOTH_PHASES, LEAST_PHASES = 0.6, 8
@@ -107,6 +110,7 @@ class SeenPlane:
     name
     upright        grid          its pixels, in the slices' breath-hold
     probabilities  {p: (4, C, C)}  float32, of the labels
+    pictured       (C, C)        bool, which pixels the picture has
     moved_mm       (2,)          by which its heart lay from the slices': to its picture's right, and to the apex
     agreement      scalar        Dice with what the short axis says, of everything that is heart
     =============  ============  =================================================================================
@@ -115,6 +119,7 @@ class SeenPlane:
     name: str
     upright: Upright
     probabilities: dict[int, Float32[np.ndarray, "4 C C"]]
+    pictured: Bool[np.ndarray, "C C"]
     moved_mm: Float64[np.ndarray, " 2"]
     agreement: float
 
@@ -241,12 +246,29 @@ def _seen(name: str, pictures: dict[int, View], slices: Slices, prior: Prior, se
     placed = upright.moved(-moved)
     priors = np.stack([prior.labels_on(p, placed) for p in numbers])
     found = _steady(segment(images, priors))
+    found = np.stack([_without_strays(one, ours) for one, ours in zip(found, priors, strict=True)])
     agreement = _agreement(found, priors, placed, slices)
     if agreement is None:
         return "it hardly cuts the heart"
+    if np.abs(moved).max() > (MOST_PX - 1) * PIXEL_MM:
+        return f"its heart lies {np.abs(moved).max():.0f} mm or more from that of the slices"
     if agreement < LEAST_DICE:
         return f"its heart is not where the slices have theirs (Dice {agreement:.2f})"
-    return SeenPlane(name, placed, dict(zip(numbers, found, strict=True)), moved, agreement)
+    pictured = sampled(np.ones(one.image.shape, np.float32), one.affine, points) > 0.99
+    return SeenPlane(name, placed, dict(zip(numbers, found, strict=True)), pictured, moved, agreement)
+
+
+def _without_strays(found: Float32[np.ndarray, "4 C C"], prior: UInt8[np.ndarray, "C C"]) -> NDArray[np.float32]:
+    """A ventricle's largest piece stays, and others where the short axis has it too; the rest is background."""
+    labels, out = found.argmax(axis=0), found.copy()
+    for structure in (WHOLE, RIGHT):
+        pieces, _ = ndimage.label(np.isin(labels, LABELS_OF[structure]))
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        kept = np.bincount(pieces[np.isin(prior, LABELS_OF[structure])], minlength=len(sizes)) > sizes * LEAST_SHARED
+        kept[[0, sizes.argmax()]] = True
+        out[:, ~kept[pieces]] = np.array([[1.0], [0.0], [0.0], [0.0]])
+    return out
 
 
 def _steady(found: Float32[np.ndarray, "P 4 C C"]) -> Float32[np.ndarray, "P 4 C C"]:

@@ -90,7 +90,10 @@ def sampled(
     mode: str = "constant",
 ) -> NDArray[np.float32]:
     """(M...) values of a picture (I, J) or a volume (I, J, K), index to RAS+ mm, at points (3, M...)."""
-    to_index = np.linalg.inv(affine)
+    whole = affine.copy()
+    if values.ndim == 2:  # a picture's third axis is anything
+        whole[:3, 2] = np.cross(whole[:3, 0], whole[:3, 1])
+    to_index = np.linalg.inv(whole)
     start = to_index[:3, 3].reshape(3, *[1] * (points.ndim - 1))
     index = (np.tensordot(to_index[:3, :3], points, 1) + start)[: values.ndim]
     return np.asarray(ndimage.map_coordinates(values, index, order=order, mode=mode), dtype=np.float32)

@@ -234,7 +234,7 @@ STAGES = {
         build=_new_view_segmenter,
         objective=lambda on, batch, device: views_objective(on.views, batch=batch, device=device),
         monitor=lambda on: views_monitor(on.views),
-        steps=3_000,
+        steps=2_911,
         batch=16,
         learning_rate=2e-3,
     ),

@@ -50,7 +50,7 @@ class ClosedHeart:
         return self.shape.labels(x[None, :, None], y[None, None, :], np.float32(heights)[:, None, None])
 
     def view(self, angle_deg: float, shift_mm: tuple[float, float] = (0.0, 0.0), name: str = "") -> View:
-        """A plane along z through the left ventricle's middle, in a breath-hold of its own: along the picture's axes."""
+        """A plane along z through the left ventricle's middle, moved along the picture's axes by its breath-hold."""
         angle = np.deg2rad(angle_deg)
         affine = np.eye(4)
         affine[:3, 0] = np.array([np.cos(angle), np.sin(angle), 0]) * PIXEL_MM

@@ -33,8 +33,8 @@ PRIOR_STEP_MM = 2.5
 #: Where views show the base, to within this (mm, SD).
 SEEN_BASE_SD_MM = 1.5
 
-#: Farther (mm) than this from the heart nothing is moved.
-AROUND_MM = 16.0
+#: Farther (mm) than this from the heart nothing is moved, and not more often than this.
+AROUND_MM, ROUNDS = 26.0, 2
 
 #: A dense slice so near (mm) to an acquired one is that one.
 SAME_MM = 0.05
@@ -120,7 +120,8 @@ class Anatomy:
         for structure in (WHOLE, CAVITY, RIGHT):
             found = {p: tip for p, s in enumerate(phases) if (tip := apex.find_tip(s, structure)) is not None}
             if seen is not None and slices is not None:
-                found = {p: _tip_seen(tip, seen.tip_mm(p, structure, sign * slices.normal)) for p, tip in found.items()}
+                axis, beside = sign * slices.normal, structure == RIGHT
+                found = {p: _tip_seen(tip, seen.tip_mm(p, structure, axis), beside=beside) for p, tip in found.items()}
             for (p, tip), depth in zip(found.items(), _tip_depths(found), strict=True):
                 tips[p][structure] = (tip, depth)
         for structure in (WHOLE, RIGHT):
@@ -178,15 +179,18 @@ class Anatomy:
         for structure, (tip, _) in ends.tips.items():
             sheet = ends.sheets[RIGHT if structure == RIGHT else WHOLE][0]
             believed = Believed.of(sheet.first, sheet.whole, tip.last, ends.sections.depth_mm, self.sign)
-            surface = Surface.of(parts[structure], lattice.step_mm, box)
-            told = None if surface is None else Told.of(self.seen.planes, structure, phase, surface, lattice)
-            if surface is None or told is None:
-                continue
-            by = moved_mm(surface, lattice, told, believed)
-            for n in believed.sure:
-                by[np.abs(positions_mm - self.slices.positions_mm[n]) <= SAME_MM] = 0
-            parts[structure] = surface.moved(by)
-            moved |= np.abs(by) > LEAST_MM
+            for _ in range(ROUNDS):
+                surface = Surface.of(parts[structure], lattice.step_mm, box)
+                told = None if surface is None else Told.of(self.seen.planes, structure, phase, surface, lattice)
+                if surface is None or told is None:
+                    break
+                by = moved_mm(surface, lattice, told, believed)
+                for n in believed.sure:
+                    by[np.abs(positions_mm - self.slices.positions_mm[n]) <= SAME_MM] = 0
+                parts[structure] = surface.moved(by)
+                moved |= np.abs(by) > LEAST_MM
+                if not told.far:
+                    break
         out = scores.copy()
         slices = moved.any(axis=(1, 2))
         out[slices] = np.where(moved[slices, None], _whole(parts[:, slices]), scores[slices])
@@ -225,9 +229,10 @@ def _around(scores: Float32[np.ndarray, "M 4 S S"], pixel_mm: float) -> tuple[sl
     return slice(max(a.start - margin, 0), a.stop + margin), slice(max(b.start - margin, 0), b.stop + margin)
 
 
-def _tip_seen(tip: apex.Tip, seen: tuple[float, float] | None) -> apex.Tip:
-    """Where slices and views together say that a structure ends."""
-    if seen is None:
+def _tip_seen(tip: apex.Tip, seen: tuple[float, float] | None, *, beside: bool) -> apex.Tip:
+    """Where slices and views together say that a structure ends; planes that may lie beside its tip say how deep it
+    reaches at least."""
+    if seen is None or (beside and seen[0] < tip.depth_mm):
         return tip
     depth, sd = _together((tip.depth_mm, tip.sd_mm), seen)
     return replace(tip, depth_mm=float(np.clip(depth, tip.low_mm, tip.high_mm)), sd_mm=sd)

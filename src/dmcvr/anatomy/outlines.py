@@ -21,10 +21,10 @@ from scipy.spatial.distance import cdist
 from dmcvr.anatomy.seen import LABELS_OF, SeenPlane, Slices
 from dmcvr.geometry.long_axis import PIXEL_MM
 
-#: By how much (mm, SD) borders are off between slices that show a structure whole, and where it ends; over so many mm
-#: that is alike: along the slices' normal, and across it.
-BETWEEN_MM, BETWEEN_ALIKE_MM = 1.5, (5.0, 18.0, 18.0)
-ENDS_MM, ENDS_ALIKE_MM = 4.0, (14.0, 18.0, 18.0)
+#: By how much (SD) borders are off between slices that show a structure whole, as a share of the gap, and where it ends
+#: (mm); over so many mm that is alike: along the slices' normal (between them, a share of the gap), and across it.
+BETWEEN_SHARE, BETWEEN_ALIKE_SHARE = 0.08, 0.5
+ENDS_MM, ENDS_ALIKE_MM, ACROSS_ALIKE_MM = 4.0, 14.0, 18.0
 
 #: Ends begin so far (mm) beyond the last whole slice, gradually.
 GRADUAL_MM = 5.0
@@ -39,8 +39,9 @@ LEAST_SINE = 0.5
 #: that, and only so near (mm) to the surface.
 APART_MM, GRID_MM, BAND_MM = 3.0, 4.0, 14.0
 
-#: Borders are moved by at most this (mm), and not by less than this.
-MOST_MM, LEAST_MM = 12.0, 0.05
+#: Borders are moved by at most this (mm) at once, and not by less than this; again, where more than this share of what
+#: views show of them lies farther away.
+MOST_MM, LEAST_MM, FAR_SHARE = 12.0, 0.05, 0.02
 
 #: What is not near a surface is so far from it.
 FAR_MM = 99.0
@@ -174,11 +175,12 @@ def moved_mm(surface: Surface, lattice: Lattice, told: Told, believed: Believed)
         points = np.concatenate([points, np.column_stack([np.full(len(border), position - start), border])])
         values, noise = (np.concatenate([v, np.full(len(border), x)]) for v, x in ((values, 0.0), (noise, sd**2)))
 
+    gap_mm = float(np.median(np.diff(lattice.slices.positions_mm)))
+
     def alike(one: Array, other: Array) -> Array:
         ends = np.outer(believed.ends(one[:, 0] + start), believed.ends(other[:, 0] + start))
-        return BETWEEN_MM**2 * _near(one, other, BETWEEN_ALIKE_MM) + ends * ENDS_MM**2 * _near(
-            one, other, ENDS_ALIKE_MM
-        )
+        between = (BETWEEN_SHARE * gap_mm) ** 2 * _near(one, other, BETWEEN_ALIKE_SHARE * gap_mm)
+        return between + ends * ENDS_MM**2 * _near(one, other, ENDS_ALIKE_MM)
 
     weights = cho_solve(cho_factor(alike(points, points) + np.diag(noise)), values)
     size = np.array(surface.distance.shape) * surface.step_mm
@@ -203,6 +205,11 @@ class Told:
 
     points: Float64[np.ndarray, "M 3"]
     outwards_mm: Float64[np.ndarray, " M"]
+
+    @property
+    def far(self) -> bool:
+        """Whether some of the border lies farther away than it is moved at once."""
+        return bool(np.mean(np.abs(self.outwards_mm) >= MOST_MM) > FAR_SHARE)
 
     @classmethod
     def of(
@@ -253,7 +260,7 @@ def _span(there: Bool[np.ndarray, " C"]) -> Float64[np.ndarray, " F"]:
     return np.arange(max(first - margin, 0), min(last + margin, len(there) - 1), 1 / SPLIT)
 
 
-def _near(one: Array, other: Array, alike_mm: tuple[float, float, float]) -> Array:
-    """1 for the same point, less with distance; `alike_mm` for height, a and b."""
-    scale = np.array(alike_mm)
+def _near(one: Array, other: Array, along_mm: float) -> Array:
+    """1 for the same point, less with distance along the normal and across it."""
+    scale = np.array([along_mm, ACROSS_ALIKE_MM, ACROSS_ALIKE_MM])
     return np.asarray(np.exp(-cdist(one / scale, other / scale, "sqeuclidean") / 2))

@@ -19,10 +19,10 @@ VIEWER = Path(__file__).parent / "src" / "dmcvr" / "report" / "viewer"
 
 
 class ViewerHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts niivue.js and the licences of what is inside it into the package."""
+    """Puts niivue.umd.js and the licences of what is inside it into the package."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        fetched, lock = VIEWER / "niivue.js", VIEWER / "package-lock.json"
+        fetched, lock = VIEWER / "niivue.umd.js", VIEWER / "package-lock.json"
         if fetched.is_file() and fetched.stat().st_mtime > lock.stat().st_mtime:
             return
         try:
@@ -50,4 +50,4 @@ def fetch_viewer(folder: Path) -> None:
         for path in sorted(modules.glob("**/LICENSE*")):
             texts.append(f"{path.parent.relative_to(modules)}\n\n{path.read_text(encoding='utf-8')}")
         (folder / "licenses.txt").write_text("\n\n".join(texts), encoding="utf-8")
-        shutil.copy(modules / "@niivue" / "niivue" / "dist" / "index.js", folder / "niivue.js")
+        shutil.copy(modules / "@niivue" / "niivue" / "dist" / "niivue.umd.js", folder / "niivue.umd.js")

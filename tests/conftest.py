@@ -84,9 +84,18 @@ def phantom() -> Phantom:
 
 
 @pytest.fixture(scope="session")
+def viewed() -> Phantom:
+    """Coarse slices of three phases and four long-axis views, each in its own breath-hold."""
+    from dmcvr.phantom import Scan, make_phantom
+
+    scan = Scan(pixel_mm=2.0, size_px=80, spacing_mm=12.0, shift_mm=3.0, phases=3, long_axis=True)
+    return make_phantom(7, scan)
+
+
+@pytest.fixture(scope="session")
 def short(phantom: Phantom) -> SliceStack:
-    """One phase of the phantom, unlabelled, without its last slices."""
-    return phantom.stack.without_labels().select_phases([0]).select_slices(list(range(9)))
+    """One phase of the phantom, unlabelled: nine slices from the base to the apex."""
+    return phantom.stack.without_labels().select_phases([0]).select_slices(list(range(2, 11)))
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,12 @@ def test_the_names_are_there_when_asked_for() -> None:
         "Patient",
         "Reconstruction",
         "SliceStack",
+        "View",
         "Volume",
         "make_phantom",
         "read_exam",
         "reconstruct",
+        "shown_progress",
     }
 
 

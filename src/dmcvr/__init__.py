@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from dmcvr.errors import NoHeartError as NoHeartError
     from dmcvr.exam.stack import Patient as Patient
     from dmcvr.exam.stack import SliceStack as SliceStack
+    from dmcvr.exam.view import View as View
     from dmcvr.exam.volume import Volume as Volume
     from dmcvr.io.read import read_exam as read_exam
     from dmcvr.options import Options as Options
     from dmcvr.phantom import make_phantom as make_phantom
+    from dmcvr.progress import shown_progress as shown_progress
     from dmcvr.reconstruction import Reconstruction as Reconstruction
     from dmcvr.reconstruction import reconstruct as reconstruct
 
@@ -29,10 +31,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "errors": ["InputError", "NoHeartError"],
         "exam.stack": ["Patient", "SliceStack"],
+        "exam.view": ["View"],
         "exam.volume": ["Volume"],
         "io.read": ["read_exam"],
         "options": ["Options"],
         "phantom": ["make_phantom"],
+        "progress": ["shown_progress"],
         "reconstruction": ["Reconstruction", "reconstruct"],
     },
 )

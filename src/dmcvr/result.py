@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume
 
 #: The values of `Result.observed`. Completed is what was added to the heart, or taken from it, by what anatomy says.
@@ -23,6 +24,7 @@ class Result:
     measures  dict              volumes (mL), mass (g) and function, as in measures.json
     run       dict              how it was made, as in run.json
     observed  (P, I, J, K)      where the labels come from: `OBSERVED`, uint8; None where that was not kept
+    views     pictures          long-axis views in these phases and in the frame of the image; plane by plane
     ========  ================  ==================================================================
     """
 
@@ -32,6 +34,7 @@ class Result:
     measures: dict[str, Any]
     run: dict[str, Any]
     observed: Volume | None = field(default=None, kw_only=True)
+    views: tuple[View, ...] = field(default=(), kw_only=True)
 
     @property
     def mirrored(self) -> bool:

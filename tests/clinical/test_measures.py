@@ -117,6 +117,7 @@ def test_cine_takes_ed_and_es_from_the_dense_lv_cavity_for_both_conventions() ->
         "times_ms": None,
         "lv_cavity_ml": [100.0, 60.0, 150.0],
         "rv_cavity_ml": [300.0, 72.0, 160.0],
+        "convention": "dense_volume",
     }
     assert "largest and smallest LV cavity" in result["ed_es_chosen_by"]
     assert result["dense_volume"]["rv"]["edv_ml"] == 160.0
@@ -145,6 +146,7 @@ def test_sizes_are_indexed_by_body_surface_area() -> None:
     assert result["bsa_m2"] == 2.0
     lv, rv = result["dense_volume"]["lv"], result["dense_volume"]["rv"]
     assert (lv["edv_ml_per_m2"], lv["esv_ml_per_m2"], lv["mass_g_per_m2"]) == (75.0, 30.0, 52.5)
+    assert lv["sv_ml_per_m2"] == 45.0
     assert (rv["edv_ml_per_m2"], rv["esv_ml_per_m2"]) == (80.0, 36.0)
     assert "mass_g_per_m2" not in rv
 

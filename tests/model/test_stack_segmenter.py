@@ -29,7 +29,6 @@ def test_places_in_a_stack() -> None:
     assert places.below.tolist() == [0, 0, 1, 3, 4, 4]
     assert places.above.tolist() == [1, 2, 2, 3, 5, 5]
     assert places.positions_mm.tolist() == [-8, 0, 8, 0, -4, 4]
-    assert places.together[0].tolist() == [True] * 3 + [False] * 3
     gaps = places.steps(places.above)
     assert gaps[:, 2].tolist() == [1, 1, 0, 0, 1, 0]
     assert gaps[0, 0].item() == pytest.approx(0.4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_a_name_or_a_path(tmp_path: Path) -> None:
     assert find(path) == path
     save_weights(awake(), path, preset=TINY, training=TRAINING, before=[{"steps": 5}])
     info = describe(path)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o044 == 0o044  # the group reads it, too
     assert not is_bundled(info)
     assert not is_bundled(None)
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

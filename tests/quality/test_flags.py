@@ -208,3 +208,18 @@ def test_out_of_distribution() -> None:
 def test_the_nearest_dense_slice() -> None:
     dense, slices = np.array([0.0, 1.5, 3.0, 4.5]), np.array([0.2, 2.9, 9.0])
     np.testing.assert_array_equal(nearest_slices(dense, slices), [0, 2, 3])
+
+
+def test_a_title_says_what_was_found() -> None:
+    apart = out_of_distribution({"spacing_mm": 17.7}, TrainingRange(75, {"spacing_mm": (5.0, 10.0)}))
+    assert apart.title == "Unlike the training data: slices 17.7 mm apart"
+    covered = Coverage(open_mm=20, cavity_ml=3, muscle_ml=6, completed=False)
+    whole = np.concatenate([np.zeros((1, 1, 40, 40), np.uint8), ring()], axis=1)
+    assert cut_off(whole).title == "Covered from base to apex"
+    found = cut_off(whole, covered=covered).title
+    assert found == "Open at the apex: a cavity 20 mm wide in the last slice, about 9 mL missing"
+    assert cut_off(whole, covered=replace(covered, completed=True)).title.endswith("about 9 mL completed")
+    both = cut_off(ring()[:, :6], covered=replace(covered, base_ml=12)).title
+    assert both.endswith("missing; open at the base: up to 12 mL missing")
+    assert unsure(0.5).title == "The segmenter is unsure (0.50)"
+    assert set(unsure(0.9).record()) == {"name", "level", "text", "title"}

@@ -14,7 +14,7 @@ def test_the_bundled_range_names_every_feature() -> None:
     known = TrainingRange.read()
     assert set(known.ranges) == set(WORDS)
     assert known.ranges["spacing_mm"] == (5.0, 10.0)  # ACDC
-    assert known.outside({name: (low + high) / 2 for name, (low, high) in known.ranges.items()}) == []
+    assert known.outside({name: (low + high) / 2 for name, (low, high) in known.ranges.items()}) == {}
 
 
 def test_measured_and_written(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def test_measured_and_written(tmp_path: Path) -> None:
 
 def test_a_range_has_slack() -> None:
     known = TrainingRange(1, {"pixel_mm": (1.0, 2.0)})
-    assert known.outside({"pixel_mm": 2.0 + 0.99 * SLACK}) == []
-    assert known.outside({"pixel_mm": 2.06}) == ["pixel size 2.06 mm (1.00 to 2.00)"]
+    assert known.outside({"pixel_mm": 2.0 + 0.99 * SLACK}) == {}
+    assert known.outside({"pixel_mm": 2.06}) == {"pixels of 2.06 mm": "pixel size 2.06 mm (1.00 to 2.00)"}
 
 
 def test_features_by_hand() -> None:

@@ -41,7 +41,7 @@ def chromium() -> Iterator[Any]:
     program = os.environ.get("DMCVR_CHROMIUM") or shutil.which("chromium")
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in DMCVR_CHROMIUM")
-    if not (VIEWER / "niivue.js").is_file():
+    if not (VIEWER / "niivue.umd.js").is_file():
         pytest.skip("the 3D viewer was not fetched when the package was installed: install npm, then scripts/setup")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'dmcvr[dev]'")
     with playwright.sync_playwright() as driver:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from dmcvr.reconstruction import Reconstruction
 from dmcvr.report import page
 from dmcvr.report.scene import Scene
-from dmcvr.report.volumes import viewer_sets
+from dmcvr.report.volumes import hatched, viewer_sets
 
 
 def test_embedded_volumes_are_nifti_on_the_same_grid(scene: Scene, heart: Reconstruction) -> None:
@@ -36,3 +37,12 @@ def test_a_cine_has_ed_and_es_whole_and_the_rest_coarser(scene: Scene, monkeypat
     assert cine["phases"] == ["0", "1", "2", "3"]
     assert cine["spacing_mm"] > 1.2 * scene.spacing_mm
     assert any("the beating heart is shown at" in text for text in page.left_out(many, [full, cine], False))
+
+
+def test_what_was_completed_is_hatched_in_bands(scene: Scene, heart: Reconstruction) -> None:
+    assert viewer_sets(scene, heart.phases, ["ED", "ES"])[0]["completed"] is None
+    whole = replace(scene, completed=scene.labels == 1)
+    bands = hatched(whole)
+    assert 0.4 < bands.sum() / whole.completed.sum() < 0.6
+    assert not bands[~whole.completed].any()
+    assert viewer_sets(whole, heart.phases, ["ED", "ES"])[0]["completed"] is not None

@@ -26,12 +26,13 @@ class Piece:
     slices        number of positions
     phases        number of times; the most of any position
     pixel_mm      in-plane pixel size; None if unknown
-    spacing_mm    median distance between slices; None for a single slice or if unknown
+    spacing_mm    median distance between slices, of a single slice to its neighbour in the exam; None if unknown
     thickness_mm  thickness of a slice; None if unknown
     taken         whether the exam is made of it
     why           why not, or what of it was left out
     series        what `--series` calls it; "" where there is nothing to choose
     view          of a long-axis view: "2-chamber", "3-chamber", "4-chamber", "RVOT", or "" if unknown
+    matched       of a long-axis view: how many of the exam's phases have a picture of it; 0: it is not used
     ============  ===================================================================================
     """
 
@@ -46,6 +47,7 @@ class Piece:
     why: str = ""
     series: str = ""
     view: str = ""
+    matched: int = 0
 
     @property
     def size(self) -> str:
@@ -83,6 +85,21 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large the exam is that would be reconstructed. `apart_mm` is the median distance between its slices."""
+
+    slices: int
+    phases: int
+    apart_mm: float | None
+
+    @property
+    def words(self) -> str:
+        """As in "6 slices, 17.7 mm apart, 25 phases"."""
+        apart = [] if self.apart_mm is None else [f"{self.apart_mm:.3g} mm apart"]
+        return ", ".join([_count(self.slices, "slice"), *apart, _count(self.phases, "phase")])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """What a path holds.
 
@@ -93,6 +110,7 @@ class Source:
     notes     sentences: what had to be assumed
     choices   the short-axis stacks to choose from, the best first
     left_out  sentences: slices of the chosen stack that could not be used, and why
+    size      slices, phases, and mm between slices of the exam; None where that is not known
     ========  =====================================================================
     """
 
@@ -102,16 +120,28 @@ class Source:
     notes: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
     left_out: tuple[str, ...] = ()
+    size: Size | None = None
 
     def record(self) -> dict[str, Any]:
         """As run.json and `dmcvr inspect --json` give it."""
         return {"summary": self.summary(), **asdict(self)}
 
+    def verdict(self) -> str:
+        """One sentence: what the exam is, and whether it would be reconstructed."""
+        views = sum(piece.slices for piece in self.pieces if piece.kind in (LONG_AXIS, LONG_AXIS_CINE))
+        found = [] if self.size is None else [self.size.words]
+        found += [_count(views, "long-axis view")] if views else []
+        if self.size is not None and self.size.slices < 2:
+            return f"{', '.join(found)}: would not be reconstructed, a 3D heart needs two slices or more."
+        return f"{', '.join(found) or 'An exam'}: would be reconstructed."
+
     def summary(self) -> str:
         """One sentence: what was taken, what was left out."""
         taken = [piece for piece in self.pieces if piece.taken]
-        left = [piece for piece in self.pieces if not piece.taken]
+        views = [piece for piece in self.pieces if piece.matched]
+        left = [piece for piece in self.pieces if not piece.taken and not piece.matched]
         text = f"Layout {self.layout}: took {_listed(taken) or 'nothing'}"
+        text += f"; beside it, as long-axis views, {_listed(views)}" if views else ""
         rest = [_listed(left)] if left else []
         rest += [_count(count, f"file ({what})", f"files ({what})") for what, count in self.ignored.items()]
         return f"{text}; left out {', '.join(rest)}." if rest else f"{text}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -133,8 +134,14 @@ class SliceStack:
             return int(phase)
         raise InputError(f"Phase {phase!r} is not in this exam: choose one of {', '.join(self.phases)} or all.")
 
+    def phase_indices(self, phases: Sequence[str]) -> list[int]:
+        """Indices of phases by their names or numbers, each once, in the exam's order; raises `InputError`."""
+        return sorted({self.phase_index(phase) for phase in phases})
+
     def select_phases(self, indices: list[int]) -> SliceStack:
         """The same exam with these phases only."""
+        if indices == list(range(len(self.phases))):
+            return self
         return replace(
             self,
             images=self.images[indices],
@@ -144,13 +151,18 @@ class SliceStack:
             pictures=None if self.pictures is None else tuple(self.pictures[i] for i in indices),
         )
 
+    @property
+    def reflection(self) -> Float64[np.ndarray, "4 4"]:
+        """(4, 4) world to mirrored world, at the plane in the middle of the stack."""
+        normal, (start, *_, stop) = self.normal, self.positions_mm
+        reflection = np.eye(4)
+        reflection[:3, :3] -= 2 * np.outer(normal, normal)
+        reflection[:3, 3] = (start + stop) * normal
+        return reflection
+
     def reflected(self) -> SliceStack:
         """The same slices in a mirrored world: their order along `normal` is reversed, their place in plane is not."""
-        normal, (start, *_, stop) = self.normal, self.positions_mm
-        affines = self.affines.copy()
-        affines[:, :3] -= 2 * normal[:, None] * (normal @ affines[:, :3])[:, None]
-        affines[:, :3, 3] += (start + stop) * normal
-        return replace(self, affines=affines)
+        return replace(self, affines=self.reflection @ self.affines)
 
     def without_labels(self) -> SliceStack:
         """The same exam, its labels unknown."""

@@ -67,3 +67,9 @@ class Slid:
             for phase, picture in zip(self.acquired, images, strict=True)
         )
         return Slid(stack, Region(images, self.region.scale, located), acquired, holds)
+
+    def select_phases(self, indices: list[int]) -> Slid:
+        """The same with these phases only."""
+        region = replace(self.region, images=self.region.images[indices])
+        acquired = tuple(self.acquired[index] for index in indices)
+        return replace(self, stack=self.stack.select_phases(indices), region=region, acquired=acquired)

@@ -30,7 +30,8 @@ ANYWHERE_MM = 30.0
 
 @dataclass(frozen=True)
 class Crossing:
-    """What a long-axis view says of M slices: how far along `direction` their hearts lie, to within a constant.
+    """What the long-axis view of that name says of M slices: how far along `direction` their hearts lie, to within a
+    constant.
 
     =========  ====  ===============================================================
     slices     (M,)  which
@@ -44,6 +45,7 @@ class Crossing:
     direction: Float64[np.ndarray, " 2"]
     place_mm: Float64[np.ndarray, " M"]
     sd_mm: Float64[np.ndarray, " M"]
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class BreathHolds:
     evidence   scalar   nats by which shifted slices explain what was seen better than slices in place
     reference  words    the breath-hold that the others are moved to
     sources    words    what tells of shifts
+    views      names    of the long-axis views among them
     =========  =======  ===========================================================================================
     """
 
@@ -66,6 +69,7 @@ class BreathHolds:
     evidence: float
     reference: str
     sources: tuple[str, ...]
+    views: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -85,7 +89,15 @@ class BreathHolds:
         views = f"{len(crossings)} long-axis view{'s' if len(crossings) > 1 else ''}"
         sources = (*(SOURCES[track.name] for track in tracks), *([views] if crossings else []))
         sd = np.sqrt(np.diag(cov)).reshape(2, -1).T
-        return cls(mean, sd, np.stack([frame.u, frame.v]), shifts.evidence + more, reference, sources)
+        return cls(
+            mean,
+            sd,
+            np.stack([frame.u, frame.v]),
+            shifts.evidence + more,
+            reference,
+            sources,
+            tuple(crossing.view for crossing in crossings),
+        )
 
     @property
     def moved(self) -> bool:

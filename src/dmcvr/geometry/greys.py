@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View, planes_of
 from dmcvr.geometry.locate import Region, prepare
 from dmcvr.geometry.orient import Upright
 from dmcvr.geometry.region import IntensityScale
@@ -50,6 +52,13 @@ def prepare_upright(
     there = _seen(turned, negative, segment)
     sure = there.missing is None and negative.located.confidence >= CLEAR_CONFIDENCE
     return (turned, negative) if sure and there.rings > here.rings else (stack, region)
+
+
+def views_as(stack: SliceStack, views: Iterable[View]) -> tuple[View, ...]:
+    """Those views that are of the stack's phases, by plane and phase; turned as its grey values were."""
+    known = [view for view in views if view.phase in stack.phases]
+    named = [replace(view, name=name) for name, pictures in planes_of(known).items() for view in pictures]
+    return tuple(view.negative() for view in named) if TURNED in stack.warnings else tuple(named)
 
 
 def without_blank_slices(stack: SliceStack) -> SliceStack:

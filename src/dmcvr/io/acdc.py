@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 from dmcvr.errors import InputError
-from dmcvr.exam.source import SHORT_AXIS_CINE
+from dmcvr.exam.source import LONG_AXIS_CINE, SHORT_AXIS_CINE
 from dmcvr.exam.stack import Patient, SliceStack
-from dmcvr.io.exam import Exam
-from dmcvr.io.image import is_image, nifti_files, nifti_named, nifti_stem
-from dmcvr.io.parts import Part, body_size, exam_of, manual_labels
+from dmcvr.io.exam import Exam, LongAxis
+from dmcvr.io.image import is_image, nifti_files, nifti_named, nifti_stem, read_header
+from dmcvr.io.long_axis import long_axis_cine, view_of_name
+from dmcvr.io.parts import Beside, Part, body_size, exam_of, manual_labels
 
+_VIEW = re.compile(r"_LA_(?P<view>[234]c|rvot)$", re.IGNORECASE)
 _FRAME = re.compile(r"_frame(\d+)$", re.IGNORECASE)
 
 
@@ -48,7 +50,14 @@ def find_acdc(path: Path) -> Exam:
         number = int(match.group(1)) if match else None
         name = next((p for p in ("ED", "ES") if p in info and int(info[p]) == number), None)
         part = Part(f"{name} frame" if name else "file", path, (name,) if name else None, labels=manual_labels(path))
-        return exam_of("acdc", [part], patient=_patient(info), label_map="acdc")
+        fractions = _fractions(info)
+        if name is not None:
+            fractions = {phase: share for phase, share in fractions.items() if phase == name}
+        elif match is None:
+            count = read_header(path).phases
+            fractions = {str(n): n / count for n in range(count)}
+        views, planes = _views(folder, fractions)
+        return exam_of("acdc", [part], patient=_patient(info), beside=views, label_map="acdc", long_axis=planes)
     parts: list[Part] = []
     for phase in ("ED", "ES"):
         if phase in info:
@@ -58,8 +67,27 @@ def find_acdc(path: Path) -> Exam:
         raise InputError(f"{folder / 'Info.cfg'} names neither an ED nor an ES frame.")
     cine = nifti_named(folder, f"{folder.name}_4d")
     why = "ED and ES were taken; give this file for all phases"
-    beside = [("4D cine", SHORT_AXIS_CINE, cine, why)] if cine is not None else []
-    return exam_of("acdc", parts, patient=_patient(info), beside=beside, label_map="acdc")
+    beside = [Beside("4D cine", SHORT_AXIS_CINE, cine, why)] if cine is not None else []
+    views, planes = _views(folder, _fractions(info))
+    return exam_of("acdc", parts, patient=_patient(info), beside=beside + views, label_map="acdc", long_axis=planes)
+
+
+def _views(folder: Path, fractions: dict[str, float]) -> tuple[list[Beside], list[LongAxis]]:
+    """Long-axis cines as `dmcvr phantom` writes them, for phases at these fractions of the heartbeat."""
+    found = [(file, match["view"]) for file in nifti_files(folder) if (match := _VIEW.search(nifti_stem(file)))]
+    why = "the {} view" if fractions else "a {} view; Info.cfg does not say of how many frames (NbFrame)"
+    beside, planes = [], []
+    for file, word in found:
+        name = view_of_name(word)
+        beside.append(Beside(f"LA {word}", LONG_AXIS_CINE, file, why.format(name), name, len(fractions)))
+        planes.append(long_axis_cine(name, file, fractions))
+    return beside, planes
+
+
+def _fractions(info: dict[str, str]) -> dict[str, float]:
+    """Where in the heartbeat ED and ES are, of NbFrame frames; nothing where Info.cfg does not tell."""
+    frames = int(info["NbFrame"]) if re.fullmatch(r"[1-9][0-9]{0,5}", info.get("NbFrame", "")) else 0
+    return {phase: (int(info[phase]) - 1) / frames for phase in ("ED", "ES") if phase in info and frames}
 
 
 def read_acdc(folder: Path, *, with_labels: bool = False) -> SliceStack:

@@ -8,14 +8,15 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from dmcvr.errors import InputError
+from dmcvr.errors import NO_ROOM, InputError, OutputError
 from dmcvr.exam.stack import SliceStack
-from dmcvr.io.exam import Exam
+from dmcvr.exam.view import View
+from dmcvr.io.exam import Exam, LongAxis
 
 #: What one archive may hold: members, bytes of all of them unpacked, and how often more than packed.
 MAX_MEMBERS = 50_000
@@ -61,7 +62,17 @@ def find_zip(path: Path, find: Callable[[Path], Exam]) -> Exam:
     def load_labels() -> SliceStack:
         return _named(path, folder, labels) if labels is not None else load()
 
-    return replace(exam, source=source, load=load, load_labels=None if labels is None else load_labels)
+    planes = tuple(_plane(path, folder, plane) for plane in exam.long_axis)
+    return replace(
+        exam, source=source, load=load, load_labels=None if labels is None else load_labels, long_axis=planes
+    )
+
+
+def _plane(path: Path, folder: _Folder, plane: LongAxis) -> LongAxis:
+    def load(phases: Sequence[str]) -> tuple[View, ...]:
+        return _named(path, folder, lambda: plane.load(phases))
+
+    return replace(plane, load=load)
 
 
 def _named(path: Path, folder: _Folder, work: Callable[[], T]) -> T:
@@ -97,7 +108,8 @@ def _unpack(path: Path, folder: Path) -> None:
     except OSError as error:
         if isinstance(error, FileNotFoundError | PermissionError) and error.filename == str(path):
             raise
-        raise InputError(
+        kind = OutputError if error.errno in NO_ROOM else InputError
+        raise kind(
             f"{path.name} cannot be unpacked ({error.strerror or 'damaged'}): make room, or unpack it yourself."
         ) from error
 

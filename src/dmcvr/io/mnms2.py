@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from dmcvr.exam.view import View
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import nifti_files, read_image
 from dmcvr.io.labels import to_internal
-from dmcvr.io.parts import Part, exam_of, manual_labels
+from dmcvr.io.long_axis import Frames, long_axis_files, view_of_name
+from dmcvr.io.parts import Beside, Part, exam_of, manual_labels
 
 #: 001_SA_ED.nii.gz and 001_LA_ES.nii.gz as published; sax_ed.nii.gz and lax_4c_es.nii.gz as often renamed.
 _NAME = re.compile(r"^(?:.*_)?(?P<kind>sa|sax|la|lax)(?P<view>_[234]c)?_(?P<phase>ed|es)\.nii(?:\.gz)?$", re.IGNORECASE)
@@ -38,12 +40,21 @@ def find_mnms2(path: Path) -> Exam:
     ]
     if not parts:
         raise InputError(f"{path} holds no short-axis stack: expected files like 001_SA_ED.nii.gz or sax_ed.nii.gz.")
-    beside = [
-        (f"LA {view} {phase}", LONG_AXIS, file, "recognised; not part of the short-axis stack")
-        for kind, view, phase, file in files
-        if kind == "LA"
-    ]
-    return exam_of("mnms2", parts, beside=beside, label_map="mnms")
+    taken = {phase for part in parts for phase in part.phases or ()}
+    planes: dict[str, dict[str, Path]] = {}
+    beside = []
+    for kind, view, phase, file in files:
+        if kind == "LA":
+            name, used = view_of_name(view), phase in taken
+            planes.setdefault(name, {})[phase] = file
+            why = f"the {name} view, for {phase}" if used else f"the {name} view of {phase}, which the stack lacks"
+            beside.append(Beside(f"LA {view} {phase}", LONG_AXIS, file, why, name, int(used)))
+    long_axis = [long_axis_files(name, _by_name(found)) for name, found in planes.items()]
+    return exam_of("mnms2", parts, beside=beside, label_map="mnms", long_axis=long_axis)
+
+
+def _by_name(files: dict[str, Path]) -> Callable[[Sequence[str]], Frames]:
+    return lambda phases: {phase: (files[phase], 0) for phase in phases if phase in files}
 
 
 def read_mnms2(folder: Path) -> tuple[SliceStack, tuple[View, ...]]:

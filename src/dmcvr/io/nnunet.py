@@ -11,7 +11,7 @@ from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.structures import structure_of
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import nifti_files, nifti_named, nifti_stem
-from dmcvr.io.parts import Part, exam_of
+from dmcvr.io.parts import Beside, Part, exam_of
 
 _NAME = re.compile(r"^(?P<case>.+)_0000\.nii(\.gz)?$", re.IGNORECASE)
 _FOLDERS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
@@ -44,7 +44,7 @@ def find_nnunet(path: Path) -> Exam:
     folder = root / _FOLDERS.get(image.parent.name, "labelsTr")
     labels = nifti_named(folder, case)
     channels = [p for p in nifti_files(image.parent) if re.fullmatch(re.escape(case) + r"_\d{4}", nifti_stem(p))]
-    beside = [("another channel", "other", p, "only channel 0 is read") for p in channels if p != image]
+    beside = [Beside("another channel", "other", p, "only channel 0 is read") for p in channels if p != image]
     numbers = _label_map(root / "dataset.json")
     notes: tuple[str, ...] = ()
     if labels is not None and numbers is None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from dmcvr.errors import InputError
-from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
+from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Size, Source
 from dmcvr.exam.stack import Patient, SliceStack, same_grid
 from dmcvr.exam.structures import Numbering
-from dmcvr.io.exam import Exam
+from dmcvr.io.exam import Exam, LongAxis
 from dmcvr.io.image import ImageHeader, nifti_named, nifti_stem, read_header, read_stack
 from dmcvr.io.labels import to_internal
 
@@ -37,6 +37,19 @@ class Part:
     labels: Path | None = None
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A file that lies beside the exam's and is not taken: its role, its kind, why not, and if it is a long-axis view,
+    which, and of how many phases it is used."""
+
+    name: str
+    kind: str
+    path: Path
+    why: str
+    view: str = ""
+    matched: int = 0
+
+
 def manual_labels(image: Path) -> Path | None:
     """The labels beside an image, as ACDC and M&Ms name them (`_gt`); None where there are none."""
     return nifti_named(image.parent, f"{nifti_stem(image)}_gt")
@@ -56,14 +69,15 @@ def exam_of(
     parts: list[Part],
     *,
     patient: Patient | None = None,
-    beside: list[tuple[str, str, Path, str]] | None = None,
+    beside: Sequence[Beside] = (),
     notes: tuple[str, ...] = (),
     label_map: str | Numbering | None = None,
+    long_axis: Sequence[LongAxis] = (),
 ) -> Exam:
     """The exam of these parts, whose phases are joined in their order.
 
-    `beside` lists what lies there and is not taken: name, kind, path, why not. `label_map` numbers the labels: a
-    named convention, or the file's value to ours; None where nothing tells.
+    `beside` lists what lies there and is not taken; a file of it that is damaged is listed as such. `label_map`
+    numbers the labels: a named convention, or the file's value to ours; None where nothing tells.
     """
     pieces, assumed = [], list(notes)
     for part in parts:
@@ -76,14 +90,15 @@ def exam_of(
         if part.labels is not None:
             why = "taken if asked for" if label_map is not None else "give it with --labels-in and --label-map"
             pieces.append(_piece(f"labels of {part.name}", LABELS, read_header(part.labels), taken=False, why=why))
-    pieces += [_piece(name, kind, read_header(path), taken=False, why=why) for name, kind, path, why in beside or ()]
+    pieces += [_beside(other) for other in beside]
     person = patient or Patient()
     labelled = parts if all(part.labels is not None for part in parts) else []
     return Exam(
-        Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed))),
+        Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed)), size=_size(pieces)),
         lambda: _join([_read(part, person) for part in parts], parts),
         _labelled_reader(labelled, person, label_map),
         label_map,
+        tuple(long_axis),
     )
 
 
@@ -129,6 +144,22 @@ def _join(stacks: list[SliceStack], parts: list[Part]) -> SliceStack:
         times_ms=first.times_ms if len(stacks) == 1 else None,
         warnings=tuple(dict.fromkeys(warning for stack in stacks for warning in stack.warnings)),
     )
+
+
+def _beside(other: Beside) -> Piece:
+    try:
+        header = read_header(other.path)
+    except InputError:
+        return Piece(name=other.name, kind=other.kind, slices=0, phases=0, why="damaged: it cannot be read")
+    piece = _piece(other.name, other.kind, header, taken=False, why=other.why)
+    return replace(piece, view=other.view, matched=other.matched)
+
+
+def _size(pieces: list[Piece]) -> Size:
+    """Of the exam that these are: the parts share their slices, and their phases are joined."""
+    taken = [piece for piece in pieces if piece.taken]
+    first = taken[0]
+    return Size(slices=first.slices, phases=sum(piece.phases for piece in taken), apart_mm=first.spacing_mm)
 
 
 def _piece(name: str, kind: str, header: ImageHeader, *, taken: bool, why: str) -> Piece:

@@ -45,7 +45,8 @@ def find_sunnybrook(path: Path, *, series: str | None = None) -> Exam:
         )
     source = replace(exam.source, pieces=exam.source.pieces + tuple(pieces))
     chosen = [(file, match["name"], int(match["phase"])) for file, match in files]
-    return Exam(source, exam.load, (lambda: _labelled(exam.load(), chosen)) if chosen else None, "acdc")
+    labelled = (lambda: _labelled(exam.load(), chosen)) if chosen else None
+    return replace(exam, source=source, load_labels=labelled, numbering="acdc")
 
 
 def _labelled(stack: SliceStack, files: list[tuple[Path, str, int]]) -> SliceStack:

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, OutputError
 from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
@@ -52,8 +52,14 @@ def save_weights(
         if value.is_floating_point()
     }
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"dmcvr": json.dumps(record)})
-    partial.replace(path)
+    try:
+        partial.write_bytes(
+            save(tensors, {"dmcvr": json.dumps(record)})
+        )  # `save_file` makes a file for its owner alone
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"The weights cannot be written to {path}: make room, or choose another folder.") from error
 
 
 def load_autoencoder(name: str | Path) -> tuple[Autoencoder, WeightsInfo]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import PlainBlock, zero
@@ -59,11 +59,6 @@ class Stacks:
         middle = torch.zeros_like(count).index_add(0, which, positions_mm) / count
         return cls(stack, positions_mm - middle[which], below, above)
 
-    @property
-    def together(self) -> Bool[Tensor, "M M"]:
-        """Whether two slices are of one stack."""
-        return self.stack[:, None] == self.stack[None]
-
     def steps(self, side: Int[Tensor, " M"]) -> Float[Tensor, "M 3"]:
         """What is told of a neighbour: how far it is, linearly and fading, and whether there is one."""
         gap = (self.positions_mm[side] - self.positions_mm).abs()
@@ -93,7 +88,7 @@ class _Hear(nn.Module):
         return h + self.out(heard)
 
 
-class _Attend(nn.Module):
+class Attend(nn.Module):
     """Tokens (M, C), one a slice, with their places: each stack's slices attend to each other."""
 
     def __init__(self, channels: int, layers: int, heads: int) -> None:
@@ -110,8 +105,12 @@ class _Attend(nn.Module):
         angles = [at * (2 * math.pi / wavelength) for wavelength in WAVELENGTHS_MM]
         ends = [torch.exp(-stacks.steps(side)[:, 0]) for side in (stacks.below, stacks.above)]
         place = torch.stack([f(a) for a in angles for f in (torch.sin, torch.cos)] + [at / 50, *ends], dim=1)
-        tokens = self.token(seen) + self.place(place.to(seen.dtype))
-        return self.norm(self.layers(tokens[None], mask=~stacks.together)[0])
+        return self.among(self.token(seen) + self.place(place.to(seen.dtype)), stacks.stack)
+
+    def among(self, tokens: Tensor, stack: Tensor) -> Tensor:
+        """Tokens (M, C), after those of the same stack, whose number `stack` (M,) gives, have told each other."""
+        apart = stack[:, None] != stack[None]
+        return self.norm(self.layers(tokens[None], mask=apart)[0])
 
 
 class StackSegmenter(nn.Module):
@@ -127,7 +126,7 @@ class StackSegmenter(nn.Module):
         self.enter = nn.Conv2d(fine, c[0], 3, stride=2, padding=1)
         self.down = nn.ModuleList(PlainBlock(c[max(0, n - 1)], c[n]) for n in range(len(c)))
         self.hear = nn.ModuleList(_Hear(c[n]) for n in range(config.hears_from, len(c)))
-        self.attend = _Attend(c[-1], config.attention_layers, config.heads)
+        self.attend = Attend(c[-1], config.attention_layers, config.heads)
         self.tell = nn.Linear(c[-1], 2 * c[-1])
         zero(self.tell)
         self.bottleneck = PlainBlock(c[-1], c[-1])

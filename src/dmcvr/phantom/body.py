@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmcvr.phantom.frame import Box, Grid, HeartFrame
 from dmcvr.phantom.paint import paint, smooth_noise
 from dmcvr.phantom.solid import Array, Point, ellipsoid
 from dmcvr.phantom.tissue import MRI, Tissues
+
+#: From the heart's apex to the skin, at the least.
+WALL_MM = 36.0
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class Body:
         return replace(self, grid=self.grid.within(box), **fields)
 
 
-def make_body(rng: np.random.Generator, grid: Grid, frame: HeartFrame, tissues: Tissues = MRI) -> Body:
-    """Draw the body around the place of the heart, with random proportions."""
+def make_body(rng: np.random.Generator, grid: Grid, frame: HeartFrame, apex: Point, tissues: Tissues = MRI) -> Body:
+    """Draw the body around the place of the heart, with random proportions; the chest is deep enough for the apex."""
     step = grid.step_mm
     coarse, middle, fine = (smooth_noise(rng, grid.shape, mm / step) for mm in (14.0, 5.0, 1.7))
-    body = _draw(rng, grid, frame, tissues, coarse, middle, fine)
+    body = _draw(rng, grid, frame, frame.to_world(apex), tissues, coarse, middle, fine)
     up = (float(frame.u[2]), float(frame.v[2]), float(frame.axis[2]))
     return Body(grid, tissues, up, body, coarse, middle, fine)
 
@@ -46,6 +50,7 @@ def _draw(
     rng: np.random.Generator,
     grid: Grid,
     frame: HeartFrame,
+    apex: NDArray[np.float64],
     tissues: Tissues,
     coarse: Array,
     middle: Array,
@@ -60,7 +65,9 @@ def _draw(
 
     # The chest: fat under the skin, muscle with ribs, a line of fat, lungs.
     wide, deep = float(jitter(168, 8)), float(jitter(106, 5))
-    skin = ellipsoid(right, front + jitter(10, 4) + np.float32(0.08) * head, flat, (wide, deep, 1e4)) + 2.5 * coarse
+    back = jitter(10, 4)
+    deep = max(deep, float((apex[1] + back + WALL_MM) / np.sqrt(1 - min(0.5, (apex[0] / wide) ** 2))))
+    skin = ellipsoid(right, front + back + np.float32(0.08) * (head + 45), flat, (wide, deep, 1e4)) + 2.5 * coarse
     rim = jitter(12, 4) + np.float32(2) * np.roll(coarse, 9, axis=0)
     ribs = np.float32(1.5) * np.sin(head / np.float32(4.2) + np.float32(0.03) * right)
     image = np.full(grid.shape, tissues.air, dtype=np.float32)

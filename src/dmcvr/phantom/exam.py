@@ -123,7 +123,7 @@ def make_phantom(seed: int, scan: Scan | None = None) -> Phantom:
 
     pixels = slice_grid(scan, (cx, cy), positions)
     fine, truth = _grids(scan, (cx, cy), pixels, shapes[0])
-    scene = make_body(tissue, fine, frame, TISSUES[scan.modality])
+    scene = make_body(tissue, fine, frame, shapes[0].apices["lv_epicardium"], TISSUES[scan.modality])
     planes = view_planes(shapes[0], frame, planning) if scan.long_axis else ()
     moved = draw_shifts(motion, scan, slices_with_heart(shapes[0], positions), len(planes))
     shifts = moved[: len(positions)]

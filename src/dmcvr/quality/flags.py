@@ -1,7 +1,8 @@
 """Quality flags: what should make a reader look twice. Pure functions of arrays and records.
 
-A flag is ``{"name", "level", "text"}``; level "fine", "look" (look before you trust it) or "unknown" (could not be
-checked). Every check gives a flag, so that a page shows what was looked at as well as what was found. Thresholds that
+A flag is ``{"name", "level", "text", "title"}``: which check, its level ("fine", "look": look before you trust it, or
+"unknown": could not be checked), what was found in sentences, and in a few words. Every check gives a flag, so that a
+page shows what was looked at as well as what was found. Thresholds that
 were set on exams say on which.
 """
 
@@ -75,11 +76,12 @@ RV_ALONE = 0.1
 
 @dataclass(frozen=True)
 class Flag:
-    """One check and what it found."""
+    """One check and what it found: in sentences, and as a title."""
 
     name: str
     level: Level
     text: str
+    title: str
 
     def record(self) -> dict[str, str]:
         return asdict(self)
@@ -155,33 +157,41 @@ def lying(located: Located, normal: Float64[np.ndarray, " 3"]) -> Flag:
     name = "How the heart lies"
     frame = located.frame
     if not located.found:
-        return Flag(name, "unknown", "No heart was found, so how it lies could not be checked.")
-    found = []
+        text = "No heart was found, so how it lies could not be checked."
+        return Flag(name, "unknown", text, "How the heart lies: not checked")
+    found = {}
     if located.margin < SURE:
-        found.append(
+        found["How the heart lies is not clear"] = (
             "the picture speaks for another way nearly as much: see in the report whether the RV is on the left and "
             "the anterior wall up, for labels and volumes depend on it"
         )
     if located.rv_left is False:
-        found.append("the right ventricle is not seen on the left of the left one, where it belongs")
+        found["The RV is not on the LV's left"] = (
+            "the right ventricle is not seen on the left of the left one, where it belongs"
+        )
     if located.mirrored is None:
-        found.append("base and apex cannot be told apart, so the files' frame may mirror the heart")
+        found["Base and apex cannot be told apart"] = (
+            "base and apex cannot be told apart, so the files' frame may mirror the heart"
+        )
     if from_scanner(normal):
         if located.mirrored:
-            found.append("in the scanner's frame the heart is a mirror image: are the slices in the wrong order?")
+            found["The scanner's frame mirrors the heart"] = (
+                "in the scanner's frame the heart is a mirror image: are the slices in the wrong order?"
+            )
         elif min(frame.u @ USUAL_RIGHT, frame.v @ USUAL_DOWN) < AGAINST:
-            found.append(
+            found["Picture and header contradict each other"] = (
                 "the picture was believed, and the header says that the heart lies as in no patient: its left and "
                 "right, or front and back, are exchanged"
             )
     if found:
-        return Flag(name, "look", "; ".join(found)[:1].upper() + "; ".join(found)[1:] + ".")
+        text = "; ".join(found.values())
+        return Flag(name, "look", f"{text[:1].upper()}{text[1:]}.", next(iter(found)))
+    clear = "How the heart lies is clear"
     if located.unmirrored:
-        return Flag(
-            name, "fine", "The picture says it clearly. The files' frame mirrored the heart; this one does not."
-        )
+        text = "The picture says it clearly. The files' frame mirrored the heart; this one does not."
+        return Flag(name, "fine", text, clear)
     mirrored = " The files' frame mirrors the heart." if located.mirrored else ""
-    return Flag(name, "fine", f"The picture says it clearly.{mirrored}")
+    return Flag(name, "fine", f"The picture says it clearly.{mirrored}", clear)
 
 
 def cut_off(
@@ -196,28 +206,41 @@ def cut_off(
     name = "Coverage"
     area = np.count_nonzero((labels == 1) | (labels == 2), axis=(2, 3)).max(axis=0).astype(float)
     if area.max() == 0:
-        return Flag(name, "unknown", "No left ventricle was found, so its ends could not be checked.")
+        text = "No left ventricle was found, so its ends could not be checked."
+        return Flag(name, "unknown", text, "Coverage: not checked")
     ends = area[[0, -1]] / area.max()
     base, apex = ends if base_is_first(labels) else ends[::-1]
-    found = []
+    found, titles = [], []
     covered = covered or Coverage()
+    beyond_ml = covered.cavity_ml + covered.muscle_ml
     if apex > CUT_OFF_SHARE or covered.open_mm > OPEN_MM:
         found.append(_apex_beyond(apex, covered))
+        wide = f": a cavity {covered.open_mm:.0f} mm wide in the last slice" if covered.open_mm > 0 else ""
+        much = f", about {beyond_ml:.0f} mL {_missing(covered)}" if beyond_ml >= 1 else ""
+        titles.append(f"Open at the apex{wide}{much}")
     if base >= 1:
         much = f"; up to about {covered.base_ml:.0f} mL of its cavity are missing" if covered.base_ml >= 1 else ""
         found.append(f"the base lies beyond the first slice (the LV is still growing where the stack ends{much})")
+        titles.append(f"Open at the base{f': up to {covered.base_ml:.0f} mL missing' if covered.base_ml >= 1 else ''}")
     if found:
         whole = covered.completed and base < 1
         trust = "What was completed counts in the volumes, as an estimate." if whole else "Volumes are too small."
         text = f"The stack cuts the heart off: {'; '.join(found)}. {trust}"
         if left_out:
             text += " The scan may cover more: slices were left out. " + " ".join(left_out)
-        return Flag(name, "look", text)
+        return Flag(
+            name, "look", text, "; ".join([titles[0], *(title[:1].lower() + title[1:] for title in titles[1:])])
+        )
     if left_out:
-        return Flag(name, "look", "The slices used cover the left ventricle, but not all were. " + " ".join(left_out))
-    beyond_ml = covered.cavity_ml + covered.muscle_ml
+        text = "The slices used cover the left ventricle, but not all were. " + " ".join(left_out)
+        return Flag(name, "look", text, "Slices of the scan were left out")
     some = f" About {beyond_ml:.0f} mL of the apex lie beyond the last." if beyond_ml >= 1 else ""
-    return Flag(name, "fine", "The slices cover the left ventricle from base to apex." + some)
+    text = "The slices cover the left ventricle from base to apex." + some
+    return Flag(name, "fine", text, "Covered from base to apex")
+
+
+def _missing(covered: Coverage) -> str:
+    return "completed" if covered.completed else "missing"
 
 
 def _apex_beyond(share: float, covered: Coverage) -> str:
@@ -237,15 +260,15 @@ def at_the_edge(labels: UInt8[np.ndarray, "P N A B"], pictured: Bool[np.ndarray,
     """Whether the heart in (P, N, A, B) labels reaches the edge of the picture, or of the square that is looked at."""
     name = "Field of view"
     if not labels.any():
-        return Flag(name, "unknown", "No heart was found.")
+        return Flag(name, "unknown", "No heart was found.", "Field of view: not checked")
     inner = ndimage.binary_erosion(pictured, np.ones((1, 3, 3)), iterations=max(1, round(EDGE_MM / pixel_mm)))
     touching = ((labels > 0) & ~inner).any(axis=0)
     where = np.flatnonzero(touching.any(axis=(1, 2)))
     if len(where):
         which = ", ".join(SPOKEN[s] for label, s in LABEL_NAMES.items() if ((labels == label) & ~inner).any())
         text = f"The heart reaches the edge of the picture in slice {_numbers(where)} ({which}): volumes are too small."
-        return Flag(name, "look", text)
-    return Flag(name, "fine", "The heart lies within the picture in every slice.")
+        return Flag(name, "look", text, f"Cut by the picture's edge in slice {_numbers(where)}")
+    return Flag(name, "fine", "The heart lies within the picture in every slice.", "Within the picture")
 
 
 def anatomy(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
@@ -253,18 +276,22 @@ def anatomy(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
     name = "Anatomy"
     absent = [SPOKEN[structure] for label, structure in LABEL_NAMES.items() if not (labels == label).any()]
     if absent:
-        return Flag(name, "look", f"Nothing is labelled as {' or '.join(absent)}: that volume is 0, not measured.")
+        text = f"Nothing is labelled as {' or '.join(absent)}: that volume is 0, not measured."
+        return Flag(name, "look", text, f"No {' and no '.join(absent)} found")
     left = ((labels == 1) | (labels == 2)).any(axis=(2, 3), keepdims=True)
     alone = np.count_nonzero((labels == 3) & ~left) / np.count_nonzero(labels == 3)
     share = enclosed_share(labels, 1, 2)
-    found = []
+    found = {}
     if share < ENCLOSED:
-        found.append(f"the myocardium makes only {100 * share:.0f} % of the LV cavity's border")
+        found["A gap in the myocardium"] = f"the myocardium makes only {100 * share:.0f} % of the LV cavity's border"
     if alone > RV_ALONE:
-        found.append(f"{100 * alone:.0f} % of the RV cavity lies in slices without left ventricle (an atrium?)")
+        found["RV cavity beyond the LV"] = (
+            f"{100 * alone:.0f} % of the RV cavity lies in slices without left ventricle (an atrium?)"
+        )
     if found:
-        return Flag(name, "look", "Not as in a heart: " + "; ".join(found) + ".")
-    return Flag(name, "fine", f"The myocardium encloses the LV cavity ({100 * share:.0f} % of its border).")
+        return Flag(name, "look", "Not as in a heart: " + "; ".join(found.values()) + ".", next(iter(found)))
+    text = f"The myocardium encloses the LV cavity ({100 * share:.0f} % of its border)."
+    return Flag(name, "fine", text, "Anatomy as in a heart")
 
 
 def misaligned(
@@ -292,7 +319,8 @@ def misaligned(
             if away > worst:
                 worst, where = away, n
     if not checked:
-        return Flag(name, "unknown", "Fewer than three slices show the left ventricle.")
+        text = "Fewer than three slices show the left ventricle."
+        return Flag(name, "unknown", text, "Slice alignment: not checked")
     slid, now = "", ""
     if moved_mm is not None and moved_mm.any():
         slid = (
@@ -301,19 +329,22 @@ def misaligned(
         now = "now "
     if worst > JUMP_MM:
         found = f"Slice {where + 1} lies {worst:.1f} mm beside the line of its neighbours: breath-holds may differ."
-        return Flag(name, "look", slid + found)
-    far = bool(slid) and float(np.max(moved_mm)) > JUMP_MM  # type: ignore[arg-type]
+        return Flag(name, "look", slid + found, f"Slice {where + 1} lies {worst:.1f} mm beside its neighbours")
     found = f"No slice {now}lies more than {worst:.1f} mm beside the line of its neighbours."
-    return Flag(name, "look" if far else "fine", slid + found)
+    if moved_mm is not None and moved_mm.max() > JUMP_MM:
+        return Flag(name, "look", slid + found, f"Slices were out of line by up to {moved_mm.max():.1f} mm")
+    return Flag(name, "fine", slid + found, f"Slices in line within {worst:.1f} mm")
 
 
 def unsure(confidence: float | None) -> Flag:
     """Whether the segmenter was sure of what it found."""
     name = "Segmenter confidence"
     if confidence is None:
-        return Flag(name, "unknown", "The labels were given, not found.")
+        return Flag(name, "unknown", "The labels were given, not found.", "Labels were given")
     text = f"Mean probability of the structures found: {confidence:.2f}."
-    return Flag(name, "look" if confidence < UNSURE else "fine", text)
+    if confidence < UNSURE:
+        return Flag(name, "look", text, f"The segmenter is unsure ({confidence:.2f})")
+    return Flag(name, "fine", text, f"The segmenter is sure ({confidence:.2f})")
 
 
 def mass_drifts(measures: dict[str, Any]) -> Flag:
@@ -322,13 +353,14 @@ def mass_drifts(measures: dict[str, Any]) -> Flag:
     found = measures["consistency"]
     drift = found["mass_drift_percent"]
     if drift is None:
-        return Flag(name, "unknown", "One phase alone: nothing to compare.")
+        return Flag(name, "unknown", "One phase alone: nothing to compare.", "LV mass over the heartbeat: one phase")
     text = f"LV mass is {found['mass_least_g']:.0f} to {found['mass_most_g']:.0f} g over the phases ({drift:.0f} %)"
     if found["mass_ed_g"] is not None:
         text += f": {found['mass_ed_g']:.0f} g at ED, {found['mass_es_g']:.0f} g at ES"
     if drift <= MASS_DRIFT_PERCENT:
-        return Flag(name, "fine", f"{text}.")
-    return Flag(name, "look", f"{text}. Muscle keeps its mass: outlines differ between phases.")
+        return Flag(name, "fine", f"{text}.", f"LV mass keeps within {drift:.0f} % over the heartbeat")
+    text += ". Muscle keeps its mass: outlines differ between phases."
+    return Flag(name, "look", text, f"LV mass drifts by {drift:.0f} % over the heartbeat")
 
 
 def fractions_differ(measures: dict[str, Any]) -> Flag:
@@ -336,14 +368,16 @@ def fractions_differ(measures: dict[str, Any]) -> Flag:
     name = "3D against slices: ejection fraction"
     known = {side.upper(): found for side in ("lv", "rv") if (found := measures["consistency"][side])}
     if not known:
-        return Flag(name, "unknown", "No ejection fraction is known.")
+        return Flag(name, "unknown", "No ejection fraction is known.", "Ejection fraction: not compared")
     said = [
         f"{side} {found['ef_dense_percent']:.0f} % in 3D against {found['ef_slices_percent']:.0f} % by slices"
         for side, found in known.items()
     ]
     apart = max(abs(found["ef_gap_points"]) for found in known.values())
     text = f"{'; '.join(said)} ({apart:.1f} points)."
-    return Flag(name, "look" if apart > EF_GAP_POINTS else "fine", text)
+    if apart > EF_GAP_POINTS:
+        return Flag(name, "look", text, f"Ejection fraction in 3D and by slices {apart:.1f} points apart")
+    return Flag(name, "fine", text, f"Ejection fraction the same in 3D and by slices (within {apart:.1f} points)")
 
 
 def volumes_differ(measures: dict[str, Any]) -> Flag:
@@ -357,11 +391,13 @@ def volumes_differ(measures: dict[str, Any]) -> Flag:
             if max(a, b) > 0:
                 gaps.append((abs(a - b) / max(a, b), structure, phase, a, b))
     if not gaps:
-        return Flag(name, "unknown", "No structure was found.")
+        return Flag(name, "unknown", "No structure was found.", "Volumes: not compared")
     gap, structure, phase, a, b = max(gaps)
     both = f"{a:.0f} mL in 3D against {b:.0f} mL by slices ({100 * gap:.0f} %)"
     text = f"Largest gap: {SPOKEN[structure]} in phase {phase}, {both}."
-    return Flag(name, "look" if gap > VOLUME_GAP else "fine", text)
+    if gap > VOLUME_GAP:
+        return Flag(name, "look", text, f"{SPOKEN[structure]} in 3D and by slices {100 * gap:.0f} % apart")
+    return Flag(name, "fine", text, f"Volumes the same in 3D and by slices (within {100 * gap:.0f} %)")
 
 
 def slices_differ(dense_at: UInt8[np.ndarray, "P N I J"], at_slices: UInt8[np.ndarray, "P N I J"]) -> Flag:
@@ -373,10 +409,12 @@ def slices_differ(dense_at: UInt8[np.ndarray, "P N I J"], at_slices: UInt8[np.nd
         if (at_slices == label).any() or (dense_at == label).any()
     }
     if not scores:
-        return Flag(name, "unknown", "No structure was found.")
+        return Flag(name, "unknown", "No structure was found.", "Outlines: not compared")
     structure = min(scores, key=lambda key: scores[key])
     text = f"Dice with the slices' own outlines: {scores[structure]:.2f} or better (least: {SPOKEN[structure]})."
-    return Flag(name, "look" if scores[structure] < SLICE_DICE else "fine", text)
+    if scores[structure] < SLICE_DICE:
+        return Flag(name, "look", text, f"{SPOKEN[structure]} leaves its outlines (Dice {scores[structure]:.2f})")
+    return Flag(name, "fine", text, f"3D keeps the slices' outlines (Dice {scores[structure]:.2f})")
 
 
 def implausible_between(
@@ -398,27 +436,31 @@ def implausible_between(
                 low, high = sorted((phase[a], phase[b]))
                 away = max(inside.max() - high, low - inside.min()) / phase.max()
                 if away > worst:
-                    worst, what = float(away), f"the {SPOKEN[structure]} between slices {n + 1} and {n + 2}"
+                    worst, what = float(away), f"{SPOKEN[structure]} between slices {n + 1} and {n + 2}"
     if worst > BULGE:
-        return Flag(
-            name, "look", f"Between slices the area leaves theirs by {100 * worst:.0f} % of the largest: {what}."
-        )
-    return Flag(name, "fine", f"Between slices no area leaves theirs by more than {100 * worst:.0f} % of the largest.")
+        text = f"Between slices the area leaves theirs by {100 * worst:.0f} % of the largest: the {what}."
+        return Flag(name, "look", text, f"Implausible {what}")
+    text = f"Between slices no area leaves theirs by more than {100 * worst:.0f} % of the largest."
+    return Flag(name, "fine", text, "Plausible between the slices")
 
 
 def out_of_distribution(features: dict[str, float], trained_on: TrainingRange | None) -> Flag:
     """Whether the exam lies outside what the weights were trained on: geometry, heart size, contrast."""
     name = "Like the training data"
     if trained_on is None:
-        return Flag(name, "unknown", "What these weights were trained on is not recorded.")
+        text = "What these weights were trained on is not recorded."
+        return Flag(name, "unknown", text, "Training data: not known")
     outside = trained_on.outside(features)
     if outside:
+        text = "; ".join(outside.values())
         return Flag(
-            name, "look", f"Outside the range of the {trained_on.patients} training exams: " + "; ".join(outside) + "."
+            name,
+            "look",
+            f"Outside the range of the {trained_on.patients} training exams: {text}.",
+            f"Unlike the training data: {', '.join(outside)}",
         )
-    return Flag(
-        name, "fine", f"Geometry, heart size and contrast are within those of {trained_on.patients} training exams."
-    )
+    text = f"Geometry, heart size and contrast are within those of {trained_on.patients} training exams."
+    return Flag(name, "fine", text, "Like the training data")
 
 
 def _numbers(indices: Int[np.ndarray, " _"]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -10,8 +11,11 @@ import torch
 from jaxtyping import Float32
 
 from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.view import View, angle_to_short_axis_deg, planes_of
 from dmcvr.fill.engine import Engine
+from dmcvr.geometry.breath_hold import BreathHolds
 from dmcvr.geometry.locate import Located
+from dmcvr.io.result import stack_volume
 from dmcvr.quality.flags import UNSURE
 from dmcvr.quality.metrics import psnr_db, ssim
 
@@ -44,6 +48,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
 
 def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[str, Any]:
     """What was read, the input's geometry, where its heart is, and warnings; `doubts` are those of the measures."""
+    volume = stack_volume(stack)
     return {
         "phases": list(stack.phases),
         "times_ms": None if stack.times_ms is None else list(stack.times_ms),
@@ -56,6 +61,7 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
             "thickness_mm": round(stack.thickness_mm, 4),
             "positions_mm": np.round(stack.positions_mm, 3).tolist(),
             "normal_ras": np.round(stack.normal, 6).tolist(),
+            "affine_ras_mm": None if volume is None else volume.affine.tolist(),
         },
         "heart": {
             "found": located.found,
@@ -69,6 +75,22 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
         },
         "warnings": [*stack.warnings, *_warnings(stack, located), *doubts],
     }
+
+
+def views_record(views: Sequence[View], stack: SliceStack, holds: BreathHolds | None) -> list[dict[str, Any]]:
+    """The long-axis planes: which phases have a picture, how they lie, whether the breath-holds rest on them."""
+    told = holds.views if holds is not None else ()
+    return [
+        {
+            "name": name,
+            "series": pictures[0].series or None,
+            "phases": [view.phase for view in pictures],
+            "angle_to_short_axis_deg": round(angle_to_short_axis_deg(pictures[0], stack), 1),
+            "thickness_mm": pictures[0].thickness_mm,
+            "told_of_shifts": name in told,
+        }
+        for name, pictures in planes_of(views).items()
+    ]
 
 
 def agreement(acquired: Float32[np.ndarray, "N S S"], rendered: Float32[np.ndarray, "N S S"]) -> dict[str, float]:

@@ -18,15 +18,15 @@ FILE = Path(__file__).parent / "training_range.json"
 #: An exam may leave the range by this share of its width before that is said.
 SLACK = 0.05
 
-#: Each feature in words, with its unit and digits.
+#: Each feature in words, with its unit and digits; and in the fewest words, around the number and its unit.
 WORDS = {
-    "pixel_mm": ("pixel size", "mm", 2),
-    "spacing_mm": ("slice distance", "mm", 1),
-    "lv_cavity_ml": ("largest LV cavity", "mL", 0),
-    "lv_myocardium_ml": ("largest LV myocardium", "mL", 0),
-    "rv_cavity_ml": ("largest RV cavity", "mL", 0),
-    "blood": ("grey of the LV cavity", "of black to white", 2),
-    "contrast": ("blood over muscle", "of black to white", 2),
+    "pixel_mm": ("pixel size", "mm", 2, "pixels of {}"),
+    "spacing_mm": ("slice distance", "mm", 1, "slices {} apart"),
+    "lv_cavity_ml": ("largest LV cavity", "mL", 0, "LV cavity of {}"),
+    "lv_myocardium_ml": ("largest LV myocardium", "mL", 0, "LV myocardium of {}"),
+    "rv_cavity_ml": ("largest RV cavity", "mL", 0, "RV cavity of {}"),
+    "blood": ("grey of the LV cavity", "of black to white", 2, "grey of blood {}"),
+    "contrast": ("blood over muscle", "of black to white", 2, "contrast of blood {}"),
 }
 
 
@@ -53,15 +53,16 @@ class TrainingRange:
         record["ranges"] = {name: [round(value, 4) for value in pair] for name, pair in self.ranges.items()}
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
-    def outside(self, features: dict[str, float]) -> list[str]:
-        """A phrase for each feature that leaves its range."""
-        found = []
+    def outside(self, features: dict[str, float]) -> dict[str, str]:
+        """For each feature that leaves its range a phrase with the range, by one in the fewest words."""
+        found = {}
         for name, value in features.items():
             low, high = self.ranges[name]
             slack = SLACK * (high - low)
             if not low - slack <= value <= high + slack:
-                word, unit, digits = WORDS[name]
-                found.append(f"{word} {value:.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})")
+                word, unit, digits, short = WORDS[name]
+                amount = f"{value:.{digits}f} {unit}"
+                found[short.format(amount)] = f"{word} {amount} ({low:.{digits}f} to {high:.{digits}f})"
         return found
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.exam.view import View
+from dmcvr.exam.view import View, planes_of
 from dmcvr.geometry.breath_hold import Crossing
 from dmcvr.geometry.region import Frame
 
@@ -45,6 +45,7 @@ SUREST_MM = 0.4
 class _Plane:
     """One long-axis plane and its pictures of some phases, in the order of their indices in the stack."""
 
+    name: str
     affine: Array
     phases: list[int]
     pictures: list[NDArray[np.float32]]
@@ -73,14 +74,16 @@ def crossings(
 
 def _planes(views: Sequence[View], phases: Sequence[str]) -> list[_Plane]:
     """The views' pictures, those of one plane together."""
-    planes: dict[tuple[str, bytes], _Plane] = {}
-    for view in views:
-        if view.phase in phases:
-            key = view.name, np.round(view.affine, 3).tobytes()
-            plane = planes.setdefault(key, _Plane(np.asarray(view.affine), [], []))
-            plane.phases.append(list(phases).index(view.phase))
-            plane.pictures.append(view.image)
-    return list(planes.values())
+    known = [view for view in views if view.phase in phases]
+    return [
+        _Plane(
+            name,
+            np.asarray(pictures[0].affine),
+            [list(phases).index(view.phase) for view in pictures],
+            [view.image for view in pictures],
+        )
+        for name, pictures in planes_of(known).items()
+    ]
 
 
 def _crossing(
@@ -124,7 +127,9 @@ def _crossing(
     place, sd = np.array([_peak(curve) for curve in every[:, z, b]]).T
     kept = np.isfinite(place)
     index = np.array(slices)[kept]
-    return Crossing(index, direction, place[kept] + near_mm[index] @ direction, sd[kept]) if kept.sum() > 2 else None
+    if kept.sum() < 3:
+        return None
+    return Crossing(index, direction, place[kept] + near_mm[index] @ direction, sd[kept], view.name)
 
 
 def _window(heart: NDArray[np.bool_], origin: Array, direction: Array, along: Array, frame: Frame) -> Array | None:

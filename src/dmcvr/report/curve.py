@@ -1,13 +1,17 @@
-"""Volume over the heartbeat, as SVG lines with axes."""
+"""Volume and strain over the heartbeat, as SVG lines with axes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 #: Size of the picture and of its axes' margins, in SVG units.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 260, 52, 16, 14, 44
+
+#: The strains that are drawn: on the endocardium, as most others measure them, and across the wall.
+STRAINS = {"gls_endocardial": "longitudinal", "gcs_endocardial": "circumferential", "grs": "radial"}
 
 
 @dataclass(frozen=True)
@@ -31,33 +35,43 @@ class Curve:
 
 
 def curve(measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
-    """The LV and RV cavity of three or more phases; None for fewer."""
-    if len(phases) < 3:
-        return None
+    """The LV and RV cavity of three or more phases, in mL; None for fewer."""
     known = measures.get("volume_time") or {}
+    if known.get("phases", list(phases)) != list(phases):
+        known = {}  # of all phases that were segmented; here are those that were reconstructed
     by_phase = measures["dense_volume"]["phases"]
     volumes = {
         name: known.get(f"{name}_cavity_ml") or [by_phase[p][f"{name}_cavity_ml"] for p in phases]
         for name in ("lv", "rv")
     }
-    times = known.get("times_ms")
+    return _drawn(volumes, measures, phases)
+
+
+def strain_curve(measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
+    """Global strain of three or more phases, in percent, by the names in `STRAINS`; None where it is not known."""
+    strain = measures.get("strain") or {}
+    found = {name: strain.get(f"{name}_percent") for name in STRAINS}
+    known = {name: values for name, values in found.items() if values and None not in values}
+    return _drawn(known, measures, phases) if known else None
+
+
+def _drawn(values: dict[str, list[float]], measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
+    """Lines over time, or over phases where times are not known; nothing of fewer than three."""
+    if len(phases) < 3:
+        return None
+    times = (measures.get("volume_time") or {}).get("times_ms")
     along = [float(t) for t in times] if times else [float(n) for n in range(len(phases))]
-    most = max(1.0, *volumes["lv"], *volumes["rv"])
-    step = _step(most / 4)
-    ceiling = step * (int(most / step) + 1)
+    most, least = (choose(0.0, *(v for line in values.values() for v in line)) for choose in (max, min))
+    step = _step(max(1.0, most - least) / 4)
+    floor, ceiling = step * math.floor(least / step), step * (math.floor(most / step) + 1)
     low, span = along[0], max(along[-1] - along[0], 1e-9)
     x = [LEFT + (t - low) / span * (WIDTH - LEFT - RIGHT) for t in along]
-    points = {
-        name: [
-            (round(a, 1), round(HEIGHT - BOTTOM - v / ceiling * (HEIGHT - TOP - BOTTOM), 1))
-            for a, v in zip(x, values, strict=True)
-        ]
-        for name, values in volumes.items()
-    }
-    y_ticks = [
-        (round(HEIGHT - BOTTOM - v / ceiling * (HEIGHT - TOP - BOTTOM), 1), f"{v:g}")
-        for v in (step * k for k in range(int(ceiling / step) + 1))
-    ]
+
+    def y(value: float) -> float:
+        return round(HEIGHT - BOTTOM - (value - floor) / (ceiling - floor) * (HEIGHT - TOP - BOTTOM), 1)
+
+    points = {name: [(round(a, 1), y(v)) for a, v in zip(x, line, strict=True)] for name, line in values.items()}
+    ticks = [floor + step * k for k in range(round((ceiling - floor) / step) + 1)]
     every = max(1, len(phases) // 10)
     labels = [f"{t:.0f}" for t in along] if times else phases
     marks = [phases.index(p) if p in phases else None for p in (measures.get("ed_phase"), measures.get("es_phase"))]
@@ -66,7 +80,7 @@ def curve(measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
         points=points,
         x=[round(value, 1) for value in x],
         x_ticks=[(round(a, 1), label) for a, label in list(zip(x, labels, strict=True))[::every]],
-        y_ticks=y_ticks,
+        y_ticks=[(y(v), f"{v:g}".replace("-", "−")) for v in ticks],
         x_title="time in the heartbeat (ms)" if times else "phase",
         ed=marks[0],
         es=marks[1],

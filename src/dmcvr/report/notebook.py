@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dmcvr.report import numbers, stills
-from dmcvr.report.page import first_phase, render
+from dmcvr.report.page import render
+from dmcvr.report.phase import first_phase, spoken_phase
 from dmcvr.report.scene import make_scene
 from dmcvr.result import Result
 
@@ -15,7 +16,7 @@ def notebook_html(result: Result) -> str:
         "notebook.html.j2",
         scripts=[],
         cuts=stills.cuts(make_scene(result), phase),
-        phase=result.phases[phase],
+        phase=spoken_phase(result.phases[phase], result.measures),
         lines=numbers.lines(result.measures),
         looks=[flag for flag in result.run.get("flags", []) if flag["level"] == "look"],
         notice=result.run["notice"],

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dmcvr.quality.flags import EF_GAP_POINTS
+from dmcvr.report.phase import spoken_phase
+
 #: Key in a ventricle's record, its name, unit, and digits.
 FUNCTION = (
     ("edv_ml", "end-diastolic volume", "mL", 0),
@@ -21,12 +24,25 @@ SIZES = (
     ("rv_cavity_ml", "RV cavity", "mL"),
 )
 
+#: Key in the record of the valves' planes, and its name.
+VALVES = {"mapse_mm": "mitral excursion (MAPSE)", "tapse_mm": "tricuspid excursion (TAPSE)"}
+
+#: A curve of global strain, and the name of its peak.
+STRAIN = {
+    "gls_endocardial": "longitudinal strain (GLS)",
+    "gcs_endocardial": "circumferential strain (GCS)",
+    "grs": "radial strain (GRS)",
+}
+
+MOTION = {*VALVES.values(), *STRAIN.values()}
+
 
 @dataclass(frozen=True)
 class Line:
     """One measure: by the dense volume, over body surface, by slices; normal range where one is known.
 
-    `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES.
+    `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES. The
+    two may be `apart` enough to be told.
     """
 
     name: str
@@ -38,6 +54,7 @@ class Line:
     outside: str
     source: str
     beside: str = ""
+    apart: bool = False
 
 
 def lines(measures: dict[str, Any]) -> list[Line]:
@@ -61,14 +78,14 @@ def lines(measures: dict[str, Any]) -> list[Line]:
                     "" if indexed is None else f"{number(indexed, 0)} {unit}/m²",
                     number(summed.get(side, {}).get(key), digits),
                     *_normal(reference),
-                    _beside(measures.get("consistency") or {}, side, key),
+                    *_beside(measures.get("consistency") or {}, side, key),
                 )
             )
     if found:
-        return found
+        return found + _motion(measures)
     return [
         Line(
-            f"{name}, phase {phase}" if len(dense["phases"]) > 1 else f"{name} ({phase})",
+            f"{name}, {spoken_phase(phase)}" if len(dense["phases"]) > 1 else f"{name} ({spoken_phase(phase)})",
             unit,
             number(dense["phases"][phase][key], 0),
             "",
@@ -83,7 +100,9 @@ def lines(measures: dict[str, Any]) -> list[Line]:
 def headline(found: list[Line]) -> list[Line]:
     """The figures on top of the page: ejection fractions first, then sizes."""
     first = [line for line in found if "ejection" in line.name]
-    rest = [line for line in found if "ejection" not in line.name and "stroke" not in line.name]
+    rest = [
+        line for line in found if "ejection" not in line.name and "stroke" not in line.name and line.name not in MOTION
+    ]
     return (first + rest)[:7]
 
 
@@ -91,13 +110,31 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _beside(both: dict[str, Any], side: str, key: str) -> str:
-    """What stands beside a headline figure."""
+def _motion(measures: dict[str, Any]) -> list[Line]:
+    """How far the valves' planes move, and the peaks of global strain, where they are known."""
+    found = []
+    planes = measures.get("valve_planes") or {}
+    for key, name in VALVES.items():
+        if planes.get(key) is not None:
+            found.append(Line(name, "mm", number(planes[key], 1), "", "–", *_normal([])))
+    strain = measures.get("strain") or {}
+    for key, name in STRAIN.items():
+        peak = strain.get(f"{key}_peak_percent")
+        if peak is not None:
+            found.append(Line(name, "%", number(peak, 1).replace("-", "−"), "", "–", *_normal([])))
+    return found
+
+
+def _beside(both: dict[str, Any], side: str, key: str) -> tuple[str, bool]:
+    """What stands beside a headline figure, and whether it says something else."""
     if key == "ef_percent" and both.get(side):
-        return f"{both[side]['ef_slices_percent']:.0f} % by slices"
+        slices, gap = both[side]["ef_slices_percent"], both[side]["ef_gap_points"]
+        if abs(gap) > EF_GAP_POINTS:
+            return f"{slices:.0f} % by slices: {abs(gap):.0f} points {'less' if gap > 0 else 'more'}", True
+        return f"{slices:.0f} % by slices", False
     if key == "mass_g" and both.get("mass_es_g") is not None:
-        return f"at ED; {both['mass_es_g']:.0f} g at ES"
-    return ""
+        return f"at ED; {both['mass_es_g']:.0f} g at ES", False
+    return "", False
 
 
 def _normal(entries: list[dict[str, Any]]) -> tuple[str, str, str]:

@@ -21,18 +21,26 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmcvr.clinical.cycle import beat_ms
-from dmcvr.errors import InputError
+from dmcvr.errors import OutputError
 from dmcvr.exam.stack import LABEL_TITLES
 from dmcvr.io.result import read_result
 from dmcvr.labels.colours import BETWEEN, COLOURS, css
 from dmcvr.report import bullseye, numbers, stills
-from dmcvr.report.curve import curve
+from dmcvr.report.curve import STRAINS, curve, strain_curve
+from dmcvr.report.figure import data_uri
+from dmcvr.report.holds import shifts
+from dmcvr.report.phase import first_phase, shown_phases, spoken_phase
 from dmcvr.report.scene import Scene, make_scene
+from dmcvr.report.sheet import contact_sheets
 from dmcvr.report.surfaces import surfaces
+from dmcvr.report.views import long_axis
 from dmcvr.report.volumes import viewer_sets
 from dmcvr.result import Result
 
 VIEWER = Path(__file__).parent / "viewer"
+
+#: The page's own script, part by part.
+SCRIPT = ("focus", "surfaces", "tools", "viewer")
 
 #: Said where the viewer was not built in.
 NO_VIEWER = (
@@ -49,7 +57,7 @@ def write_report(result: Result, path: Path) -> None:
 def rewrite_report(folder: Path) -> Path:
     """Write report.html anew into a folder that `dmcvr reconstruct` wrote; returns its path.
 
-    Raises `InputError` where the folder is not one, or cannot be written.
+    Raises `InputError` where the folder is not one, and `OutputError` where it cannot be written.
     """
     page = report_html(read_result(folder))
     partial, path = folder / ".report.html.partial", folder / "report.html"
@@ -57,7 +65,7 @@ def rewrite_report(folder: Path) -> Path:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
     return path
 
 
@@ -66,14 +74,15 @@ def report_html(result: Result) -> str:
     scene = make_scene(result)
     measures, run, phases = result.measures, result.run, result.phases
     shown = first_phase(measures, phases)
-    marks = [str(p) for p in (measures.get("ed_phase"), measures.get("es_phase")) if p is not None]
+    chosen = shown_phases(measures, phases)
     found = numbers.lines(measures)
     relief = stills.relief(scene, shown)
     viewer = niivue()
-    sets = viewer_sets(scene, phases, marks) if viewer else []
+    sets = viewer_sets(scene, phases, [name for _, name, _ in chosen]) if viewer else []
     wall = measures.get("wall_thickness")
     context = {
         "phases": phases,
+        "spoken": {name: spoken_phase(name, measures) for name in phases},
         "measures": measures,
         "run": run,
         "lines": found,
@@ -81,9 +90,16 @@ def report_html(result: Result) -> str:
         "flags": run.get("flags"),
         "warnings": run.get("warnings", []),
         "cuts": stills.cuts(scene, shown),
-        "relief": None if relief is None else stills.data_uri(relief),
+        "relief": None if relief is None else data_uri(relief),
         "shown": spoken_phase(phases[shown], measures),
+        "completed": bool(scene.completed.any()),
+        "window": scene.window,
+        "planes": long_axis(getattr(result, "views", ()), scene, chosen),
+        "sheets": contact_sheets(scene, [(n, spoken) for n, _, spoken in chosen]),
         "curve": curve(measures, phases),
+        "strain_curve": strain_curve(measures, phases),
+        "strains": STRAINS,
+        "shifts": shifts(run.get("breath_holds"), base_first=scene.base_first),
         "wall": wall,
         "segments": bullseye.segments(wall["segments_mm"]) if wall else [],
         "legend": bullseye.legend(),
@@ -95,22 +111,10 @@ def report_html(result: Result) -> str:
         "version": version("dmcvr"),
         "licenses": licenses() if viewer else "",
     }
-    scripts = [viewer, read("report.js")] if viewer else [read("report.js")]
+    script = "\n".join(read(f"script/{name}.js") for name in SCRIPT)
+    scripts = [viewer, script] if viewer else [script]
     data = viewer_data(scene, result, sets) if viewer else None
     return render("report.html.j2", scripts=scripts, data=data, **context)
-
-
-def first_phase(measures: dict[str, Any], phases: Sequence[str]) -> int:
-    """The phase that is shown first: ED where it is known."""
-    return phases.index(measures["ed_phase"]) if measures.get("ed_phase") in phases else 0
-
-
-def spoken_phase(name: str, measures: dict[str, Any]) -> str:
-    """A phase's name for people: ED, ES, or its number with what it is."""
-    if not name.isdecimal():
-        return name
-    mark = {measures.get("ed_phase"): ", ED", measures.get("es_phase"): ", ES"}.get(name, "")
-    return f"phase {name}{mark}"
 
 
 def viewer_data(scene: Scene, result: Result, sets: list[dict[str, Any]]) -> dict[str, Any]:
@@ -119,12 +123,17 @@ def viewer_data(scene: Scene, result: Result, sets: list[dict[str, Any]]) -> dic
     return {
         "sets": sets,
         "phases": phases,
+        "spoken": [spoken_phase(name, measures) for name in phases],
         "start": first_phase(measures, phases),
-        "ed": measures.get("ed_phase"),
-        "es": measures.get("es_phase"),
+        "window": {
+            "least": scene.window.least,
+            "most": scene.window.most,
+            "presets": {name: list(pair) for name, pair in scene.window.presets.items()},
+        },
         "beat_ms": beat_ms((measures.get("volume_time") or {}).get("times_ms")),
         "meshes": surfaces(scene),
         "heights_mm": scene.heights_mm.tolist(),
+        "numbers": scene.numbers,
         "middle_mm": (scene.origin_mm + scene.spacing_mm * np.array(scene.middle)).tolist(),
         "structures": {str(label): {"name": name, "rgb": COLOURS[label]} for label, name in LABEL_TITLES.items()},
         "between": BETWEEN,
@@ -136,7 +145,11 @@ def left_out(scene: Scene, sets: list[dict[str, Any]], mirrored: bool) -> list[s
     said = ["The picture is cropped to the heart and shown in 256 shades of grey."]
     for part in sets:
         if part["spacing_mm"] > scene.spacing_mm * 1.01:
-            what = ", ".join(part["phases"]) if len(part["phases"]) <= 2 else "the beating heart"
+            what = (
+                ", ".join(spoken_phase(name) for name in part["phases"])
+                if len(part["phases"]) <= 2
+                else "the beating heart"
+            )
             sizes = f"at {part['spacing_mm']:.1f} mm instead of {scene.spacing_mm:.1f} mm"
             said.append(f"To keep the page small, {what} is shown {sizes}.")
     if mirrored:
@@ -148,23 +161,11 @@ def left_out(scene: Scene, sets: list[dict[str, Any]], mirrored: bool) -> list[s
 def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = None, **context: Any) -> str:
     """A page from a template of this package, with its scripts and the policy that allows just these."""
     inline = [f"\n{script_safe(text)}\n" for text in scripts]
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in inline]
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data: blob:",
-            "style-src 'unsafe-inline'",
-            "connect-src data: blob:",
-            "script-src " + (" ".join(f"'sha256-{value}'" for value in hashes) or "'none'"),
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
     return (
         _environment()
         .get_template(template)
         .render(
-            policy=policy,
+            policy=page_policy(inline),
             scripts=[Markup(text) for text in inline],
             data=None if data is None else Markup(json_safe(data)),
             css=Markup(read("report.css")),
@@ -175,18 +176,30 @@ def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = N
     )
 
 
+def page_policy(scripts: Sequence[str], *, beside: bool = False) -> str:
+    """The policy (Content-Security-Policy) of a page with these scripts written into it, and no others.
+
+    `beside`: it also loads scripts from its own folder, on disk or from where it is served.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in scripts]
+    sources = [*(f"'sha256-{value}'" for value in hashes), *(("'self'", "file:") if beside else ())]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "img-src data: blob:",
+            "style-src 'unsafe-inline'",
+            "connect-src data: blob:",
+            "script-src " + (" ".join(sources) or "'none'"),
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
 def niivue() -> str | None:
     """NiiVue as a script that sets `globalThis.niivue`; None where it was not built in."""
-    path = VIEWER / "niivue.js"
-    return as_global(path.read_text(encoding="utf-8"), "niivue") if path.is_file() else None
-
-
-def as_global(module: str, name: str) -> str:
-    """A bundled ES module without imports, its exports set as one global object in place of `export {...}`."""
-    before, exported = re.sub(r"//# sourceMappingURL=.*", "", module).rsplit("export {", 1)
-    names = [part.split() for part in exported.split("}")[0].split(",") if part.strip()]
-    pairs = ", ".join(f"{words[-1]}: {words[0]}" for words in names)
-    return f"{before}globalThis.{name} = {{ {pairs} }};"
+    path = VIEWER / "niivue.umd.js"
+    return re.sub(r"//# sourceMappingURL=.*", "", path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def licenses() -> str:

@@ -17,7 +17,8 @@ from scipy import ndimage
 
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.volume import Volume
-from dmcvr.result import Result
+from dmcvr.report.window import Window, heart_window
+from dmcvr.result import OBSERVED, Result
 
 #: Kept around the heart in plane, in mm.
 MARGIN_MM = 18.0
@@ -33,22 +34,29 @@ class Scene:
     ===========  ================  =================================================================================
     image        (P, X, Y, Z)      float32, grey values
     labels       (P, X, Y, Z)      uint8
+    completed    (P, X, Y, Z)      bool, labels that no slice shows: anatomy completed them
     acquired     (P, N, X, Y)      float32, the slices on the same in-plane grid, from apex to base; None if unknown
     heights_mm   (N,)              z of each acquired slice, ascending
+    shifts_mm    (N, 2)            x and y by which each slice's heart was out of place, before it was moved back
     spacing_mm   scalar            isotropic
     origin_mm    (3,)              of voxel (0, 0, 0)
-    low, high    scalars           grey values shown as black and white
+    axes         (3, 3)            x, y and z in the world (RAS+), by rows
+    base_first                     whether the input's slices begin at the base
+    window                         grey values shown as black and white, by the heart
     ===========  ================  =================================================================================
     """
 
     image: NDArray[np.float32]
     labels: NDArray[np.uint8]
+    completed: NDArray[np.bool_]
     acquired: NDArray[np.float32] | None
     heights_mm: NDArray[np.float64]
+    shifts_mm: NDArray[np.float64]
     spacing_mm: float
     origin_mm: NDArray[np.float64]
-    low: float
-    high: float
+    axes: NDArray[np.float64]
+    base_first: bool
+    window: Window
 
     @property
     def voxel_heights_mm(self) -> NDArray[np.float64]:
@@ -83,8 +91,17 @@ class Scene:
 
     def grey(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Grey values as bytes, black to white."""
-        unit = (images - self.low) / (self.high - self.low)
-        return np.asarray(np.clip(unit * 255 + 0.5, 0, 255), dtype=np.uint8)
+        return self.window.bytes(images)
+
+    @property
+    def numbers(self) -> list[int]:
+        """(N,) what the exam calls each slice, from apex to base: its place along the stack, counted from 1."""
+        count = len(self.heights_mm)
+        return list(range(count, 0, -1)) if self.base_first else list(range(1, count + 1))
+
+    def voxels(self, world_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., 3) points in the world to indices of voxels, with fractions."""
+        return np.asarray((world_mm @ self.axes.T - self.origin_mm) / self.spacing_mm)
 
     def phases(self, indices: list[int]) -> Scene:
         """These phases only."""
@@ -92,6 +109,7 @@ class Scene:
             self,
             image=self.image[indices],
             labels=self.labels[indices],
+            completed=self.completed[indices],
             acquired=None if self.acquired is None else self.acquired[indices],
         )
 
@@ -118,6 +136,7 @@ class Scene:
             self,
             image=np.stack([sampled(phase) for phase in self.image]),
             labels=np.stack([shares(phase).argmax(axis=0) for phase in self.labels]).astype(np.uint8),
+            completed=np.stack([sampled(phase.astype(np.float32)) >= 0.5 for phase in self.completed]),
             acquired=acquired,
             spacing_mm=spacing_mm,
             origin_mm=self.origin_mm + self.spacing_mm * np.array(start),
@@ -139,17 +158,21 @@ def make_scene(result: Result) -> Scene:
     low, high = _crop_bounds(labels, spacing)
     box = (slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)), slice(None))
     image, labels = image[box].astype(np.float32), labels[box].astype(np.uint8)
+    completed = np.zeros(labels.shape, dtype=np.bool_)
+    if result.observed is not None:
+        completed = (_laid(result.observed, axes)[0][box] == OBSERVED["completed"]) & (labels > 0)
     origin[:2] += spacing * np.array(low)
-    heights = np.array([])
+    heights, shifts = np.array([]), np.zeros((0, 2))
+    base_first = "normal_ras" in result.run.get("input", {}) and _along(result, axes) < 0
     acquired = None
     if result.acquired is not None:
         acquired, heights = _resliced(result.acquired, axes, origin, spacing, image.shape[1:3])
     elif "positions_mm" in result.run.get("input", {}):
-        along = axes[2] @ np.array(result.run["input"]["normal_ras"])
-        heights = np.sort(np.array(result.run["input"]["positions_mm"], dtype=float) * np.sign(along))
-    grey = image if acquired is None else acquired
-    black, white = (float(v) for v in np.percentile(grey, (0.5, 99.7)))
-    return Scene(image, labels, acquired, heights, spacing, origin, black, white if white > black else black + 1)
+        heights = np.sort(_along(result, axes) * np.array(result.run["input"]["positions_mm"], dtype=float))
+    if len(heights):
+        shifts = _shifts(result, axes, len(heights))
+    window = heart_window(image, labels)
+    return Scene(image, labels, completed, acquired, heights, shifts, spacing, origin, axes, base_first, window)
 
 
 def display_axes(result: Result) -> NDArray[np.float64]:
@@ -160,6 +183,20 @@ def display_axes(result: Result) -> NDArray[np.float64]:
     down = np.array(heart.get("picture_down_ras", affine[:, 1]), dtype=np.float64)
     base = np.cross(right, down)
     return np.stack([-right, -down, -base if heart.get("mirrored_geometry") else base])
+
+
+def _along(result: Result, axes: NDArray[np.float64]) -> float:
+    """1 where the display's z runs as the slices' positions do, else -1."""
+    return float(np.sign(axes[2] @ np.array(result.run["input"]["normal_ras"])))
+
+
+def _shifts(result: Result, axes: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """(N, 2) shifts of the slices from apex to base, by the record of breath-holds; none where it has none."""
+    slices = (result.run.get("breath_holds") or {}).get("slices") or []
+    if len(slices) != count:
+        return np.zeros((count, 2))
+    shifts = np.array([entry["ras_mm"] for entry in slices], dtype=np.float64) @ axes[:2].T
+    return shifts if _along(result, axes) > 0 else shifts[::-1]
 
 
 def _laid(volume: Volume, axes: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy import ndimage
-from skimage.measure import find_contours
 
 from dmcvr.labels.colours import COLOURS
+from dmcvr.report.figure import Figure, figure
 from dmcvr.report.scene import Scene
 from dmcvr.report.surfaces import FINE_MM, surface
-
-#: Width of a cut's picture, in pixels, at least.
-WIDTH_PX = 480
 
 #: The heart in relief is looked at from here: from before it, a little from the RV's side and from above the base.
 EYE = (0.3, 1.0, 0.5)
 
+#: What each cut is called.
+CUTS = {"short_axis": "Short-axis cut", "long_axis": "Long-axis cut", "long_axis_2": "Second long-axis cut"}
 
-def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, str]]:
-    """The short-axis, four-chamber-like and two-chamber-like cut, as acquired and reconstructed, as data URIs.
+
+def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, Figure]]:
+    """The short-axis, four-chamber-like and two-chamber-like cut, as acquired and reconstructed.
 
     ``{"short_axis" | "long_axis" | "long_axis_2": {"acquired", "dense", "labelled"}}``; without acquired slices that
     key is missing.
@@ -40,28 +36,25 @@ def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, str]]:
     found = {}
     for name, plane in planes.items():
         dense, labels = scene.grey(scene.image[phase][plane]), scene.labels[phase][plane]
-        pictures = {"dense": picture(dense), "labelled": picture(dense, labels)}
+        pictures = {
+            "dense": figure(dense, f"{CUTS[name]} through the reconstruction", caption="Reconstructed"),
+            "labelled": figure(
+                dense,
+                f"{CUTS[name]} with the outlines of LV cavity, LV myocardium and RV cavity",
+                caption="Reconstructed, with the label map's outlines",
+                labels=labels,
+                completed=scene.completed[phase][plane],
+            ),
+        }
         if slabs is not None:
-            pictures["acquired"] = picture(scene.grey(slabs[phase][plane]), smooth=False)
-        found[name] = {key: data_uri(image) for key, image in pictures.items()}
+            pictures["acquired"] = figure(
+                scene.grey(slabs[phase][plane]),
+                f"{CUTS[name]} through the slices as acquired",
+                caption="As acquired: each slice as thick as its distance to the next",
+                sharp=True,
+            )
+        found[name] = pictures
     return found
-
-
-def picture(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None, *, smooth: bool = True) -> Image.Image:
-    """(A, B) bytes with the first axis to the right and the second up, enlarged, with label contours."""
-    factor = max(1, round(WIDTH_PX / grey.shape[0]))
-    size = (grey.shape[0] * factor, grey.shape[1] * factor)
-    method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    image = Image.fromarray(np.ascontiguousarray(grey.T[::-1])).resize(size, method).convert("RGB")
-    if labels is None:
-        return image
-    draw = ImageDraw.Draw(image)
-    for label, colour in COLOURS.items():
-        soft = ndimage.gaussian_filter((np.pad(labels, 1) == label).astype(np.float32), 0.6)
-        for line in find_contours(soft, 0.5):
-            points = (line - 0.5) * factor
-            draw.line([(a, size[1] - b) for a, b in points], fill=colour, width=max(2, factor // 2), joint="curve")
-    return image
 
 
 def relief(scene: Scene, phase: int = 0, width_px: int = 440) -> Image.Image | None:
@@ -102,10 +95,3 @@ def relief(scene: Scene, phase: int = 0, width_px: int = 440) -> Image.Image | N
         if normal[k, 2] > -0.2:
             draw.polygon([tuple(point) for point in flat[k]], fill=(*rgb[k], 255))
     return image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
-
-
-def data_uri(image: Image.Image) -> str:
-    """A PNG inside the page."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -51,6 +51,10 @@ def surface(
     soft = ndimage.affine_transform(soft, np.full(3, step), 0.0, size, order=1)
     if soft.max() <= 0.5:
         return None
+    pieces, count = ndimage.label(soft > 0.5)
+    if count > 1:  # specks
+        largest = np.bincount(pieces.ravel())[1:].argmax() + 1
+        soft = np.where((pieces == 0) | (pieces == largest), soft, 0)
     points, faces, _, _ = marching_cubes(soft, 0.5, gradient_direction="ascent")  # type: ignore[no-untyped-call, unused-ignore]
     voxels = points * step - pad + [part.start for part in box[0]]
     return voxels * scene.spacing_mm + scene.origin_mm, faces

@@ -16,11 +16,16 @@ from dmcvr.report.scene import MAX_VOXELS, Scene
 #: All phases of a cine together have no more voxels than this.
 MAX_CINE_VOXELS = 9_000_000
 
+#: What was completed is hatched: bands so wide, in mm, in each cut at 45 degrees.
+BAND_MM = 2.5
+
 
 def viewer_sets(scene: Scene, phases: Sequence[str], ed_es: list[str]) -> list[dict[str, Any]]:
     """What the viewer loads: up to two phases whole; of more, ED and ES whole and a coarser cine of all.
 
-    Each set is ``{"name", "phases", "spacing_mm", "image", "labels", "acquired", "between"}``, volumes as base64.
+    Each set is ``{"name", "phases", "spacing_mm", "image", "labels", "acquired", "between",
+    "completed"}``, volumes as base64;
+    "acquired" and "completed" are None where there is nothing of the kind.
     """
     if len(phases) <= 2:
         return [_set("full", scene.within(MAX_VOXELS), phases)]
@@ -41,11 +46,19 @@ def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
         "phases": phases,
         "spacing_mm": scene.spacing_mm,
         "shape": list(scene.image.shape[1:]),
-        "image": embedded(scene, scene.grey(scene.image)),
+        "image": embedded(scene, scene.window.spacious(scene.image)),
         "labels": embedded(scene, scene.labels),
-        "acquired": None if slabs is None else embedded(scene, scene.grey(slabs)),
+        "acquired": None if slabs is None else embedded(scene, scene.window.spacious(slabs)),
         "between": embedded(scene, between[None]),
+        "completed": embedded(scene, hatched(scene)) if scene.completed.any() else None,
     }
+
+
+def hatched(scene: Scene) -> NDArray[np.uint8]:
+    """(P, X, Y, Z) 1 in every other band of what was completed."""
+    band = max(1, round(BAND_MM / scene.spacing_mm))
+    diagonal = np.indices(scene.completed.shape[1:]).sum(axis=0) // band % 2 == 0
+    return (scene.completed & diagonal).astype(np.uint8)
 
 
 def embedded(scene: Scene, data: NDArray[np.uint8]) -> str:

@@ -12,6 +12,7 @@ from dmcvr.train.between import ANY_SIDE, Places, mixed_codes
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import PairSet
+from dmcvr.train.processes import gathered, share
 
 #: Gentler than the segmenter's: what is added here, the decoder learns to draw.
 AUGMENTATION = Augmentation(rotation_deg=20, scale=0.1, shift_mm=6, contrast=0.1, gamma=0.15, noise=0, bias=0.1)
@@ -46,10 +47,11 @@ def autoencoder_objective(data: TrainingSet, *, batch: int, device: str) -> Obje
 
         views, t, noise, between = (tensor.to(device) for tensor in (views, t, noise, between))
         view = views[:, :1].contiguous(memory_format=torch.channels_last)
-        z_sem, z_mor = _codes(model, views, between)
-        output = model.predict(schedule.add_noise(view, noise, t), t, z_sem, z_mor)
+        own = share(batch)
+        codes = _codes(model, views[own], between[own])
+        output = gathered(model.predict(schedule.add_noise(view, noise, t)[own], t[own], *codes))
         target = schedule.velocity(view, noise, t) if preset.denoiser.prediction == "v" else noise
-        loss = (output.float() - target).square().mean()
+        loss = (output - target).square().mean()
         return loss, {"loss": loss.item()}
 
     return objective
@@ -79,12 +81,12 @@ def surrounded_objective(data: TrainingSet, pairs: PairSet, *, batch: int, devic
         noise = torch.randn(batch, 1, preset.size, preset.size, generator=generator)
 
         between, t, noise, known = between.to(device), t.to(device), noise.to(device), known.to(device)
-        view, around, fraction = between.truth, between.around(known), between.fraction
+        view, around, fraction, own = between.truth, between.around(known), between.fraction, share(batch)
         with torch.no_grad():
             sources = torch.where(known.view(-1, 1, 1, 1), between.neighbours, view)
-            codes = mixed_codes(model, sources, fraction)
+            codes = mixed_codes(model, sources[own], fraction[own])
         x = schedule.add_noise(view, noise, t)
-        output = model.predict(x, t, *codes, around).float()
+        output = gathered(model.predict(x[own], t[own], *codes, around[own]))
         wanted = schedule.velocity(view, noise, t)
         errors = ((output - wanted) / model.correction_scale(t, around)).square().mean(dim=(1, 2, 3))
         numbers = {"loss": errors.mean().item()}

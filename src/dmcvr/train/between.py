@@ -42,7 +42,7 @@ class Between:
     def __len__(self) -> int:
         return len(self.views)
 
-    def __getitem__(self, which: Tensor) -> Between:
+    def __getitem__(self, which: Tensor | slice) -> Between:
         return self._each(lambda part: part[which])
 
     def to(self, device: str) -> Between:

@@ -14,6 +14,7 @@ from dmcvr.train.between import ANY_SIDE, Places, mixed_codes
 from dmcvr.train.data import TrainingSet
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import PairSet
+from dmcvr.train.processes import gathered, share
 
 
 def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: str) -> Objective:
@@ -36,27 +37,30 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
         preset, schedule = model.preset, model.schedule
         between = places.sample(count, generator, ANY_SIDE, preset.size).to(device)
         noise = torch.randn(count, 1, preset.size, preset.size, generator=generator)
-        share = torch.rand(count, 1, 1, 1, generator=generator)
+        toward = torch.rand(count, 1, 1, 1, generator=generator)
         walked = int(torch.randint(preset.steps, (1,), generator=generator))
 
-        noise, share = noise.to(device), share.to(device)
+        own = share(count)
+        every, between = between, between[own]
+        noise, toward = noise.to(device)[own], toward.to(device)[own]
         view, around = between.truth, between.around()
         times = schedule.grid(preset.steps, preset.start)[::-1]
         with torch.no_grad():
             codes = mixed_codes(model, between.neighbours, between.fraction)
             expected = model.mean(SliceCodes(noise, *codes), around).clamp(-1, 1)
-            start = torch.lerp(around.middle, expected, share)
-            x = schedule.add_noise(start, preset.temperature * noise, torch.full((count,), times[0]))
+            start = torch.lerp(around.middle, expected, toward)
+            x = schedule.add_noise(start, preset.temperature * noise, torch.full((len(between),), times[0]))
             predict = model.noise_predictor(*codes, around)
             for high, low in zip(times[:walked], times[1 : walked + 1], strict=True):
                 x = move(x, predict(x, high), schedule, high, low)
-        t = torch.full((count,), times[walked], device=x.device)
+        t = torch.full((len(between),), times[walked], device=x.device)
         drawn = schedule.image_of_velocity(x, model.predict(x, t, *codes, around).float(), t)
-        error = (drawn - view).square().mean() / (around.middle - view).square().mean().clamp(min=1e-6)
+        plain_error = (every.around().middle - every.truth).square().mean()
+        error = (gathered(drawn) - every.truth).square().mean() / plain_error.clamp(min=1e-6)
         with torch.no_grad():
             truth, plain = features(model.segmenter, view), features(model.segmenter, around.middle)
-        distance = feature_distances(features(model.segmenter, drawn), truth).mean()
-        distance = distance / feature_distances(plain, truth).mean().clamp(min=1e-6)
+        distance = gathered(feature_distances(features(model.segmenter, drawn), truth)).mean()
+        distance = distance / gathered(feature_distances(plain, truth)).mean().clamp(min=1e-6)
         numbers |= {"error_over_plain": error.item(), "distance_over_plain": distance.item()}
         return loss + error + distance, numbers
 

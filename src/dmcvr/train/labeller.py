@@ -15,6 +15,7 @@ from dmcvr.train.data import TrainingSet
 from dmcvr.train.loop import Objective
 from dmcvr.train.losses import segmentation_loss
 from dmcvr.train.pairs import PairSet
+from dmcvr.train.processes import gathered, share
 
 #: Share of the slices whose neighbours' labels are the manual ones; the others' are the segmenter's.
 GIVEN = 0.5
@@ -33,7 +34,8 @@ def labeller_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device:
         model.segmenter.eval()
         between = places.sample(batch, generator, BENT, model.preset.size, labelled=True).to(device)
         given = torch.rand(batch, generator=generator) < GIVEN
-        loss = loss_of(label(model, between, given.to(device)), between.labels[:, 0])
+        own = share(batch)
+        loss = loss_of(gathered(label(model, between[own], given.to(device)[own])), between.labels[:, 0])
         return loss, {"loss": loss.item()}
 
     return objective

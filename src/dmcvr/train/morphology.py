@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.losses import segmentation_loss
+from dmcvr.train.processes import gathered, share
 
 #: One view in four lies anywhere in the slice: the network also has to find the heart.
 AUGMENTATION = Augmentation(anywhere=0.25)
@@ -21,8 +22,8 @@ def morphology_objective(data: TrainingSet, *, batch: int, size: int, device: st
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(images), (batch,), generator=generator)
         view, mask = random_view(images[chosen][:, None], labels[chosen], generator, AUGMENTATION, size)
-        view = view.to(device, memory_format=torch.channels_last)
-        loss = loss_of(model(view), mask.to(device))
+        view = view[share(batch)].to(device, memory_format=torch.channels_last)
+        loss = loss_of(gathered(model(view)), mask.to(device))
         return loss, {"loss": loss.item()}
 
     return objective

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dmcvr.geometry.orient import USUAL_WAY_DEG, VIEW_MM, VIEW_PIXELS, right_to_left_deg
 from dmcvr.train.data import Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
+from dmcvr.train.processes import gathered, share
 
 #: Fields of view differ, and edges must not tell.
 AUGMENTATION = Augmentation(
@@ -67,7 +68,7 @@ def orienter_objective(data: TrainingSet, *, batch: int, device: str) -> Objecti
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(images), (batch,), generator=generator)
         view, _ = random_view(images[chosen][:, None], None, generator, AUGMENTATION, VIEW_PIXELS)
-        logits = way_logits(model, view.to(device)).float()
+        logits = gathered(way_logits(model, view[share(batch)].to(device)))
         right = torch.zeros(batch, dtype=torch.long, device=logits.device)
         loss = F.cross_entropy(logits, right, label_smoothing=SMOOTHING)
         return loss, {"loss": loss.item(), "right": float((logits.argmax(dim=1) == 0).float().mean())}

@@ -18,6 +18,7 @@ from dmcvr.model.stack_segmenter import STRUCTURES, Stacks, StackSegmenter
 from dmcvr.train.data import PIXEL_MM, STILL, Augmentation, TrainingSet, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.losses import partial_loss, presence_loss
+from dmcvr.train.processes import gathered, share
 
 #: Where a stack is looked at, and how it is bent; its greys are changed by `random_look`.
 AUGMENTATION = Augmentation(
@@ -50,6 +51,14 @@ class Seen:
     labels: Tensor
     known: Tensor
     stacks: Stacks
+
+    def own(self) -> Seen:
+        """This process' share, by whole stacks."""
+        _, number = torch.unique_consecutive(self.stacks.stack, return_inverse=True)
+        mine = share(int(number[-1]) + 1)
+        which = (number >= mine.start) & (number < mine.stop)
+        places = Stacks.of(self.stacks.stack[which], self.stacks.positions_mm[which])
+        return Seen(self.images[which], self.labels[which], self.known[which], places)
 
     def to(self, device: str) -> Seen:
         places = Stacks(*(getattr(self.stacks, f).to(device) for f in ("stack", "positions_mm", "below", "above")))
@@ -184,10 +193,11 @@ def segmenter_objective(data: TrainingSet, *, batch: int, size: int, device: str
 
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         with torch.autocast(torch.device(device).type, enabled=False):
-            seen = views.draw(generator).to(device)
-        logits, presence = model(seen.images, seen.stacks)
-        pixels = partial_loss(logits, seen.labels, seen.known)
-        slices = presence_loss(presence, seen.labels, seen.known)
+            seen = views.draw(generator)
+            labels, known, own = seen.labels.to(device), seen.known.to(device), seen.own().to(device)
+        logits, presence = (gathered(part) for part in model(own.images, own.stacks))
+        pixels = partial_loss(logits, labels, known)
+        slices = presence_loss(presence, labels, known)
         loss = pixels + PRESENCE_WEIGHT * slices
         return loss, {"loss": loss.item(), "pixels": pixels.item(), "slices": slices.item()}
 

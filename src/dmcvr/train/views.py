@@ -21,6 +21,7 @@ from dmcvr.train.cuts import CutSet
 from dmcvr.train.data import STILL, Augmentation, random_view
 from dmcvr.train.loop import Objective
 from dmcvr.train.losses import known_loss
+from dmcvr.train.processes import gathered, share
 from dmcvr.train.segmenter import random_look
 
 #: Where a view is looked at, and how it is bent; its greys are changed by `random_look` as well.
@@ -123,8 +124,9 @@ def views_objective(cuts: CutSet, *, batch: int, device: str) -> Objective:
     def objective(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         with torch.autocast(torch.device(device).type, enabled=False):
             views = draws.draw(generator)
-            seen = with_prior(views.images, views.priors).to(device, memory_format=torch.channels_last)
-        loss = known_loss(model(seen), views.labels.to(device))
+            own = share(batch)
+            seen = with_prior(views.images[own], views.priors[own]).to(device, memory_format=torch.channels_last)
+        loss = known_loss(gathered(model(seen)), views.labels.to(device))
         return loss, {"loss": loss.item()}
 
     return objective

@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from dmcvr.errors import InputError
-from dmcvr.exam.source import Source
+from dmcvr.exam.source import Size, Source
 from dmcvr.exam.stack import Patient
 from dmcvr.io.dicom.geometry import check_stack, mended
 from dmcvr.io.dicom.grid import HEART_RADIUS_MM, SAME_DEG, Grid
 from dmcvr.io.dicom.headers import DicomFrame, is_dicomdir, scan
 from dmcvr.io.dicom.listing import choices_of, names_of, piece_of
+from dmcvr.io.dicom.long_axis import Matched, match_views
 from dmcvr.io.dicom.phases import in_phase, slices_in_words
 from dmcvr.io.dicom.runs import Run, find_runs
 from dmcvr.io.dicom.stacks import MIN_SLICES, Slice, Stack, find_stacks
@@ -31,6 +32,7 @@ class Selection:
     grid                 the stack's planes and pixels
     others    N          other orders of a slice's P frames that its headers allow: the picture decides
     times_ms  P          times after the R wave, the median over the slices; None if unknown
+    views                long-axis views of the same heart, those that cannot be used too
     ========  =========  ==================================================================================
     """
 
@@ -41,6 +43,7 @@ class Selection:
     times_ms: tuple[float, ...] | None
     patient: Patient
     source: Source
+    views: tuple[Matched, ...]
 
 
 def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> Selection:
@@ -78,18 +81,28 @@ def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> S
             f"There are {len(same)} short-axis stacks: {same[0].names}, {same[0].size}, was taken. Others: {others}."
         )
     check_stack(chosen.grid, [slice_.place_mm for slice_ in phased.slices])
+    affines = np.stack([chosen.grid.affine(slice_.frame) for slice_ in phased.slices])
+    gaps = np.abs(np.diff(affines[:, :3, 3] @ chosen.grid.normal))
+    size = Size(slices=len(phased.slices), phases=len(phased.frames[0]), apart_mm=round(float(np.median(gaps)), 3))
     used = {id(frame) for slice_ in phased.frames for frame in slice_}
+    affines = np.stack([chosen.grid.affine(slice_.frame) for slice_ in phased.slices])
+    views = match_views(runs, chosen, phased, affines)
+    notes += [
+        f"The long-axis view of series {view.view.run.label} was left out: {view.why_not}."
+        for view in views
+        if view.why_not
+    ]
     source = Source(
         layout=layout,
-        pieces=tuple(piece_of(run, chosen, used) for run in runs),
+        pieces=tuple(piece_of(run, chosen, used, views) for run in runs),
         ignored=dict(ignored),
         notes=(*left_out, *notes),
         choices=choices,
         left_out=left_out,
+        size=size,
     )
-    affines = np.stack([chosen.grid.affine(slice_.frame) for slice_ in phased.slices])
     people = _patient([slice_.frame for slice_ in phased.slices])
-    return Selection(phased.frames, affines, chosen.grid, phased.others, phased.times_ms, people, source)
+    return Selection(phased.frames, affines, chosen.grid, phased.others, phased.times_ms, people, source, views)
 
 
 def _frames(path: Path, notes: list[str]) -> tuple[list[DicomFrame], Counter[str], Path | None]:

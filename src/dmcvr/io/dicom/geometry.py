@@ -77,7 +77,8 @@ def _field(frame: DicomFrame) -> float:
     return max(size * count for size, count in zip(frame.pixel_mm, frame.shape, strict=True))
 
 
-def _is_pixel(frame: DicomFrame) -> bool:
+def has_plausible_pixels(frame: DicomFrame) -> bool:
+    """Whether pixels and field of view are of sizes that show a heart."""
     sizes = all(PIXEL_MM[0] <= size <= PIXEL_MM[1] for size in frame.pixel_mm)
     return sizes and FIELD_MM[0] <= _field(frame) <= FIELD_MM[1]
 
@@ -85,7 +86,7 @@ def _is_pixel(frame: DicomFrame) -> bool:
 def _pixels(frames: list[DicomFrame]) -> tuple[list[DicomFrame], str]:
     """Pixels of the size that the field of view tells, where the pixel spacing is no heart's."""
     first = frames[0]
-    if _is_pixel(first) or first.field_mm is None:
+    if has_plausible_pixels(first) or first.field_mm is None:
         return frames, ""
     size = first.field_mm / max(first.shape)
     if not PIXEL_MM[0] <= size <= PIXEL_MM[1] or not FIELD_MM[0] <= first.field_mm <= FIELD_MM[1]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from dmcvr.exam.source import LONG_AXIS_CINE, SCOUT, SHORT_AXIS, SHORT_AXIS_CINE, Choice, Piece
+from dmcvr.io.dicom.long_axis import Matched
 from dmcvr.io.dicom.runs import Run, angle_deg
 from dmcvr.io.dicom.stacks import SAME_VIEW_DEG, Stack
-from dmcvr.io.dicom.views import is_long_axis, view_of
+from dmcvr.io.dicom.views import is_long_axis
 
 
-def piece_of(run: Run, chosen: Stack, used: set[int]) -> Piece:
+def piece_of(run: Run, chosen: Stack, used: set[int], views: tuple[Matched, ...]) -> Piece:
     """A run as `dmcvr inspect` lists it; `used` are the identities of the frames that the exam is made of."""
+    own = [view for view in views if view.view.run is run]
     taken = sum(any(id(frame) in used for frame in take.frames) for _, take in run.positions)
     kind = _kind(run, chosen)
-    why = _why_not(run, chosen, kind)
+    why = _of_view(own) if own else _why_not(run, chosen, kind)
     if taken:
         why = f"{run.slices - taken} slices are elsewhere, or were left out" if taken < run.slices else ""
     copies = sum(take.copies for _, take in run.positions)
@@ -30,13 +32,23 @@ def piece_of(run: Run, chosen: Stack, used: set[int]) -> Piece:
         slices=run.slices,
         phases=run.phases,
         pixel_mm=run.first.pixel_mm,
-        spacing_mm=None if run.spacing_mm is None else round(run.spacing_mm, 3),
+        spacing_mm=_apart_mm(run, chosen) if taken else run.spacing_mm and round(run.spacing_mm, 3),
         thickness_mm=round(float(np.median(thicknesses)), 3) if thicknesses else None,
         taken=taken > 0,
         why=why,
         series=run.label,
-        view=view_of(run, chosen.grid.normal) if is_long_axis(run, chosen.grid.normal) else "",
+        view=own[0].view.view if own else "",
+        matched=max((view.phases for view in own), default=0),
     )
+
+
+def _apart_mm(run: Run, stack: Stack) -> float | None:
+    """Median distance between a run's slices; of a single one, the distance to its neighbour in the stack."""
+    if run.spacing_mm is not None:
+        return round(run.spacing_mm, 3)
+    own = [slice_.place_mm for slice_ in stack.slices if slice_.run is run]
+    others = [slice_.place_mm for slice_ in stack.slices if slice_.run is not run]
+    return round(min(abs(a - b) for a in own for b in others), 3) if own and others else None
 
 
 def choices_of(stacks: list[Stack], chosen: Stack) -> tuple[Choice, ...]:
@@ -91,6 +103,18 @@ def _kind(run: Run, chosen: Stack) -> str:
     return doubt or (SCOUT if straight else "still pictures")
 
 
+def _of_view(planes: list[Matched]) -> str:
+    """What a series of long-axis planes is used for, or why it is not."""
+    view = planes[0].view.view
+    name = f"{'an' if view == 'RVOT' else 'a'} {view or 'long-axis'} view"
+    reason = next((plane.why_not for plane in planes if plane.why_not), "")
+    count = max(plane.phases for plane in planes)
+    if not count:
+        return f"recognised as {name}, but {reason}"
+    phases = "the phase" if len(planes[0].frames) == 1 else f"{count} of {len(planes[0].frames)} phases"
+    return f"{name}, for {phases}{f'; of one plane, {reason}' if reason else ''}"
+
+
 def _why_not(run: Run, chosen: Stack, kind: str) -> str:
     """Why nothing of a run was taken."""
     if kind == SHORT_AXIS_CINE:
@@ -100,7 +124,4 @@ def _why_not(run: Run, chosen: Stack, kind: str) -> str:
         return f"another stack, or slices that are there already{doubt}: --series {run.label} takes it"
     if kind == SHORT_AXIS:
         return "no cine"
-    if kind == LONG_AXIS_CINE:
-        view = view_of(run, chosen.grid.normal)
-        return f"recognised{f' as a {view} view' if view else ''}; not part of the short-axis stack"
     return f"not the short-axis cine: {kind}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.exam.view import beats_apart, nearest_in_beat
 from dmcvr.io.dicom.headers import DicomFrame
 from dmcvr.io.dicom.runs import most_common
 from dmcvr.io.dicom.stacks import Slice
@@ -106,21 +107,37 @@ def _has_lost_phases(take: Take, times: NDArray[np.float64]) -> bool:
 
 def _spread(take: Take, clock: NDArray[np.float64] | None, count: int, first: float) -> tuple[NDArray[np.int64], float]:
     """Frames at `count` equal fractions of the heartbeat, each the nearest there is; and the furthest of them."""
+    away = beats_apart(_fractions(take, clock, count, first), np.arange(count) / count)
+    return np.asarray(away.argmin(axis=1), dtype=np.int64), float(away.min(axis=1).max())
+
+
+def _fractions(take: Take, clock: NDArray[np.float64] | None, count: int, first: float) -> NDArray[np.float64]:
+    """(Q,) where in the heartbeat a take's frames are, of a stack that has `count` phases, the first at `first` ms."""
     own = len(take.frames)
     if clock is not None:
         step = float(np.median(np.diff(clock))) if own > 1 else 1.0
         length = take.beat_ms or float(clock[-1] - clock[0]) + step
-        fractions = (clock - min(first, float(clock[0]))) / max(length, 1e-6)
-    else:
-        indices = [frame.temporal for frame in take.frames]
-        known = [index for index in indices if index is not None]
-        if len(set(known)) == own < count and max(known) <= count:  # some of the phases are missing: which, is known
-            fractions = (np.array(known) - 1) / count
-        else:
-            fractions = np.arange(own) / own
+        return np.asarray((clock - min(first, float(clock[0]))) / max(length, 1e-6))
+    indices = [frame.temporal for frame in take.frames]
+    known = [index for index in indices if index is not None]
+    if len(set(known)) == own < count and max(known) <= count:  # some of the phases are missing: which, is known
+        return (np.array(known) - 1) / count
+    return np.arange(own) / own
+
+
+def frames_in_beat(take: Take, phased: InPhase) -> NDArray[np.int64]:
+    """(P,) for each of a stack's phases the frame of another take nearest in the heartbeat; -1 where none is near.
+
+    Both are fractions of their own beat, whose length is the header's, else that of all phases: of the stack the
+    median over its slices. Where times are not known, phases are taken to be spread evenly.
+    """
+    count = len(phased.frames[0])
     wanted = np.arange(count) / count
-    away = np.abs((fractions[None] - wanted[:, None] + 0.5) % 1 - 0.5)
-    return np.asarray(away.argmin(axis=1), dtype=np.int64), float(away.min(axis=1).max())
+    if phased.times_ms is not None and count > 1:
+        times = np.asarray(phased.times_ms)
+        beats = [slice_.take.beat_ms for slice_ in phased.slices if slice_.take.beat_ms is not None]
+        wanted = times / (float(np.median(beats)) if beats else float(np.ptp(times)) * count / (count - 1))
+    return nearest_in_beat(wanted, _fractions(take, _from_start(take), count, 0.0))
 
 
 def _on_order(slices: list[Slice], numbers: dict[int, int]) -> list[str]:

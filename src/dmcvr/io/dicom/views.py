@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from dmcvr.io.dicom.headers import DicomFrame
 from dmcvr.io.dicom.runs import USUAL_AXIS, Run, angle_deg
+from dmcvr.io.dicom.takes import Take
 
 #: A cine whose normal is at least so far from the short axis' is a long-axis view.
 LONG_AXIS_FROM_DEG = 60.0
@@ -36,25 +37,36 @@ class LongAxisView:
     """One plane of a long-axis cine.
 
     ========  ========  ====================================================================
-    series              what `--series` and `dmcvr inspect` call it
+    run                 the series' run that it is of
     view                "2-chamber", "3-chamber", "4-chamber", "RVOT", or "" if unknown
+    take                its pictures of one heartbeat, in order of time
     affine    (4, 4)    pixel (column, row, 0, 1) to RAS+ mm
     frames    P         in order of time
     times_ms  P         after the R wave; None if no header tells
     ========  ========  ====================================================================
     """
 
-    series: str
+    run: Run
     view: str
-    affine: Float64[np.ndarray, "4 4"]
-    frames: tuple[DicomFrame, ...]
-    times_ms: tuple[float, ...] | None
+    take: Take
+
+    @property
+    def affine(self) -> Float64[np.ndarray, "4 4"]:
+        return self.take.first.affine
+
+    @property
+    def frames(self) -> tuple[DicomFrame, ...]:
+        return self.take.frames
+
+    @property
+    def times_ms(self) -> tuple[float, ...] | None:
+        return self.take.times_ms
 
 
 def find_long_axis(runs: list[Run], normal: Float64[np.ndarray, " 3"]) -> tuple[LongAxisView, ...]:
     """The long-axis views among runs, for a short-axis stack with this normal (3,)."""
     return tuple(
-        LongAxisView(run.label, view_of(run, normal), take.first.affine, take.frames, take.times_ms)
+        LongAxisView(run, view_of(run, normal), take)
         for run in runs
         if is_long_axis(run, normal)
         for _, take in run.positions

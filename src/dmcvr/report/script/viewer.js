@@ -12,7 +12,7 @@ if (embedded) {
 }
 
 async function start(data) {
-  const { Niivue, NVImage, NVMesh, SLICE_TYPE, DRAG_MODE } = globalThis.niivue;
+  const { Niivue, NVImage, SLICE_TYPE, DRAG_MODE } = globalThis.niivue;
   const LABELS = Object.keys(data.structures);
   const common = {
     logLevel: "error", dragAndDropEnabled: false, isOrientationTextVisible: false, isRadiologicalConvention: true, loadingText: "",
@@ -26,6 +26,8 @@ async function start(data) {
   await solid.attachToCanvas($("solid"), true);
   for (const name in cuts) await cuts[name].attachToCanvas($(name), true);
   for (const name in cuts) $(name).parentElement.style.backgroundColor = "#000";
+  ownWhenFocused($("solid"), $("solid").parentElement);
+  for (const name in cuts) ownWhenFocused($(name), $(name).parentElement);
   // short axis over the two long axes, as large as the width allows
   const [across, up, along] = data.sets[0].shape;
   const top = up / across, bottom = along / (across + up);
@@ -40,6 +42,11 @@ async function start(data) {
   // volumes: each set is read when it is first shown
   const loaded = new Map();
   let current = null;
+  const greys = makeWindow(data.window, (low, high) => {
+    for (const parts of loaded.values()) for (const key in cuts) [parts[key][0].cal_min, parts[key][0].cal_max] = [low, high];
+    for (const nv of planar) nv.updateGLVolume();
+  });
+  const white = { R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], I: [0, 1], labels: ["", ""] };
   const tint = { R: [0, data.between[0]], G: [0, data.between[1]], B: [0, data.between[2]], A: [0, 255], I: [0, 1], labels: ["", ""] };
   const rgb = (k) => [0, ...LABELS.map((label) => data.structures[label].rgb[k])];
   const colours = {
@@ -47,7 +54,7 @@ async function start(data) {
     labels: ["", ...LABELS.map((label) => data.structures[label].name)],
   };
   async function volume(base64, name, table, opacity) {
-    const options = { base64, name: `${name}.nii.gz`, colormap: "gray", opacity, cal_min: 0, cal_max: table ? NaN : 255 };
+    const options = { base64, name: `${name}.nii.gz`, colormap: "gray", opacity, cal_min: table ? 0 : greys.low, cal_max: table ? NaN : greys.high };
     const image = await NVImage.loadFromBase64(options);
     if (table) image.setColormapLabel(table);
     return image;
@@ -56,6 +63,7 @@ async function start(data) {
     if (!loaded.has(set.name)) {
       const tinted = on("show-between") ? 0.25 : 0;
       const parts = { dense: [await volume(set.image, "dense"), await volume(set.between, "between", tint, tinted), await volume(set.labels, "labels", colours, labelOpacity())] };
+      if (set.completed) parts.dense.push(await volume(set.completed, "completed", white, hatchOpacity()));
       if (cuts.acquired) parts.acquired = [await volume(set.acquired, "acquired"), await volume(set.between, "between", tint, tinted)];
       loaded.set(set.name, parts);
     }
@@ -67,39 +75,18 @@ async function start(data) {
   for (const [phase, structures] of data.meshes.entries())
     for (const label of ["1", "3", "2"]) // the see-through wall last
       if (structures[label])
-        meshes.push({ phase, label, mesh: await surface(structures[label], data.structures[label], solid.gl) });
-  const frames = planes(data, meshes, solid.gl);
+        meshes.push({ phase, label, ...(await surfaceOf(structures[label], data.structures[label], solid.gl)) });
+  const frames = framesOf(data.heights_mm, meshes, solid.gl);
   solid.meshes = [...meshes.map(({ mesh }) => mesh), ...(frames ? [frames] : [])];
+  const lit = solid.setCustomMeshShader(LIGHT, "heart");
+  for (const { mesh } of meshes) mesh.meshShaderIndex = lit;
   solid.updateGLVolume();
   if (!frames) $("show-planes").parentElement.hidden = true;
-  async function surface(packed, structure, gl) {
-    const counts = new Uint16Array(await unpack(packed.points));
-    const bytes = await unpack(packed.faces);
-    const faces = packed.face_bytes === 2 ? new Uint16Array(bytes) : new Uint32Array(bytes);
-    const points = Float32Array.from(counts, (count, n) => packed.low_mm[n % 3] + count * packed.step_mm);
-    return new NVMesh(points, Uint32Array.from(faces), structure.name, new Uint8Array([...structure.rgb, 255]), 1, false, gl);
-  }
-  function planes({ heights_mm: heights }, all, gl) {
-    if (!heights.length || !all.length) return null;
-    const low = [0, 1].map((k) => Math.min(...all.map(({ mesh }) => mesh.extentsMin[k])) - 6);
-    const high = [0, 1].map((k) => Math.max(...all.map(({ mesh }) => mesh.extentsMax[k])) + 6);
-    const points = [], faces = [], width = 1;
-    for (const z of heights) {
-      const first = points.length / 3;
-      for (const inset of [0, width])
-        for (const [x, y] of [[low[0] + inset, low[1] + inset], [high[0] - inset, low[1] + inset], [high[0] - inset, high[1] - inset], [low[0] + inset, high[1] - inset]])
-          points.push(x, y, z);
-      for (let a = 0; a < 4; a++) {
-        const b = (a + 1) % 4, quad = [first + a, first + b, first + 4 + b, first + 4 + a];
-        faces.push(quad[0], quad[1], quad[2], quad[0], quad[2], quad[3], quad[2], quad[1], quad[0], quad[3], quad[2], quad[0]);
-      }
-    }
-    return new NVMesh(Float32Array.from(points), Uint32Array.from(faces), "slices", new Uint8Array([140, 146, 153, 255]), 1, false, gl);
-  }
 
   // what is shown follows the controls
   let phase = data.start, playing = false;
   function on(id) { return $(id).checked; }
+  function hatchOpacity() { return $("show-completed")?.checked ? 0.55 : 0; }
   function labelOpacity() { return on("show-labels") ? Number($("opacity-labels").value) : 0; }
   function drawSurfaces() {
     for (const part of meshes) {
@@ -112,6 +99,7 @@ async function start(data) {
   function drawOverlays() {
     for (const parts of loaded.values()) {
       parts.dense[2].opacity = labelOpacity();
+      if (parts.dense[3]) parts.dense[3].opacity = hatchOpacity();
       for (const name in cuts) parts[name][1].opacity = on("show-between") ? 0.25 : 0;
     }
     for (const nv of planar) nv.updateGLVolume();
@@ -136,14 +124,21 @@ async function start(data) {
     drawSurfaces();
     if ($("phase")) {
       $("phase").value = phase;
-      const mark = name === data.ed ? " (ED)" : name === data.es ? " (ES)" : "";
-      $("phase-name").textContent = /^E[DS]$/.test(name) ? name : `${name}${mark}`;
+      $("phase").setAttribute("aria-valuetext", data.spoken[phase]);
+      $("phase-name").textContent = data.spoken[phase];
     }
-    if ($("now")) for (const end of ["x1", "x2"]) $("now").setAttribute(end, $("now").dataset.x.split(" ")[phase]);
+    for (const now of document.querySelectorAll(".now"))
+      for (const end of ["x1", "x2"]) now.setAttribute(end, now.dataset.x.split(" ")[phase]);
     describe();
   }
 
-  // one crosshair for all
+  // one crosshair for all, and what is dragged in the cuts
+  const crosshair = () => [...cuts.dense.frac2mm(cuts.dense.scene.crosshairPos)].slice(0, 3);
+  const ruler = makeRuler(cuts, crosshair, () => 0.6 * current.spacing_mm);
+  for (const name in cuts) dragWith($(name), $(name).parentElement, cuts[name], greys, ruler);
+  $("ruler-mark").addEventListener("click", () => ruler.mark());
+  $("ruler-clear").addEventListener("click", () => ruler.clear());
+  new ResizeObserver(() => requestAnimationFrame(() => ruler.draw())).observe($("cuts"));
   function moveTo(fraction, from) {
     const clamped = fraction.map((value) => Math.min(1, Math.max(0, value)));
     for (const nv of planar) {
@@ -159,6 +154,7 @@ async function start(data) {
     solid.drawScene();
     for (let k = 0; k < 3; k++) $(`at-${k}`).value = at[k];
     describe();
+    ruler.follow();
   }
   function describe() {
     const at = cuts.dense.scene.crosshairPos;
@@ -169,15 +165,19 @@ async function start(data) {
       const half = current.spacing_mm / 2 + 1e-3;
       const near = heights.findIndex((z) => Math.abs(z - mm[2]) <= half);
       const above = heights.findIndex((z) => z > mm[2]);
-      if (near >= 0) where = `at acquired slice ${near + 1} of ${last}, from the apex`;
-      else if (above > 0) where = `between acquired slices ${above} and ${above + 1} (${(mm[2] - heights[above - 1]).toFixed(1)} mm above ${above})`;
-      else where = above === 0 ? "below the first slice's centre" : "above the last slice's centre";
+      const number = (n) => data.numbers[n];
+      if (near >= 0) where = `at acquired slice ${number(near)} of ${last}`;
+      else if (above > 0) where = `between acquired slices ${number(above - 1)} and ${number(above)} (${(mm[2] - heights[above - 1]).toFixed(1)} mm towards the base from ${number(above - 1)})`;
+      else where = above === 0 ? `beyond the slice at the apex, ${number(0)}` : `beyond the slice at the base, ${number(last - 1)}`;
     }
     const labels = loaded.get(current.name).dense[2];
     const voxel = labels.mm2vox([mm[0], mm[1], mm[2]]);
     const label = Math.round(labels.getValue(...voxel, labels.frame4D));
     const structure = data.structures[label] ? data.structures[label].name : "outside the labels";
     $("status").textContent = [where, structure].filter(Boolean).join(" · ");
+    for (const [k, words] of [[0, "from the middle to the RV's side"], [1, "from the middle to the anterior wall"]])
+      $(`at-${k}`).setAttribute("aria-valuetext", `${(mm[k] - data.middle_mm[k]).toFixed(0)} mm ${words}`);
+    $("at-2").setAttribute("aria-valuetext", where || `${mm[2].toFixed(0)} mm`);
   }
   for (const nv of planar) nv.onLocationChange = () => moveTo([...nv.scene.crosshairPos], nv);
 
@@ -186,6 +186,7 @@ async function start(data) {
     $(name).addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] }[event.key];
       event.stopImmediatePropagation();
+      if (event.key === "m") ruler.mark();
       if (!step) return;
       event.preventDefault();
       const at = cuts.dense.scene.crosshairPos;
@@ -203,7 +204,9 @@ async function start(data) {
   // controls
   for (const label of LABELS) for (const id of [`show-${label}`, `opacity-${label}`]) $(id).addEventListener("input", drawSurfaces);
   $("show-planes").addEventListener("input", drawSurfaces);
-  for (const id of ["show-labels", "opacity-labels", "show-between"]) $(id).addEventListener("input", drawOverlays);
+  for (const id of ["show-labels", "opacity-labels", "show-between", "show-completed"]) $(id)?.addEventListener("input", drawOverlays);
+  for (const button of document.querySelectorAll("#seen-from button"))
+    button.addEventListener("click", () => lookFrom(solid, meshes, SEEN_FROM[button.value]));
   $("show-crosshair").addEventListener("input", () => {
     for (const nv of planar) nv.setCrosshairWidth(on("show-crosshair") ? 0.7 : 0);
     solid.opts.show3Dcrosshair = on("show-crosshair");
@@ -219,6 +222,7 @@ async function start(data) {
     $("cuts").classList.toggle("wipe", how === "wipe");
     $("wipe-row").hidden = how !== "wipe";
     for (const nv of planar) nv.resizeListener();
+    ruler.draw();
   }
   for (const radio of document.getElementsByName("compare")) radio.addEventListener("input", () => compare(radio.value));
   if ($("wipe")) $("wipe").addEventListener("input", () => $("cuts").style.setProperty("--wipe", `${$("wipe").value}%`));
@@ -256,22 +260,15 @@ async function start(data) {
   await showPhase(data.start);
   for (const nv of planar) nv.setCustomLayout(tiles);
   solid.setSliceType(SLICE_TYPE.RENDER);
-  solid.setRenderAzimuthElevation(195, 20);
-  solid.setScale(1.1);
+  lookFrom(solid, meshes, SEEN_FROM.front);
   theme();
   if (cuts.acquired && innerWidth < 600) {
     document.querySelector("input[name=compare][value=wipe]").checked = true;
     compare("wipe");
   }
-  $("controls").hidden = false;
+  for (const id of ["controls", "toolbar", "seen-from"]) $(id).hidden = false;
   moveTo([...cuts.dense.mm2frac(data.middle_mm)]);
   if ($("poster")) $("poster").remove();
   performance.mark("first-picture");
   document.documentElement.dataset.viewer = "ready";
-}
-
-async function unpack(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).arrayBuffer();
 }

@@ -1,0 +1,256 @@
+"""`dmcvr cohort`: many exams with one command, here or on a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from dmcvr.cli.reconstruct import check_weights
+from dmcvr.cohort.pool import BatchName, Place, client_of
+from dmcvr.errors import InputError
+from dmcvr.options import KEPT, LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
+
+if TYPE_CHECKING:
+    from dmcvr.cohort.find import Found, Wanted
+    from dmcvr.cohort.ledger import Row
+    from dmcvr.cohort.lock import Lock
+    from dmcvr.cohort.run import Said
+    from dmcvr.cohort.settings import Settings
+    from dmcvr.cohort.tally import Tally
+
+#: Seconds between two lines of a log, and of a terminal that shows lines only.
+LOG_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortCommand(Options):
+    """Reconstruct every exam below a folder, here or on a cluster; started again, it goes on.
+
+    Exit status: 0 all done, 3 some failed, 2 bad input or nothing can be written, 130 interrupted.
+    """
+
+    input: Annotated[Path, arg(aliases=["-i"], help="folder below which the exams lie, each in any known layout")]
+    output: Annotated[Path, arg(aliases=["-o"], help="folder to write; one of the same cohort goes on")]
+    listing: Annotated[Path | None, arg(name="list", metavar="FILE", help="paths of exams, one a line; -: stdin")] = (
+        None
+    )
+    """Instead of looking for exams: do these, relative to the input."""
+    include: Annotated[tuple[str, ...], arg(metavar="GLOB ...", help="only exams that fit one of these")] = ()
+    exclude: Annotated[tuple[str, ...], arg(metavar="GLOB ...", help="no exams or folders that fit one of these")] = ()
+    part: Annotated[str, arg(metavar="K/N", help="the K-th of N parts, from 1: for a job array, one client a part")] = (
+        "1/1"
+    )
+    retry: Literal["failed"] | None = None
+    """Try again what failed in an earlier run."""
+    keep: Annotated[str, arg(metavar="A,B", help=f"what is written: of {','.join(KEPT)}")] = ",".join(KEPT)
+    label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer), or none")] = "nifti,nrrd"
+    mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, vtp, glb, or none")] = "ply"
+    pseudonymise: Annotated[Path | None, arg(metavar="KEYFILE", help="name exams by a keyed hash of their name")] = None
+    workers: Annotated[int | None, arg(metavar="N", help="processes, or batch jobs; default: by cores and memory")] = (
+        None
+    )
+    threads: Annotated[int, arg(metavar="N", help="threads of each process")] = 1
+    scheduler: Annotated[str | None, arg(metavar="ADDRESS", help="of a Dask scheduler that runs elsewhere")] = None
+    cluster: BatchName | None = None
+    """Submit workers to a batch system, as dask-jobqueue's own configuration files say."""
+    log_json: Annotated[Path | None, arg(metavar="FILE", help="append the progress, a JSON object a line")] = None
+
+    def run(self) -> None:
+        from dmcvr.cohort.find import Wanted
+        from dmcvr.cohort.lock import take_lock
+        from dmcvr.cohort.settings import Settings, agree_on, check_out, chosen_keep, read_key
+
+        part = _part(self.part)
+        place = Place(
+            workers=self.workers,
+            threads=self.threads,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
+            device=self.device,
+        )
+        place.check()
+        self.check()
+        options = Options(**{f.name: getattr(self, f.name) for f in fields(Options)})
+        check_weights(options)
+        settings = Settings(
+            options=options,
+            keep=chosen_keep(self.keep),
+            label_formats=chosen_formats("label", self.label_format, LABEL_FORMATS),
+            mesh_formats=chosen_formats("mesh", self.mesh_format, MESH_FORMATS),
+            threads=self.threads,
+        )
+        key = None if self.pseudonymise is None else read_key(self.pseudonymise)
+        if not self.input.exists():
+            raise InputError(f"There is no file or folder {self.input}: check the path.")
+        check_out(self.output)
+        lock = take_lock(self.output / "locks", part)
+        try:
+            agree_on(self.output, settings.record(self.input, key))
+            self._go(place, settings, Wanted(self.include, self.exclude, part), key, lock)
+        finally:
+            lock.release()
+
+    def check(self) -> None:
+        """As of one exam; of labels with {exam} in their path, each exam's are looked for when its turn comes."""
+        given = self.labels_in
+        options = Options(**{f.name: getattr(self, f.name) for f in fields(Options)})
+        if given is None or "{exam}" not in str(given):
+            options.check()
+        else:
+            replace(options, labels_in=None, label_map=None).check()
+
+    def _go(self, place: Place, settings: Settings, wanted: Wanted, key: bytes | None, lock: Lock) -> None:
+        from dmcvr.cohort.run import Cohort, run
+
+        cohort = Cohort(
+            out=self.output.absolute(),
+            settings=settings,
+            part=wanted.part,
+            retry=self.retry is not None,
+            key=key,
+        )
+        try:
+            with client_of(place, self.output) as client, _shown(self.log_json) as show:
+                if client.dashboard_link and _has_dashboard(client):
+                    print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
+                tally = run(cohort, self._exams(wanted), client, lock, show)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("interrupted; what is done is kept: the same command goes on.") from None
+        if tally.found == 0 and wanted.part == (1, 1):
+            raise InputError(f"No exam was found below {self.input}: dmcvr inspect says of one folder why it is none.")
+        _print_end(tally, self.output)
+        if tally.failed or tally.failed_before:
+            sys.exit(3)
+
+    def _exams(self, wanted: Wanted) -> Iterator[Found]:
+        from dmcvr.cohort.find import find_exams, listed_exams
+
+        root = self.input.absolute()
+        if self.listing is not None:
+            return listed_exams(self.listing, root, wanted)
+        return find_exams(root, wanted, besides=self.output)
+
+
+def _part(text: str) -> tuple[int, int]:
+    """K and N of "K/N"; raises `InputError`."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    k, n = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= k <= n:
+        raise InputError(f"Expected --part K/N with K from 1 to N, such as 2/10; got {text}.")
+    return k, n
+
+
+def _has_dashboard(client: Any) -> bool:
+    return "dashboard" in client.scheduler_info(n_workers=0).get("services", {})
+
+
+@contextmanager
+def _shown(log_json: Path | None) -> Iterator[Said]:
+    """What is called at every tick: a line on a terminal, lines elsewhere, JSON lines in a file."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True)
+    log = None if log_json is None else _Log(log_json)
+    with Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else _Lines() as live:
+
+        def show(tally: Tally, rows: Sequence[Row]) -> None:
+            live.update(line(tally))
+            if log is not None:
+                log.tick(tally, rows)
+
+        try:
+            yield show
+        finally:
+            if log is not None:
+                log.close()
+
+
+class _Lines:
+    """Where there is no terminal: a plain line now and then."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + LOG_S
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def update(self, text: str) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + LOG_S
+            print(text, file=sys.stderr, flush=True)
+
+
+class _Log:
+    """JSON lines: every failure, and the progress now and then."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"The log {path} cannot be written ({error.strerror}): choose another.") from error
+        self._due = 0.0
+        self._last: Tally | None = None
+
+    def tick(self, tally: Tally, rows: Sequence[Row]) -> None:
+        self._last = tally
+        for row in rows:
+            if row.state == "failed":
+                self._write("failed", {"exam": row.exam, "kind": row.kind, "sentence": row.sentence})
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + LOG_S
+            self._write("progress", tally.record())
+
+    def close(self) -> None:
+        if self._last is not None:
+            self._write("end", self._last.record())
+        self._file.close()
+
+    def _write(self, event: str, values: dict[str, Any]) -> None:
+        record = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
+        print(json.dumps(record), file=self._file, flush=True)
+
+
+def line(tally: Tally) -> str:
+    """How far it is, for a person."""
+    total = f"{tally.found}" if tally.counted else f"{tally.found}, looking for more"
+    parts = [f"{tally.done_before + tally.done} done of {total}"]
+    failed = tally.failed_before + tally.failed
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{tally.workers} worker{'s' * (tally.workers != 1)}"]
+    if tally.rate:
+        parts.append(f"{60 * tally.rate:.3g} exams a minute")
+    if tally.seconds_left is not None:
+        parts.append(f"{duration(tally.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """3700 s as "1 h 02 min"."""
+    minutes, hours = round(seconds / 60), round(seconds / 60) // 60
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if hours == 0 else f"{hours} h {minutes % 60:02d} min"
+
+
+def _print_end(tally: Tally, out: Path) -> None:
+    before = f", {tally.done_before} were there" if tally.done_before else ""
+    print(f"{tally.done} exams done{before}; {tally.failed + tally.failed_before} failed, of {tally.found}.")
+    if tally.done:
+        print(f"{tally.bytes / tally.done / 2**20:.1f} MiB an exam.")
+    if tally.failed or tally.failed_before:
+        print(f"Why they failed: {out / 'failures.csv'}. Try them again with --retry failed.", file=sys.stderr)
+    print(f"Written to {out}: open {out / 'index.html'} (research software, not a medical device)")

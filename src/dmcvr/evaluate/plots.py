@@ -97,7 +97,7 @@ def interval_plot(path: Path, rows: pd.DataFrame) -> None:
 
 def foretold_plot(path: Path, rows: pd.DataFrame) -> None:
     """True against foretold Dice: a panel for each structure, a dot for each exam and fault."""
-    names = [key.removeprefix("dice_") for key in rows if str(key).startswith("dice_")]
+    names = [key.removeprefix("dice_") for key in map(str, rows) if key.startswith("dice_")]
     figure = _figure(3.4 * len(names), 3.4)
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axis.plot([0, 1], [0, 1], color="0.7", lw=0.8)

@@ -99,8 +99,8 @@ def read_result(folder: Path) -> Result:
         acquired = replace(acquired, labels=_acquired_labels(folder, acquired))
     labels = Volume(labels.data.astype(np.uint8), labels.affine)
     views = tuple(view for plane in _planes(run) for view in _views(folder, plane))
-    maps = {name: _beside(name, folder, labels) for name in ("observed", "uncertainty")}
-    return Result(image, labels, acquired, measures, run, views=views, **maps)
+    observed, uncertainty = (_beside(name, folder, labels) for name in ("observed", "uncertainty"))
+    return Result(image, labels, acquired, measures, run, views=views, observed=observed, uncertainty=uncertainty)
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:

@@ -64,9 +64,9 @@ def signs(looked: Looked) -> Float64[np.ndarray, "3 F"]:
     labels, soft, agreed = looked.labels, [], []
     for c in LABEL_NAMES:
         mask, probability = labels == c, looked.found[:, :, c]
-        soft.append(_logit(_overlap(probability[mask].sum(), probability.sum() + mask.sum())))
-        same = np.count_nonzero(mask & (looked.second == c))
-        agreed.append(_logit(_overlap(same, mask.sum() + np.count_nonzero(looked.second == c))))
+        soft.append(_logit(_overlap(float(probability[mask].sum()), float(probability.sum() + mask.sum()))))
+        same = int(np.count_nonzero(mask & (looked.second == c)))
+        agreed.append(_logit(_overlap(same, int(mask.sum()) + int(np.count_nonzero(looked.second == c)))))
     blood, muscle = (float(looked.images[labels == c].mean()) if (labels == c).any() else -1.0 for c in (1, 2))
     shared = {
         "least soft": min(soft),

@@ -90,12 +90,17 @@ class Trust:
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps it."""
-        expected = self.expected and {
+        expected = {
             name: {"dice": round(e.dice, 3), "sd": round(e.sd, 3), "failing": round(e.failing, 3)}
-            for name, e in self.expected.items()
+            for name, e in (self.expected or {}).items()
         }
-        agreed = self.agreed and {name: round(value, 3) for name, value in self.agreed.items()}
-        return {"verdict": self.verdict, "why": self.why, "expected_dice": expected, "agreed_dice": agreed}
+        agreed = {name: round(value, 3) for name, value in (self.agreed or {}).items()}
+        return {
+            "verdict": self.verdict,
+            "why": self.why,
+            "expected_dice": expected or None,
+            "agreed_dice": agreed or None,
+        }
 
 
 def look(stack: SliceStack, region: Region, acquired: Sequence[Acquired], engine: Engine) -> Looked:

@@ -41,8 +41,8 @@ MOTION = {*VALVES.values(), *STRAIN.values()}
 class Line:
     """One measure: by the dense volume, over body surface, by slices; normal range where one is known.
 
-    `interval` is where the true value is meant to lie. `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES. The
-    two may be `apart` enough to be told.
+    `interval` is where the true value is meant to lie. `beside` is the same quantity measured another way, where one
+    number should be one: EF by slices, mass at ES. The two may be `apart` enough to be told.
     """
 
     name: str

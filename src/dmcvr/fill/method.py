@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.geometry.plan import Plan
+from dmcvr.labels.cap import with_cap
 from dmcvr.labels.distances import probabilities
 from dmcvr.labels.segment import SegmentStack
-from dmcvr.labels.cap import with_cap
 from dmcvr.labels.tidy import tidy_labels
 from dmcvr.stages import Stages
 

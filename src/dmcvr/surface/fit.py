@@ -48,6 +48,10 @@ RV_BASE_SHARE = 0.4
 RINGS = slice(4, LV_STRAIGHT)
 
 
+#: A wall that the labels do not show is this thick: at none, faces of the mesh would have no area.
+THINNEST_MM = 0.1
+
+
 @dataclass(frozen=True)
 class Fitted:
     """The template on every phase.
@@ -186,7 +190,7 @@ def _left(borders: Borders, fields: _Fields, axes: Axes, insertion: float) -> Ar
     inner = _first_exit(sample(fields.cavity, borders.affine, points), along, np.zeros(len(looks)))
     inner = _tidy(inner)
     outer = _first_exit(sample(fields.whole, borders.affine, points), along, inner)
-    outer = np.maximum(_tidy(outer), inner)
+    outer = np.maximum(_tidy(outer), inner + THINNEST_MM)
     origins = np.concatenate([starts.reshape(-1, 3), tip[None]])
     return np.concatenate([origins + r[:, None] * directions for r in (inner, outer)])
 

@@ -60,7 +60,7 @@ def told() -> Told:
 
 @pytest.fixture(scope="module")
 def ours(few: SliceStack, told: Told) -> Reconstruction:
-    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu", stages=told.stages)
+    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu", complete="off", stages=told.stages)
 
 
 def test_a_run_says_where_it_is(ours: Reconstruction, told: Told) -> None:
@@ -169,7 +169,7 @@ def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
     """The grid and the slices' own measures stay; the filling works on slices in one place; the record says how far."""
     exam = make_phantom(2, Scan(shift_mm=4.0))
     off, auto = (
-        dmcvr.reconstruct(exam.stack, method="shape", spacing_mm=3.0, align_slices=how, engine=engine)
+        dmcvr.reconstruct(exam.stack, method="shape", spacing_mm=3.0, align_slices=how, complete="off", engine=engine)
         for how in ("off", "auto")
     )
     assert off.run["breath_holds"] is None
@@ -334,15 +334,15 @@ def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine)
     told = Told()
     heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=(stages := told.stages))
     told.check()
-    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
+    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "complete", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
 
 
 def test_a_completed_heart_ends_within_its_grid(few: SliceStack, engine: Engine, tmp_path: Path) -> None:
     """The grid grows by whole voxels; what lies in the slabs is the same picture; what was added is marked."""
     told = Told()
-    off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine)
-    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="auto", stages=told.stages)
+    off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="off")
+    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, stages=told.stages)
     told.check()
     assert "complete" in whole.run["seconds"]
     grown = whole.labels.data.shape[3] - off.labels.data.shape[3]

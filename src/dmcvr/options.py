@@ -97,7 +97,7 @@ class Options:
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
-    complete: Complete = "off"
+    complete: Complete = "auto"
     """Close the apex and end the base at its valves, as an estimate where no slice shows it; or leave both open."""
     align_slices: AlignSlices = "auto"
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""

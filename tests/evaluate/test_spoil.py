@@ -13,6 +13,7 @@ from dmcvr.evaluate.trust import seen, spoiled, true_dice, trust_tables
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.phantom import Phantom
+from dmcvr.quality.intervals import Calibration
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -90,15 +91,15 @@ def test_coverage_leaves_out_the_one_that_is_judged() -> None:
             "measure": "lv_edv_ml",
             "value": 100.0,
             "true": 100.0 - np.arange(1, 20),
-            "low": 85.5,
-            "high": 114.5,
             "sd_segmentation": 1.0,
-            "sd_geometry": 0.5,
+            "sd_geometry": 0.0,
         }
     )
     (table,) = coverage(rows, ())
     line = table.numbers.iloc[0]
     assert line["inside_part"] == pytest.approx(18 / 19)
-    assert line["inside"] == pytest.approx(14 / 19)
+    reach = Calibration.read().reach("segmentation", "lv_edv_ml")
+    assert line["half"] == pytest.approx(reach)
+    assert line["inside"] == pytest.approx(min(int(reach), 19) / 19)
     assert scores_of(rows, "segmentation")["lv_edv_ml"] == list(np.arange(1.0, 20.0))
     assert "95 %" in table.markdown()

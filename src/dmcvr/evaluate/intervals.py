@@ -22,7 +22,7 @@ from dmcvr.evaluate.tables import Table
 from dmcvr.exam.volume import Volume
 from dmcvr.options import Options
 from dmcvr.phantom import Phantom, Scan, make_phantom
-from dmcvr.quality.intervals import LEVEL, QUANTITIES, SAME_AS, by_kind, quantile
+from dmcvr.quality.intervals import KINDS, LEVEL, QUANTITIES, SAME_AS, Calibration, by_kind, quantile
 from dmcvr.reconstruction import Reconstruction, reconstruct
 
 SPACINGS_MM = (8.0, 10.0, 12.0)
@@ -78,10 +78,8 @@ def _true(exam: Phantom, heart: Reconstruction) -> dict[str, float]:
 def _rows(heart: Reconstruction, true: dict[str, float], about: Row) -> list[Row]:
     rows = []
     for name, found in heart.measures["intervals"]["measures"].items():
-        sd = by_kind(found["sd"])
         row = {**about, "measure": name, "value": found["value"], "true": true[name]}
-        row |= {"low": found["low"], "high": found["high"], **{f"sd_{kind}": value for kind, value in sd.items()}}
-        rows.append(row)
+        rows.append(row | {f"sd_{kind}": sd for kind, sd in by_kind(found["sd"]).items()})
     return rows
 
 
@@ -91,16 +89,27 @@ def coverage(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Tabl
     tables = [Table("How often the true value lies inside", "coverage", _covered(rows, []))]
     for key in ("group", "spacing_mm"):
         if key in rows and rows[key].nunique() > 1:
-            every = rows.assign(measure="all measures")
-            tables.append(Table(f"By {key.removesuffix('_mm')}", "coverage", _covered(every, [key]), further=True))
+            tables.append(Table(f"By {key.removesuffix('_mm')}", "coverage", _covered(rows, [key]), further=True))
     return tables
 
 
+def with_ends(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `low` and `high` of the interval that a user sees, by the package's own calibration."""
+    known = Calibration.read()
+    parts = [
+        rows[f"sd_{kind}"] * [known.reach(kind, name) if name in QUANTITIES else np.nan for name in rows["measure"]]
+        for kind in KINDS
+    ]
+    half = np.hypot(*parts)
+    return rows.assign(low=rows["value"] - half, high=rows["value"] + half)
+
+
 def _covered(rows: pd.DataFrame, extra: list[str]) -> pd.DataFrame:
-    of_rows = rows.assign(
+    of_rows = with_ends(rows)
+    of_rows = of_rows.assign(
         error=(rows["value"] - rows["true"]).abs(),
-        inside=(rows["low"] <= rows["true"]) & (rows["true"] <= rows["high"]),
-        half=(rows["high"] - rows["low"]) / 2,
+        inside=(of_rows["low"] <= rows["true"]) & (rows["true"] <= of_rows["high"]),
+        half=(of_rows["high"] - of_rows["low"]) / 2,
     )
     of_rows["inside_part"] = np.nan
     of_rows["half_part"] = np.nan

@@ -77,6 +77,9 @@ def bland_altman(path: Path, rows: pd.DataFrame) -> None:
 
 def interval_plot(path: Path, rows: pd.DataFrame) -> None:
     """Each exam's interval less the true value, narrow ones first: a panel for each measure and kind of truth."""
+    from dmcvr.evaluate.intervals import with_ends
+
+    rows = with_ends(rows)
     tasks, measures = rows["task"].unique(), rows["measure"].unique()
     figure = _figure(2.1 * len(measures), 2.6 * len(tasks))
     for line, task in zip(figure.subplots(len(tasks), len(measures), squeeze=False), tasks, strict=True):

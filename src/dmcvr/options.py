@@ -99,7 +99,7 @@ class Options:
     align_slices: AlignSlices = "auto"
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
-    """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
+    """Let the exam's own long-axis views tell where slices lie and, with --complete, the shape; or leave them out."""
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: Annotated[int | None, maybe("N")] = None

@@ -17,10 +17,11 @@ from scipy import ndimage
 from dmcvr.anatomy import apex, base
 from dmcvr.anatomy.heartbeat import smooth, steady
 from dmcvr.anatomy.outlines import LEAST_MM, Believed, Lattice, Surface, Told, moved_mm
-from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections, base_is_first
+from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections
 from dmcvr.anatomy.seen import Prior, Seen, Slices, see
 from dmcvr.exam.view import View
 from dmcvr.geometry.plan import Plan, blend
+from dmcvr.labels.base import base_is_first
 from dmcvr.labels.distances import margins, scores_of, signed_distances
 from dmcvr.labels.segment import SegmentViews
 

@@ -108,7 +108,7 @@ class Options:
     draws: Annotated[int, arg(metavar="N")] = 0
     """Draw the slices so often from other noise, and write the images' mean and standard deviation beside the image."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
-    """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
+    """Let the exam's own long-axis views tell where slices lie and, with --complete, the shape; or leave them out."""
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: Annotated[int | None, maybe("N")] = None

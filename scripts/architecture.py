@@ -26,7 +26,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / PACKAGE
 #: What each room is for. A room may import those above it.
 ABOUT = {
     "errors": "what is said when something cannot be used",
-    "stages": "timings and progress",
+    "stages": "timings, and how far a run is",
+    "progress": "how that is shown: a line, a log",
     "exam": "slice stack, volume, structures, what was read: arrays with their place in the patient",
     "options": "what a reconstruction can be told, each choice named once",
     "result": "what comes out: one type",
@@ -44,6 +45,7 @@ ABOUT = {
     "phantom": "synthetic exams with exact 3D truth",
     "report": "the page",
     "reconstruction": "the main job",
+    "cohort": "many exams, on a cluster, and their tables",
     "train": "how the weights are made",
     "evaluate": "how good it is, against truth that no method saw",
     "cli": "the command line",

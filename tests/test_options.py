@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dmcvr.errors import InputError
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, wanted_phases
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,18 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
         ({"label_map": "x"}, "Unknown label map 'x'"),
         ({"label_map": "1=liver"}, "Expected --label-map pairs"),
         ({"label_map": "acdc"}, "says how --labels-in numbers the structures: give both, or neither"),
-        ({"layout": "bids"}, "Unknown layout 'bids'"),
+        ({"layout": "dicm"}, "Unknown layout 'dicm'"),
         ({"image": "mean", "method": "linear"}, "The method linear draws no mean: use --image sharp"),
         ({"image": "mean", "method": "published"}, "The method published draws no mean"),
+        *(
+            ({"phase": text}, "Expected --phase as all, ED,ES, 3,7 or 0-9")
+            for text in ("", "1,,2", "5-3", "all,2", "3-x")
+        ),
+        ({"label_map": "Fat=liver"}, "Expected --label-map pairs"),
+        ({"sex": "m"}, "Unknown sex 'm': choose one of F, M"),
+        ({"height_cm": 1.78}, "Expected --height-cm of 30 to 250 cm; got 1.78: check the unit"),
+        ({"weight_kg": 70_000.0}, "Expected --weight-kg of 1 to 400 kg; got 70000"),
+        ({"weight_kg": float("nan")}, "Expected --weight-kg"),
         ({"steps": 0}, "Expected --steps of 1 or more; got 0"),
         ({"spacing_mm": 0.01}, "Expected a spacing of 0.4 to 10 mm; got 0.01"),
         ({"spacing_mm": float("nan")}, "Expected a spacing"),
@@ -45,6 +54,12 @@ def test_the_defaults_and_the_limits_themselves_can_be() -> None:
     Options(image="mean").check()
     for spacing in (0.4, 10.0):
         Options(spacing_mm=spacing, ed="3", es="4", steps=1).check()
+
+
+def test_the_record_names_no_path_and_no_person() -> None:
+    record = Options(sex="F", height_cm=170.0, weight_kg=60.0, labels_in=Path("SECRET.nii.gz")).record()
+    assert not {"sex", "height_cm", "weight_kg", "labels_in"} & set(record)
+    assert {"phase", "method", "label_map"} <= set(record)
 
 
 def test_options_are_a_value_without_a_seed() -> None:
@@ -83,6 +98,13 @@ def test_the_record_has_no_path() -> None:
 )
 def test_formats(given: str | list[str], found: tuple[str, ...]) -> None:
     assert chosen_formats("mesh", given, MESH_FORMATS) == found
+
+
+def test_phases_by_name_number_and_range() -> None:
+    assert wanted_phases("all") is None
+    assert wanted_phases("ED, ES,ED") == ("ED", "ES")
+    assert wanted_phases("3,7,0-2,1") == ("3", "7", "0", "1", "2")
+    assert wanted_phases("end-systole") == ("end-systole",)  # a phase may be called anything
 
 
 def test_formats_that_are_not_written() -> None:

@@ -23,6 +23,7 @@ def test_the_names_are_there_when_asked_for() -> None:
         "make_phantom",
         "read_exam",
         "reconstruct",
+        "shown_progress",
     }
 
 

@@ -14,20 +14,22 @@ import pytest
 import trimesh
 from helpers.exams import WAYS, stored
 from helpers.models import untrained
+from helpers.segmentations import save_segments
 
 import dmcvr
 from dmcvr.errors import InputError, NoHeartError
 from dmcvr.evaluate.phantom import shift_error_mm
-from dmcvr.exam.stack import SliceStack
+from dmcvr.exam.stack import Patient, SliceStack
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.locate import prepare
 from dmcvr.io.result import read_result, write_result
+from dmcvr.io.slicer import read_segmentation
 from dmcvr.options import Options
 from dmcvr.phantom import Phantom, Scan, make_phantom, write_phantom
 from dmcvr.quality.metrics import dice
 from dmcvr.reconstruction import DenseGrid, Reconstruction, load
 from dmcvr.report.page import report_html
-from dmcvr.stages import Stages
+from dmcvr.stages import Moment, Stages
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,37 @@ def few(phantom: Phantom) -> SliceStack:
     return phantom.stack.without_labels().select_slices([2, 3, 4, 5])
 
 
+class Told(list[tuple[str, Moment]]):
+    """What stages told of a run."""
+
+    @property
+    def stages(self) -> Stages:
+        return Stages(lambda event, moment: self.append((event, moment)))
+
+    def check(self) -> None:
+        """Once the exam is loaded, every stage that was expected came, and no other."""
+        known = [(event, moment.stage) for event, moment in self if moment.percent is not None]
+        assert known == [(event, moment.stage) for event, moment in self if moment.stage != "load"]
+        assert self[-1][1].percent == 99
+
+
 @pytest.fixture(scope="module")
-def ours(few: SliceStack) -> Reconstruction:
-    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu")
+def told() -> Told:
+    """Of `ours`."""
+    return Told()
+
+
+@pytest.fixture(scope="module")
+def ours(few: SliceStack, told: Told) -> Reconstruction:
+    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu", stages=told.stages)
+
+
+def test_a_run_says_where_it_is(ours: Reconstruction, told: Told) -> None:
+    told.check()
+    assert set(ours.run["seconds"]) >= {"align", "encode", "invert", "decode"}
+    of_phases = [moment.phase for event, moment in told if event == "begin" and moment.stage == "align"]
+    assert of_phases == [1, 2]
+    assert {moment.phases for _, moment in told if moment.stage in ("locate", "slide", "measure")} == {0}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +85,9 @@ def test_the_grid_is_isotropic_in_the_input_s_world(ours: Reconstruction, few: S
     middle = ours.image.affine @ [0, 0, 4.5, 1]
     assert middle[:3] @ few.normal == pytest.approx(few.positions_mm.mean())
     assert (ours.image.data.dtype, ours.labels.data.dtype) == (np.float32, np.uint8)
-    assert ours.acquired is few
+    assert ours.acquired is not None
+    np.testing.assert_array_equal(ours.acquired.images, few.images)
+    assert ours.acquired.labels is not None
 
 
 def test_same_run_same_voxels(few: SliceStack) -> None:
@@ -153,7 +185,8 @@ def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
     np.testing.assert_array_equal(auto.image.affine, off.image.affine)
     assert auto.image.data.shape == off.image.data.shape
     assert auto.measures["slice_summation"] == off.measures["slice_summation"]
-    assert auto.acquired is exam.stack
+    assert auto.acquired is not None
+    np.testing.assert_array_equal(auto.acquired.affines, exam.stack.affines)
     kept = {flag["name"]: flag for flag in auto.run["flags"]}
     assert kept["3D against slices: outline"]["level"] == "fine"
     assert "slid by up to" in kept["Slice alignment"]["text"]
@@ -181,6 +214,49 @@ def test_neither_labels_nor_meshes(ours: Reconstruction, tmp_path: Path, nothing
     out = ours.save(tmp_path / "out", label_formats=nothing, mesh_formats=nothing)
     records = {"measures.json", "measures.csv", "run.json", "report.html"}
     assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
+
+
+def test_corrected_labels_give_the_heart_that_they_are_of(
+    ours: Reconstruction, few: SliceStack, engine: Engine, tmp_path: Path
+) -> None:
+    """As Slicer saves what we wrote, an edit in it: the same as the stack with those labels, voxel by voxel."""
+    out = ours.save(tmp_path / "out", mesh_formats="none")
+    wanted = []
+    for phase in few.phases:
+        path = out / "acquired" / f"{phase}.seg.nrrd"
+        written = read_segmentation(path)
+        edited = written.labels.copy()
+        edited[:, :, 1][(edited[:, :, 1] == 3) & (np.indices(edited.shape[:2])[0] % 2 == 0)] = 0
+        save_segments(path, edited, written.affine, order=(3, 1, 2), values={1: 2, 2: 3, 3: 1}, crop=True, layers=True)
+        wanted.append(np.moveaxis(edited, 2, 0))
+    how: dict[str, Any] = {"method": "linear", "spacing_mm": 4.0, "engine": engine}
+    truth = dmcvr.reconstruct(replace(few, labels=np.stack(wanted)), **how)
+    found = dmcvr.reconstruct(few, labels_in=out / "acquired", **how)
+    assert found.acquired is not None
+    np.testing.assert_array_equal(found.acquired.labels, np.stack(wanted))
+    np.testing.assert_array_equal(found.labels.data, truth.labels.data)
+    np.testing.assert_array_equal(found.image.data, truth.image.data)
+    assert found.measures == truth.measures
+    assert (found.run["labels"], found.run["label_map"]) == ("given", "dmcvr")
+    assert "segment" not in found.run["seconds"]
+    dense = dmcvr.reconstruct(few, labels_in=out / "labels.nii.gz", **how)
+    assert dense.acquired is not None
+    assert ours.acquired is not None
+    assert any("dense grid" in warning for warning in dense.run["warnings"])
+    same = [dice(dense.acquired.labels == c, ours.acquired.labels == c) for c in (1, 2, 3)]
+    assert min(same) > 0.8  # voxels of 4 mm
+
+
+def test_the_patient_is_as_the_options_say(few: SliceStack, engine: Engine) -> None:
+    body = {"height_cm": 160.0, "weight_kg": 81.0}
+    exam = replace(few, patient=Patient(sex="M", height_cm=160.0))
+    heart = dmcvr.reconstruct(exam, sex="F", **body, method="nearest", spacing_mm=8.0, engine=engine)  # type: ignore[arg-type]
+    assert heart.measures["bsa_m2"] == pytest.approx(1.9)  # the square root of 160 times 81 over 3600
+    lv = heart.measures["dense_volume"]["lv"]
+    assert lv["sv_ml_per_m2"] == pytest.approx(lv["sv_ml"] / 1.897, abs=0.02)
+    assert {row["sex"] for row in heart.measures["reference"]} == {"F"}
+    assert "The patient's sex is as the options say, not the exam." in heart.run["warnings"]
+    assert not {"sex", "height_cm", "weight_kg"} & set(heart.run)
 
 
 def test_formats_are_checked_before_anything_is_written(ours: Reconstruction, tmp_path: Path) -> None:
@@ -235,9 +311,11 @@ def test_an_engine_brings_how_it_draws(few: SliceStack) -> None:
 
 
 def test_the_published_way_draws_with_its_own_weights(few: SliceStack) -> None:
+    told, two = Told(), few.select_phases([0]).select_slices([0, 1])
     heart = dmcvr.reconstruct(
-        few.select_phases([0]).select_slices([0, 1]), method="published", steps=1, spacing_mm=10.0, device="cpu"
+        two, method="published", steps=1, spacing_mm=10.0, device="cpu", stages=told.stages, align_slices="off"
     )
+    told.check()
     assert (heart.run["method"], heart.run["preset"], heart.run["aligned"]) == ("published", "compact", False)
     assert "align" not in heart.run["seconds"]
 
@@ -253,18 +331,20 @@ def test_the_expected_slice_is_the_smoother_one(few: SliceStack) -> None:
 
 
 def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine) -> None:
-    stages = Stages()
-    heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=stages)
+    told = Told()
+    heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=(stages := told.stages))
+    told.check()
     assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
 
 
 def test_a_completed_heart_ends_within_its_grid(few: SliceStack, engine: Engine, tmp_path: Path) -> None:
     """The grid grows by whole voxels; what lies in the slabs is the same picture; what was added is marked."""
-    stages = Stages()
+    told = Told()
     off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine)
-    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="auto", stages=stages)
-    assert "complete" in stages.seconds
+    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="auto", stages=told.stages)
+    told.check()
+    assert "complete" in whole.run["seconds"]
     grown = whole.labels.data.shape[3] - off.labels.data.shape[3]
     assert 0 < grown <= 9  # 30 mm at most
     steps = (np.linalg.inv(whole.labels.affine) @ off.labels.affine)[2, 3]
@@ -292,6 +372,69 @@ def test_loading_takes_the_phases_and_the_labels_that_are_asked_for(phantom: Pha
     options = Options(phase="ED", labels_in=tmp_path / "gt.nii.gz", label_map="acdc")
     found = load(stack.without_labels(), options).labels
     np.testing.assert_array_equal(found, stack.labels[:1])
+
+
+@pytest.fixture(scope="module")
+def cine() -> SliceStack:
+    """Six phases with numbers for names, four slices, labels."""
+    return make_phantom(3, Scan(phases=6, long_axis=False)).stack.select_slices([3, 4, 5, 6])
+
+
+def test_ed_and_es_of_a_cine_are_found_and_they_alone_are_filled(
+    cine: SliceStack, engine: Engine, tmp_path: Path
+) -> None:
+    options = {"method": "nearest", "spacing_mm": 6.0, "engine": engine}
+    whole, both = (dmcvr.reconstruct(cine, phase=phase, **options) for phase in ("all", "ES,ED"))
+    ed, es = (whole.measures[f"{name}_phase"] for name in ("ed", "es"))
+    assert both.run["phases"] == sorted([ed, es], key=int)
+    assert both.run["phases_segmented"] == whole.run["phases"] == [str(n) for n in range(6)]
+    at = [int(phase) for phase in both.run["phases"]]
+    np.testing.assert_array_equal(both.image.data, whole.image.data[at])
+    np.testing.assert_array_equal(both.labels.data, whole.labels.data[at])
+    assert both.run["breath_holds"] == whole.run["breath_holds"]
+
+    numbers = both.measures
+    assert (numbers["ed_phase"], numbers["es_phase"]) == (ed, es)
+    assert numbers["ed_es_chosen_by"] == "largest and smallest LV cavity (slice summation)"
+    assert numbers["dense_volume"]["lv"] == whole.measures["dense_volume"]["lv"]
+    assert numbers["slice_summation"] == whole.measures["slice_summation"]
+    assert set(numbers["dense_volume"]["phases"]) == {ed, es}
+    curve = [volumes["lv_cavity_ml"] for volumes in numbers["slice_summation"]["phases"].values()]
+    assert (numbers["volume_time"]["lv_cavity_ml"], numbers["volume_time"]["convention"]) == (curve, "slice_summation")
+    assert numbers["wall_thickness"] == whole.measures["wall_thickness"]
+
+    folder = both.save(tmp_path / "patient seven", mesh_formats="none", label_formats="nifti")
+    assert read_result(folder).phases == both.phases
+    rows = (folder / "measures.csv").read_text().splitlines()
+    assert rows[0].startswith("case,quantity,")
+    assert all(row.startswith("patient seven,") for row in rows[1:])
+
+
+def test_one_of_both_alone(cine: SliceStack, engine: Engine, tmp_path: Path) -> None:
+    """ES is found by the slices of all phases, and ED not filled: there is no dense ejection fraction."""
+    heart = dmcvr.reconstruct(cine, phase="ES", method="nearest", spacing_mm=6.0, engine=engine)
+    assert heart.run["phases"] == [heart.measures["es_phase"]]
+    assert "lv" not in heart.measures["dense_volume"]
+    assert 20 < heart.measures["slice_summation"]["lv"]["ef_percent"] < 90
+    assert heart.measures["consistency"]["lv"] is None
+    assert heart.measures["valve_planes"] is None
+    heart.save(tmp_path / "out", mesh_formats="none", label_formats="none", case="7")
+    assert (tmp_path / "out" / "measures.csv").read_text().splitlines()[1].startswith("7,")
+
+
+def test_phases_are_taken_in_the_exam_s_order_each_once(cine: SliceStack) -> None:
+    def phases(text: str, **given: str) -> tuple[str, ...]:
+        return load(cine, Options(phase=text, **given)).phases  # type: ignore[arg-type]
+
+    assert phases("4, 2,4") == phases("2,4") == ("2", "4")
+    assert phases("3-5,0") == ("0", "3", "4", "5")
+    assert phases("all") == phases("ED") == phases("ES,1") == tuple("012345")
+    assert phases("ED,ES", ed="1", es="3") == ("1", "3")  # nothing has to be found
+    for wrong in ("7", "0-6", "ED,7", "systole"):
+        with pytest.raises(InputError, match="is not in this exam: choose one of 0, 1, 2, 3, 4, 5 or all"):
+            phases(wrong)
+    with pytest.raises(InputError, match="Phase 'ED' is not in this exam: choose one of 0, 1 or all"):
+        load(cine.select_phases([0, 1]), Options(phase="ED"))
 
 
 def test_labels_are_numbered_as_the_exam_s_layout_does(data: Path, engine: Engine) -> None:

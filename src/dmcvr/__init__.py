@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dmcvr.io.read import read_exam as read_exam
     from dmcvr.options import Options as Options
     from dmcvr.phantom import make_phantom as make_phantom
+    from dmcvr.progress import shown_progress as shown_progress
     from dmcvr.reconstruction import Reconstruction as Reconstruction
     from dmcvr.reconstruction import reconstruct as reconstruct
 
@@ -35,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "io.read": ["read_exam"],
         "options": ["Options"],
         "phantom": ["make_phantom"],
+        "progress": ["shown_progress"],
         "reconstruction": ["Reconstruction", "reconstruct"],
     },
 )

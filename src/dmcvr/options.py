@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, get_args
 from tyro.conf import arg
 
 from dmcvr.errors import InputError
-from dmcvr.exam.structures import numbering_of
+from dmcvr.exam.structures import check_label_map
 
 #: How an exam's files lie on disk.
-LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "nnunet", "sunnybrook", "dicom"]
+LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "bids", "nnunet", "sunnybrook", "dicom"]
 
 #: How the gaps between slices are filled.
 MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
@@ -39,11 +39,21 @@ Complete = Literal["auto", "off"]
 #: Long-axis views of the same exam: used where there are any, or left out.
 ViewsUse = Literal["auto", "off"]
 
+#: Of the patient, as normal ranges tell them apart.
+Sex = Literal["F", "M"]
+
+#: Of a person, from a newborn on.
+HEIGHTS_CM, WEIGHTS_KG = (30.0, 250.0), (1.0, 400.0)
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 LabelFormat = Literal["nifti", "nrrd"]
 MeshFormat = Literal["ply", "stl", "vtp", "glb"]
 
+#: What of a result is written, beside the run's record; read again as a whole it can only be with all of it.
+Kept = Literal["image", "labels", "acquired", "measures", "meshes", "report"]
+
+KEPT: tuple[Kept, ...] = get_args(Kept)
 LABEL_FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
 MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 
@@ -58,15 +68,27 @@ DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 DEFAULT_SEGMENTER = "segmenter"
 
 
+#: No exam has so many phases.
+MOST_PHASES = 10_000
+
+#: The phases of the heartbeat that have names: given ones, or found by the LV's volume over all phases.
+NAMED_PHASES = ("ED", "ES")
+
+
+def maybe(metavar: str, **others: Any) -> Any:
+    """How the command line takes a value that need not be given; its help says itself what is done without."""
+    return arg(metavar=metavar, help_behavior_hint="", **others)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How an exam is reconstructed. Nothing here seeds anything: the same exam and options give the same result."""
 
-    phase: Annotated[str, arg(metavar="ED|ES|all|N")] = "all"
-    """Which phase."""
-    ed: Annotated[str | None, arg(metavar="N")] = None
+    phase: Annotated[str, arg(metavar="all|ED,ES|3,7|0-9")] = "all"
+    """Which phases, by name, or number from 0. A cine's ED and ES are found: all are segmented, two reconstructed."""
+    ed: Annotated[str | None, maybe("N")] = None
     """Phase of end-diastole; default: the one named so, else found by LV volume."""
-    es: Annotated[str | None, arg(metavar="N")] = None
+    es: Annotated[str | None, maybe("N")] = None
     """Phase of end-systole; default: the one named so, else found by LV volume."""
     method: MethodName = "dmcvr"
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
@@ -78,35 +100,45 @@ class Options:
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
     """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
-    spacing_mm: Annotated[float | None, arg(name="spacing", metavar="MM")] = None
+    spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
-    steps: int | None = None
+    steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
     """Where the networks run."""
-    labels_in: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Labels of the acquired slices: an image, or contours (a cvi42 workspace, a folder of Sunnybrook's)."""
-    label_map: Annotated[str | None, arg(metavar="NAME|1=rv,...")] = None
-    """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; default: as
-    the exam's layout does, else dmcvr (1 LV cavity, 2 myocardium, 3 RV)."""
+    labels_in: Annotated[Path | None, maybe("PATH")] = None
+    """Labels of the acquired slices: an image, 3D Slicer's segmentation (.seg.nrrd; a folder of one a phase), or
+    contours (a cvi42 workspace, a folder of Sunnybrook's)."""
+    label_map: Annotated[str | None, maybe("NAME|1=rv,...")] = None
+    """How --labels-in numbers the structures: dmcvr, acdc, mnms, ukbb, or as in 1=rv,2=myo,3=lv,4=ignore; of segments,
+    their names, as in Segment_1=rv; default: by the segments' names; else as the exam's layout does, else dmcvr (1 LV
+    cavity, 2 myocardium, 3 RV)."""
+    sex: Annotated[Sex | None, maybe("F|M")] = None
+    """Of the patient, where the exam does not say: for normal ranges."""
+    height_cm: Annotated[float | None, maybe("CM")] = None
+    """Of the patient, where the exam does not say; with the weight, sizes are given over body surface area as well."""
+    weight_kg: Annotated[float | None, maybe("KG")] = None
+    """Of the patient, where the exam does not say."""
     allow_empty: bool = False
     """Write a result even where no heart is seen in the slices; else that is an error (exit status 3)."""
     unmirror: bool = False
     """Where the file's frame mirrors the heart (as in ACDC): write everything in one that does not."""
     layout: LayoutName = "auto"
     """How the exam's files lie on disk."""
-    series: Annotated[str | None, arg(metavar="N")] = None
+    series: Annotated[str | None, maybe("N")] = None
     """Of DICOM: read the stack that this series is part of, as dmcvr inspect numbers it; default: the best one."""
-    weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
+    weights: Annotated[str | None, maybe("NAME|FILE")] = None
     """A bundled name (see dmcvr models) or a .safetensors file; default: the bundled ones of the method."""
-    segmenter: Annotated[str | None, arg(metavar="NAME|FILE|none")] = None
+    segmenter: Annotated[str | None, maybe("NAME|FILE|none")] = None
     """What labels acquired slices; none: the head of the weights' own E_mor; default: the bundled one beside bundled
     weights, else none."""
 
     def check(self) -> None:
         """Raise `InputError` for a value that is none of the choices, or for two that exclude each other."""
         for name, kind in CHOICES.items():
-            check_choice(name, getattr(self, name), get_args(kind))
+            if getattr(self, name) is not None:
+                check_choice(name, getattr(self, name), get_args(kind))
+        wanted_phases(self.phase)
         if self.image == "mean" and self.method != "dmcvr":
             raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
         if self.steps is not None and self.steps < 1:
@@ -114,10 +146,16 @@ class Options:
         low, high = SPACING_LIMITS_MM
         if self.spacing_mm is not None and not low <= self.spacing_mm <= high:
             raise InputError(f"Expected a spacing of {low:g} to {high:g} mm; got {self.spacing_mm:g}.")
+        for name, unit, (low, high) in (("height_cm", "cm", HEIGHTS_CM), ("weight_kg", "kg", WEIGHTS_KG)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise InputError(
+                    f"Expected --{name.replace('_', '-')} of {low:g} to {high:g} {unit}; got {value:g}: check the unit."
+                )
         if self.labels_in is not None and not Path(self.labels_in).exists():
             raise InputError(f"There is no file or folder {self.labels_in} with labels (--labels-in): check the path.")
         if self.label_map is not None:
-            numbering_of(self.label_map)
+            check_label_map(self.label_map)
             if self.labels_in is None:
                 raise InputError("--label-map says how --labels-in numbers the structures: give both, or neither.")
         if self.ed is not None and self.ed == self.es:
@@ -129,12 +167,9 @@ class Options:
         return str(self.weights) if self.weights is not None else BUNDLED.get(self.method, DEFAULT_WEIGHTS)
 
     def record(self) -> dict[str, Any]:
-        """As run.json keeps them: no path, for a path can name a person."""
-        return {
-            f.name: getattr(self, f.name)
-            for f in fields(Options)
-            if f.name not in ("labels_in", "weights", "segmenter")
-        }
+        """As run.json keeps them: no path, for a path can name a person, and nothing of the patient."""
+        hidden = ("labels_in", "weights", "segmenter", "sex", "height_cm", "weight_kg")
+        return {f.name: getattr(self, f.name) for f in fields(Options) if f.name not in hidden}
 
 
 #: The fields that are a choice from a list.
@@ -146,7 +181,27 @@ CHOICES: dict[str, Any] = {
     "long_axis": ViewsUse,
     "device": DeviceName,
     "layout": LayoutName,
+    "sex": Sex,
 }
+
+
+def wanted_phases(text: str) -> tuple[str, ...] | None:
+    """The phases of "ED,ES", "3,7" or "0-9", each once, as they are named; None for all of them.
+
+    Raises `InputError` for what names none.
+    """
+    if text == "all":
+        return None
+    names: list[str] = []
+    for part in str(text).split(","):
+        first, dash, last = part.strip().partition("-")
+        if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last) < MOST_PHASES:
+            names += map(str, range(int(first), int(last) + 1))
+        elif not part.strip() or part.strip() == "all" or (dash and first.isdecimal()):
+            raise InputError(f"Expected --phase as all, ED,ES, 3,7 or 0-9; got {text!r}.")
+        else:
+            names.append(part.strip())
+    return tuple(dict.fromkeys(names))
 
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:

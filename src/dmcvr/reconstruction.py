@@ -17,15 +17,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from dmcvr.anatomy.complete import Anatomy
 from dmcvr.anatomy.coverage import Coverage
-from dmcvr.clinical.cycle import beat_ms
-from dmcvr.clinical.measures import dense_volumes, measure_wall, measures, slice_summation
+from dmcvr.clinical.cycle import MIN_PHASES, beat_ms
+from dmcvr.clinical.measures import choose_ed_es, dense_volumes, measure_wall, measures, slice_summation
 from dmcvr.clinical.valves import valve_planes
 from dmcvr.errors import InputError, NoHeartError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.structures import LABEL_MAPS, Numbering, numbering_of, written
 from dmcvr.exam.view import View
 from dmcvr.exam.volume import Volume, slice_affines
-from dmcvr.fill.catalogue import PLAIN, make_method
+from dmcvr.fill.catalogue import PLAIN, make_method, stages_of
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired, Dense
 from dmcvr.fill.slid import Slid
@@ -33,18 +33,28 @@ from dmcvr.geometry.greys import prepare_upright, views_as, without_blank_slices
 from dmcvr.geometry.locate import Located, Region, unmirrored
 from dmcvr.geometry.orient import from_scanner
 from dmcvr.geometry.plan import Plan
-from dmcvr.geometry.region import crop_labels, output_grid, uncrop, uncrop_labels, uncrop_scores
+from dmcvr.geometry.region import crop_labels, labels_at_slices, output_grid, uncrop, uncrop_labels, uncrop_scores
 from dmcvr.io.contours import is_contours, with_contours
 from dmcvr.io.exam import Exam
 from dmcvr.io.folder import whole_folder
-from dmcvr.io.labels import with_labels
+from dmcvr.io.labels import is_placed, with_labels, with_placed_labels
 from dmcvr.io.read import find_exam
 from dmcvr.io.result import write_result
 from dmcvr.labels.components import keep_one_heart
 from dmcvr.labels.distances import shares
 from dmcvr.labels.heart import HeartSeen
 from dmcvr.model.weights import is_bundled
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, SPACING_LIMITS_MM, Options, ViewsUse, chosen_formats
+from dmcvr.options import (
+    KEPT,
+    LABEL_FORMATS,
+    MESH_FORMATS,
+    NAMED_PHASES,
+    SPACING_LIMITS_MM,
+    Options,
+    ViewsUse,
+    chosen_formats,
+    wanted_phases,
+)
 from dmcvr.quality.flags import nearest_slices, quality_flags
 from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
 from dmcvr.quality.training_range import TrainingRange, exam_features
@@ -76,20 +86,37 @@ class Reconstruction(Result):
         *,
         label_formats: Sequence[str] = LABEL_FORMATS,
         mesh_formats: Sequence[str] = ("ply",),
+        case: str | None = None,
     ) -> Path:
         """Write images, labels, meshes, records and the report into `folder`, which appears whole or not at all.
 
         Labels as "nifti" and "nrrd" (3D Slicer's segmentation); meshes as "ply", "stl", "vtp" (VTK) and "glb"
-        (one file, a 4D heart beats in it); of either, "none" or an empty list. Raises `InputError` for another format,
-        and where the folder holds something else or cannot be written.
+        (one file, a 4D heart beats in it); of either, "none" or an empty list. `case` is what measures.csv calls the
+        exam, by default the folder's name. Raises `InputError` for another format, and where the folder holds something
+        else or cannot be written.
         """
         label_formats = chosen_formats("label", label_formats, LABEL_FORMATS)
         mesh_formats = chosen_formats("mesh", mesh_formats, MESH_FORMATS)
-        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
         with whole_folder(Path(folder)) as partial:
-            write_result(self, partial, label_formats=label_formats)
+            case = case or Path(folder).absolute().name
+            self.write(partial, label_formats=label_formats, mesh_formats=mesh_formats, case=case)
+        return Path(folder)
+
+    def write(
+        self,
+        folder: Path,
+        *,
+        label_formats: Sequence[str] = LABEL_FORMATS,
+        mesh_formats: Sequence[str] = ("ply",),
+        keep: Sequence[str] = KEPT,
+        case: str | None = None,
+    ) -> None:
+        """The same files, of `keep`, into an empty folder that is there. Meshes and the report are made here or not."""
+        write_result(self, folder, label_formats=label_formats, keep=keep, case=case)
+        beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
+        if "meshes" in keep:
             write_meshes(
-                partial / "meshes",
+                folder / "meshes",
                 self.borders,
                 self.phases,
                 fitted=self.fitted,
@@ -97,8 +124,8 @@ class Reconstruction(Result):
                 beat_s=beat / 1000,
                 mirrored=self.mirrored,
             )
-            write_report(self, partial / "report.html")
-        return Path(folder)
+        if "report" in keep:
+            write_report(self, folder / "report.html")
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""
@@ -122,8 +149,9 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
-    views    long-axis pictures, of each plane one for each phase, which tell where the slices lie: used in place of
-             those that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
+    views    long-axis pictures, of each plane one for each phase, which tell where the slices lie, and, of a heart that
+             is completed, where its valves, its apex and its borders between the slices are: used in place of those
+             that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
@@ -150,33 +178,40 @@ def reconstruct(
             steps=options.steps,
             image=options.image,
         )
+    stages.expect(_ahead(stack, options, engine))
     with stages("locate"):
         stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright, engine.scale)
         views = views_as(stack, views)
         if options.unmirror:
             views = [view.carried(stack.reflection) for view in views] if region.located.mirrored else views
             stack, region = unmirrored(stack, region)
-    acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in range(len(stack.phases)))
+    every = range(len(stack.phases))
+    acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in stages.phases(every))
     at_slices = np.stack([phase.labels for phase in acquired])
     doubts = _no_heart(stack, region, at_slices, options)
     slid = Slid(stack, region, acquired)
     if options.align_slices == "auto":
         with stages("slide"):
             slid = slid.slide(views)
+    filled = _phases_to_fill(stack, at_slices, region, options, marks)
     anatomy = Anatomy.of(slid.labels, stack.positions_mm, region.located.frame.pixel_mm)
     completed = options.complete == "auto"
+    if completed and views and engine.scale is None:  # MRI, which the views' segmenter was trained on
+        with stages("views"):
+            anatomy = anatomy.with_views(views, stack.phases, slid.slices, engine.segment_views)
     grid = DenseGrid.of(stack, region, options.spacing_mm, anatomy.reach_mm if completed else None)
     method = make_method(options.method, engine)
-    image, labels = grid.empty(len(acquired), np.float32), grid.empty(len(acquired), np.uint8)
-    observed = grid.empty(len(acquired), np.uint8)
+    image, labels = grid.empty(len(filled), np.float32), grid.empty(len(filled), np.uint8)
+    observed = grid.empty(len(filled), np.uint8)
     residuals, borders = [], []
-    for n, phase in enumerate(slid.acquired):
+    for n, index in enumerate(stages.phases(filled)):
+        phase = slid.acquired[index]
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
         observed.data[n] = grid.rests_on(stack)
         if completed:
             with stages("complete"):
-                whole = anatomy.complete(dense.scores, grid.heights, n)
+                whole = anatomy.complete(dense.scores, grid.heights, index)
                 dense = replace(dense, scores=whole.scores)
                 observed.data[n][grid.restore_mask(whole.completed, region)] = OBSERVED["completed"]
         with stages("resample"):
@@ -187,13 +222,14 @@ def reconstruct(
 
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
-        found = assess(stack, slid, grid, at_slices, labels, marks, engine, covered)
+        found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered)
+        segmented, stack = stack.phases, stack.select_phases(filled)
         fitted = _fit(borders, stack, region.located, found.measures)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
         "labels": "given" if stack.labels is not None else "segmented",
-        "label_map": None if options.labels_in is None else _spoken(_numbering(exam, options)),
+        "label_map": _label_map(exam, options),
         "output": {
             "shape": list(grid.shape),
             "spacing_mm": grid.spacing_mm,
@@ -201,12 +237,16 @@ def reconstruct(
         },
         "views": views_record(views, stack, slid.holds),
         "breath_holds": None if slid.holds is None else slid.holds.record(),
+        **({} if anatomy.seen is None else {"views_seen": anatomy.seen.record()}),
+        "phases_segmented": list(segmented),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),
         **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
         "flags": found.flags,
     }
+    if stack.labels is None:
+        stack = replace(stack, labels=labels_at_slices(stack, at_slices[filled], region.located.frame))
     return Reconstruction(
         image,
         labels,
@@ -216,19 +256,22 @@ def reconstruct(
         borders=tuple(borders),
         fitted=fitted,
         observed=observed,
-        views=tuple(views),
+        views=tuple(view for view in views if view.phase in stack.phases),
     )
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
-    """The phases that are asked for, with the labels that are given, without blank slices; raises `InputError`."""
+    """The phases that are segmented, with the labels that are given, without blank slices; raises `InputError`."""
     exam = _exam(source, options)
-    stack = exam.read() if isinstance(exam, Exam) else exam
-    phases = list(range(len(stack.phases))) if options.phase == "all" else [stack.phase_index(options.phase)]
+    stack = with_patient(exam.read() if isinstance(exam, Exam) else exam, options)
+    phases = _phases_to_segment(stack, options)
     if options.labels_in is None:
-        return without_blank_slices(stack if options.phase == "all" else stack.select_phases(phases))
+        return without_blank_slices(stack.select_phases(phases))
     if is_contours(Path(options.labels_in)):
         return without_blank_slices(with_contours(stack.select_phases(phases), Path(options.labels_in)))
+    if is_placed(Path(options.labels_in)):
+        whole = without_blank_slices(stack)
+        return with_placed_labels(whole, Path(options.labels_in), options.label_map, phases=phases)
     numbering = _numbering(exam, options)
     stack = with_labels(stack, Path(options.labels_in), numbering, phases=phases)
     if options.label_map is None:
@@ -247,6 +290,58 @@ def _own_views(exam: SliceStack | Exam, stack: SliceStack, options: Options) -> 
     return replace(stack, warnings=(*stack.warnings, *notes)), views
 
 
+def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
+    """The stages from loading to the measures, as often as they are to come."""
+    wanted, phases = wanted_phases(options.phase), len(stack.phases)
+    segmented = phases if stack.labels is None else 0
+    filled = phases if wanted is None else min(phases, len(wanted))
+    whole = [*stages_of(options.method, engine), *(["complete"] if options.complete == "auto" else []), "resample"]
+    slide = ["slide"] if options.align_slices == "auto" else []
+    return ["locate", *["segment"] * segmented, *slide, *whole * filled, "measure"]
+
+
+def _phases_to_segment(stack: SliceStack, options: Options) -> list[int]:
+    """Indices of the phases that are asked for; all, where ED or ES has to be found among them."""
+    wanted = wanted_phases(options.phase)
+    if wanted is None:
+        return list(range(len(stack.phases)))
+    given = {"ED": options.ed, "ES": options.es}
+    names = [name if name in stack.phases else given.get(name) or name for name in wanted]
+    sought = [name for name in names if name in NAMED_PHASES and name not in stack.phases]
+    if not sought or len(stack.phases) < MIN_PHASES:
+        return stack.phase_indices(names)
+    stack.phase_indices([name for name in names if name not in sought])
+    return list(range(len(stack.phases)))
+
+
+def _phases_to_fill(
+    stack: SliceStack,
+    at_slices: NDArray[np.uint8],
+    region: Region,
+    options: Options,
+    marks: tuple[int | None, ...],
+) -> list[int]:
+    """Indices of the segmented phases that are reconstructed: all, or those that turn out to be ED and ES."""
+    wanted = wanted_phases(options.phase) or ()
+    if not set(NAMED_PHASES) & set(wanted):
+        return list(range(len(stack.phases)))
+    pixel_mm = region.located.frame.pixel_mm
+    summed = slice_summation(at_slices, stack.positions_mm, (pixel_mm, pixel_mm))
+    cycle, _ = choose_ed_es(summed, stack.phases, ed=marks[0], es=marks[1])
+    found = {} if cycle is None else {"ED": stack.phases[cycle.ed], "ES": stack.phases[cycle.es]}
+    return stack.phase_indices([name if name in stack.phases else found.get(name, name) for name in wanted])
+
+
+def with_patient(stack: SliceStack, options: Options) -> SliceStack:
+    """The exam with what the options say of the patient; where that contradicts the exam, a warning says so."""
+    said = {name: getattr(options, name) for name in ("sex", "height_cm", "weight_kg")}
+    given = {name: value for name, value in said.items() if value is not None}
+    other = [name.split("_")[0] for name, value in given.items() if getattr(stack.patient, name) not in (None, value)]
+    text = f"The patient's {', '.join(other)} {'is' if len(other) == 1 else 'are'} as the options say, not the exam."
+    warnings = (*stack.warnings, text) if other else stack.warnings
+    return replace(stack, patient=replace(stack.patient, **given), warnings=warnings)
+
+
 def _exam(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack | Exam:
     """What lies at a path, understood; what is given otherwise."""
     if isinstance(source, SliceStack | Exam):
@@ -258,6 +353,15 @@ def _numbering(exam: SliceStack | Exam, options: Options) -> str | Numbering:
     """How the given labels are numbered: as said, else as the exam's layout has it, else as ours."""
     layout = exam.numbering if isinstance(exam, Exam) else None
     return options.label_map or layout or "dmcvr"
+
+
+def _label_map(exam: SliceStack | Exam, options: Options) -> str | None:
+    """As run.json tells how the given labels were understood."""
+    if options.labels_in is None:
+        return None
+    if is_placed(Path(options.labels_in)):
+        return options.label_map or "dmcvr"
+    return _spoken(_numbering(exam, options))
 
 
 def _spoken(numbering: str | Numbering) -> str:
@@ -377,11 +481,15 @@ def assess(
     grid: DenseGrid,
     at_slices: NDArray[np.uint8],
     labels: Volume,
+    filled: list[int],
     marks: tuple[int | None, ...],
     engine: Engine,
     covered: Coverage,
 ) -> Assessment:
-    """Measure the dense labels and the acquired slices' own (P, N, S, S); `marks` are ED and ES where given."""
+    """Measure the dense labels of the phases that were filled, and the acquired slices' own (P, N, S, S) of all.
+
+    `marks` are ED and ES where given.
+    """
     located = slid.region.located
     frame = located.frame
     numbers = measures(
@@ -392,9 +500,12 @@ def assess(
         times_ms=stack.times_ms,
         ed=marks[0],
         es=marks[1],
+        filled=filled,
     )
-    numbers["wall_thickness"] = _wall(labels, stack, located, numbers["ed_phase"])
-    numbers["valve_planes"] = valve_planes(labels, stack.phases, numbers["ed_phase"], numbers["es_phase"])
+    stack, slid = stack.select_phases(filled), slid.select_phases(filled)
+    ed, es = (numbers[name] if numbers[name] in stack.phases else None for name in ("ed_phase", "es_phase"))
+    numbers["wall_thickness"] = _wall(labels, stack, located, ed)
+    numbers["valve_planes"] = valve_planes(labels, stack.phases, ed, es)
     return Assessment(numbers, _flags(slid, grid, labels, numbers, engine, covered))
 
 
@@ -455,7 +566,7 @@ def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | N
 
 def _fit(borders: list[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any]) -> Fitted | None:
     """The template on every phase, and strain from it into the measures: against ED, where there is one to compare."""
-    ed_phase = numbers["ed_phase"]
+    ed_phase = numbers["ed_phase"] if numbers["ed_phase"] in stack.phases else None
     reference = 0 if ed_phase is None else stack.phases.index(ed_phase)
     fitted = fit_template(borders, reference=reference, anterior=-located.frame.v) if located.found else None
     known = fitted is not None and ed_phase is not None

@@ -15,7 +15,9 @@ from dmcvr.cli.main import main
 def test_inspect_says_what_would_be_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save(tmp_path / "cine.nii.gz", grey(20, 18, 4, 6))
     main(["inspect", str(path)])
-    assert "short axis cine" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "short axis cine" in said
+    assert said.splitlines()[-1] == "4 slices, 8 mm apart, 6 phases: would be reconstructed."
     main(["inspect", str(path), "--json"])
     found = json.loads(capsys.readouterr().out)
     (piece,) = found["pieces"]

@@ -34,7 +34,9 @@ def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "image.nii.gz",
         "labels.nii.gz",
         "labels",
+        "acquired",
         "acquired.nii.gz",
+        "acquired_labels.nii.gz",
         "observed.nii.gz",
         "meshes",
         *records,
@@ -69,6 +71,17 @@ def test_nothing_but_the_image(exam: Path, tmp_path: Path, capsys: pytest.Captur
     assert {path.name for path in out.rglob("*")} == {"image.nii.gz", "acquired.nii.gz", *records}
 
 
+def test_what_is_read_is_not_replaced(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("{}")
+    labels = save(tmp_path / "out" / "l.nii.gz", grey(64, 64, 5))
+    for given in (("-i", exam, "--labels-in", labels), ("-i", labels)):
+        said = refusal("reconstruct", *given, "-o", tmp_path / "out", capsys=capsys)
+        assert "l.nii.gz lies in" in said
+        assert said.endswith("which would be replaced: choose another folder with -o.")
+    assert labels.is_file()
+
+
 def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["reconstruct", "-i", str(exam), "-o", str(tmp_path / "out"), "--method", "linear", "--spacing", "8"])
@@ -94,6 +107,8 @@ WORDS = [
         "no file or folder nowhere.nii.gz with labels (--labels-in)",
     ),
     (["--weights", "nowhere"], "There are no weights at nowhere"),
+    (["--phase", "5-3"], "Expected --phase as all, ED,ES, 3,7 or 0-9; got '5-3'."),
+    (["--log-json", "/proc/nowhere/log"], "The log /proc/nowhere/log cannot be written (No such file or directory)"),
     (["-o", "/proc/nowhere/out"], "The folder /proc/nowhere/out cannot be written"),
 ]
 
@@ -104,7 +119,9 @@ WORDS = [
 def test_options_are_refused_before_any_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
-    assert sentence in refusal("reconstruct", "-i", "exam.nii.gz", "-o", tmp_path / "out", *words, capsys=capsys)
+    status = 4 if "cannot be written" in sentence else 2
+    usual = ("reconstruct", "-i", "exam.nii.gz", "-o", tmp_path / "out")
+    assert sentence in refusal(*usual, *words, capsys=capsys, status=status)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,7 +141,7 @@ def test_too_little_room_is_said_at_once(tmp_path: Path) -> None:
     sentence, imported = done.stderr.strip().splitlines()
     assert "The results need about 48 MiB, and" in sentence
     assert "has 1 left: make room" in sentence
-    assert (done.returncode, imported) == (2, "IMPORTED")
+    assert (done.returncode, imported) == (4, "IMPORTED")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -158,8 +175,24 @@ def test_room_is_needed_for_every_phase(
 
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
     path = save(tmp_path / "cine.nii.gz", grey(64, 64, 5, 3))
-    sentence = refusal("reconstruct", "-i", path, "-o", tmp_path / "out", capsys=capsys)
+    sentence = refusal("reconstruct", "-i", path, "-o", tmp_path / "out", capsys=capsys, status=4)
     assert "The results need about 72 MiB" in sentence
+    two = refusal("reconstruct", "-i", path, "-o", tmp_path / "out", "--phase", "ED,ES", capsys=capsys, status=4)
+    assert "The results need about 48 MiB" in two
+
+
+def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, exam: Path) -> None:
+    """A limit of the system stands for the disk: files may grow to 100 kB. Nothing stays, and the status tells."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    out = tmp_path / "out"
+    words = ["reconstruct", "-i", exam, "-o", out, "--method", "nearest", "--spacing", "1.5", "--allow-empty"]
+    done = run(*words, before=limit)
+    sentence, _ = done.stderr.strip().splitlines()[-2:]
+    assert sentence.startswith(
+        f"dmcvr: The results cannot be written to {out} (File too large), nothing of them is left"
+    )
+    assert done.returncode == 4
+    assert list(tmp_path.iterdir()) == [exam]
 
 
 @pytest.mark.parametrize("broken", ["one slice", "empty", "nan", "2D", "label value", "cut off", "missing", "text"])

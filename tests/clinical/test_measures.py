@@ -117,6 +117,7 @@ def test_cine_takes_ed_and_es_from_the_dense_lv_cavity_for_both_conventions() ->
         "times_ms": None,
         "lv_cavity_ml": [100.0, 60.0, 150.0],
         "rv_cavity_ml": [300.0, 72.0, 160.0],
+        "convention": "dense_volume",
     }
     assert "largest and smallest LV cavity" in result["ed_es_chosen_by"]
     assert result["dense_volume"]["rv"]["edv_ml"] == 160.0
@@ -145,6 +146,7 @@ def test_sizes_are_indexed_by_body_surface_area() -> None:
     assert result["bsa_m2"] == 2.0
     lv, rv = result["dense_volume"]["lv"], result["dense_volume"]["rv"]
     assert (lv["edv_ml_per_m2"], lv["esv_ml_per_m2"], lv["mass_g_per_m2"]) == (75.0, 30.0, 52.5)
+    assert lv["sv_ml_per_m2"] == 45.0
     assert (rv["edv_ml_per_m2"], rv["esv_ml_per_m2"]) == (80.0, 36.0)
     assert "mass_g_per_m2" not in rv
 
@@ -190,10 +192,11 @@ def test_implausible_function_is_said() -> None:
 def test_normal_values_are_those_of_the_sex() -> None:
     patient = Patient(height_cm=180.0, weight_kg=80.0, sex="F")
     rows = measures((ED, ES), (ED, ES), ("ED", "ES"), patient)["reference"]
-    assert [(row["name"], row["sex"]) for row in rows] == [("LV ejection fraction", "F"), ("LV mass index", "F")]
-    fraction, mass = rows
+    names = ["LV ejection fraction", "LV mass index", "RV end-diastolic volume", "RV end-systolic volume"]
+    assert [(row["name"], row["sex"]) for row in rows] == [(name, "F") for name in names]
+    fraction, mass, *_ = rows
     assert (fraction["value"], fraction["low"], fraction["high"], fraction["z"]) == (60.0, 51.2, 70.8, -0.2)
     assert (mass["value"], mass["unit"], mass["z"]) == (52.5, "g/m2", 1.5)
-    assert all("10.1186/s12968-017-0327-9" in row["source"] for row in rows)
+    assert all("10.1186/s12968-017-0327-9" in row["source"] for row in rows[:2])
     unknown = measures((ED, ES), (ED, ES), ("ED", "ES"), Patient())["reference"]
-    assert [row["sex"] for row in unknown] == ["F", "M"]  # of EF; without a body size no mass index
+    assert [row["sex"] for row in unknown] == ["F", "M"] * 3  # of EF and the RV; without a body size no mass index

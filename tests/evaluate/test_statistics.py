@@ -34,6 +34,14 @@ def test_agreement_by_hand() -> None:
     assert found["mean_abs"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("patients", "low", "bold"), [(4, 0.01, False), (5, 0.01, True), (5, -0.01, False)])
+def test_an_interval_is_bold_from_five_patients_on(patients: int, low: float, bold: bool) -> None:
+    numbers = {"mean": 0.5, "its": 0.4, "which": "linear", "difference": 0.1, "low": low, "high": 0.2}
+    line = {"method": "shape", "metric": "ssim", **numbers, "patients": patients}
+    (shown,) = Table("Against linear", "differences", pd.DataFrame([line])).text["difference [95 % interval]"]
+    assert shown.startswith("**+0.1") == bold
+
+
 def test_patients_count_once() -> None:
     """A patient with many slices weighs as much as one with few; nan drops out; errors count by size."""
     rows = pd.DataFrame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dmcvr.errors import InputError
-from dmcvr.exam.structures import LABEL_MAPS, named, numbering_of, structure_of, written
+from dmcvr.exam.structures import LABEL_MAPS, check_label_map, named, naming_of, numbering_of, structure_of, written
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,23 @@ def test_names(name: str, ours: int | None) -> None:
 def test_numberings(text: str, found: dict[int, int]) -> None:
     assert numbering_of(text) == found
     assert numbering_of(written(numbering_of(text))) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Segment_1=rv", {"segment_1": 3}),
+        (" Fat pad =ignore,1=lv, a=b=myo", {"fat pad": 0, "1": 1, "a=b": 2}),
+        ("rv=1", {}),
+        ("acdc", {}),
+        ("=rv", {}),
+        ("Fat=liver", {}),
+    ],
+)
+def test_segments_by_their_names(text: str, found: dict[str, int]) -> None:
+    assert naming_of(text) == found
+    if found or text in ("rv=1", "acdc"):
+        check_label_map(text)
 
 
 @pytest.mark.parametrize(

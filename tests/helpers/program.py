@@ -28,12 +28,12 @@ finally:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
-def refusal(*arguments: object, capsys: pytest.CaptureFixture[str]) -> str:
+def refusal(*arguments: object, capsys: pytest.CaptureFixture[str], status: int = 2) -> str:
     """The one sentence of a command that cannot be done, in this process."""
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])
     said = capsys.readouterr()
-    assert (stopped.value.code, said.out) == (2, "")
+    assert (stopped.value.code, said.out) == (status, "")
     (sentence,) = said.err.strip().splitlines()
     assert sentence.startswith("dmcvr: ")
     return sentence.removeprefix("dmcvr: ")

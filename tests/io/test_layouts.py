@@ -186,7 +186,7 @@ def test_a_folder_of_patients_is_said(name: str, above: str, tmp_path: Path) -> 
 @pytest.mark.misuse
 def test_an_unknown_layout_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Unknown layout"):
-        read_exam(tmp_path, layout="bids")  # type: ignore[arg-type]
+        read_exam(tmp_path, layout="attic")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("folder", "layout", "slices"), [("acdc/patient001", "acdc", 10), ("mnms2", "mnms2", 12)])

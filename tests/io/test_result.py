@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ def result(*phases: str) -> Result:
     stack = make_stack(
         4, images=rng.random((len(phases), 4, 20, 18), dtype=np.float32), phases=phases, thickness_mm=6.0
     )
-    run = {"phases": list(phases), "input": {"thickness_mm": 6.0}}
+    run = {"phases": list(phases), "input": {"thickness_mm": 6.0, "positions_mm": stack.positions_mm.tolist()}}
     return Result(
         Volume(rng.random(labels.shape, dtype=np.float32), affine), Volume(labels, affine), stack, MEASURES, run
     )
@@ -47,7 +49,23 @@ def test_there_and_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.acquired.affines, written.acquired.affines, atol=1e-5)
     assert read.acquired.thickness_mm == 6.0
     assert (read.measures, read.run, read.phases) == (written.measures, written.run, ("ED", "ES"))
+    assert read.acquired.labels is None
     assert sorted(path.name for path in (tmp_path / "labels").iterdir()) == ["ED.seg.nrrd", "ES.seg.nrrd"]
+    assert not (tmp_path / "acquired").exists()
+
+
+def test_the_slices_own_labels_there_and_back(tmp_path: Path) -> None:
+    written = result("ED", "ES")
+    assert written.acquired is not None
+    labels = np.random.default_rng(1).integers(0, 4, written.acquired.images.shape).astype(np.uint8)
+    write_result(replace(written, acquired=replace(written.acquired, labels=labels)), tmp_path)
+    read = read_result(tmp_path)
+    assert read.acquired is not None
+    np.testing.assert_array_equal(read.acquired.labels, labels)
+    assert sorted(path.name for path in (tmp_path / "acquired").iterdir()) == ["ED.seg.nrrd", "ES.seg.nrrd"]
+    shutil.copy(tmp_path / "labels.nii.gz", tmp_path / "acquired_labels.nii.gz")
+    with pytest.raises(InputError, match="do not belong together"):
+        read_result(tmp_path)
 
 
 @pytest.mark.parametrize(

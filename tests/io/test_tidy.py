@@ -19,10 +19,11 @@ def test_the_tidy_table_has_every_number(tmp_path: Path) -> None:
     curves = {f"{name}_percent": [0.0, -20.5, -11.0] for name in STRAINS}
     peaks = {f"{name}_peak_percent": -20.5 for name in STRAINS}
     numbers["strain"] = {"reference_phase": "0", "phases": ["0", "1", "2"], **curves, **peaks, "method": ""}
-    write_measures(tmp_path / "measures.csv", numbers)
+    write_measures(tmp_path / "measures.csv", numbers, "case 7")
     with (tmp_path / "measures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
+    assert {row["case"] for row in rows} == {"case 7"}
 
     def value(quantity: str, structure: str, phase: str, convention: str) -> tuple[str, str]:
         keys = {"quantity": quantity, "structure": structure, "phase": phase, "convention": convention}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from train.conftest import discs, tiny
 
 from dmcvr.cli.main import main
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, OutputError
 from dmcvr.model.checkpoint import load_segmenter
 from dmcvr.train import inputs, pairs
 from dmcvr.train.inputs import TRAINING, code_version, differences
@@ -74,7 +75,7 @@ def test_a_training_goes_on_with_the_same_inputs_alone(
     changed.images[0, 0, 0] += 1
     changed.save(tmp_path / "other.npz")
     changes = {key: tmp_path / str(value) if key in ("split", "data") else value for key, value in changes.items()}
-    with pytest.raises(InputError, match=f"was made with other {said}.*choose another --out"):
+    with pytest.raises(InputError, match=f"was made with other {said}.*choose another folder"):
         train("segmenter", tiny(packed, run, resume=True, **changes))
 
 
@@ -212,7 +213,7 @@ def test_the_first_checkpoint_comes_soon(tmp_path: Path, monkeypatch: pytest.Mon
     assert saves[1] - saves[0] >= save_every_s
 
 
-def test_an_interrupted_command_exits_130_and_claims_no_weights(
+def test_an_interrupted_command_says_so_and_claims_no_weights(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one_step = Trainer._one_step
@@ -230,7 +231,7 @@ def test_an_interrupted_command_exits_130_and_claims_no_weights(
         with pytest.raises(SystemExit) as stop:
             main(command)
         said = capsys.readouterr()
-        assert stop.value.code == 130
+        assert stop.value.code == 128 + signal.SIGTERM
         assert "Weights written" not in said.out
         assert "interrupted at step 2" in said.err
         assert "--resume" in said.err
@@ -240,6 +241,22 @@ def test_an_interrupted_command_exits_130_and_claims_no_weights(
         assert "Weights written" in capsys.readouterr().out
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_checkpoint_on_a_full_disk(tmp_path: Path) -> None:
+    """What a full disk leaves: the earlier checkpoint, and a sentence. A limit of the system stands for the disk."""
+    trainer = linear(tmp_path)
+    trainer.save()
+    before = trainer.checkpoint.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="checkpoint of step 0 cannot be written .*: make room, .*--resume"):
+            trainer.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert trainer.checkpoint.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,24 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from dmcvr.cli.terminal import shown_progress
-from dmcvr.errors import InputError
+from dmcvr.cli.terminal import Device, LogJson
 from dmcvr.evaluate.settings import Settings
-from dmcvr.options import DEFAULT_WEIGHTS, DeviceName
+from dmcvr.io.folder import check_output_file
+from dmcvr.options import DEFAULT_WEIGHTS, maybe
+from dmcvr.progress import shown_progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Settings):
     """Measure methods against held-out truth: the tables of the documentation."""
 
+    log_json: LogJson = None
+
     def run(self) -> None:
-        self.check()
+        with shown_progress(log_json=self.log_json) as stages:
+            self.check()
+            from dmcvr.evaluate.run import run
 
-        from dmcvr.evaluate.run import run
-
-        with shown_progress() as stages:
             evaluation = run(self, stages=stages)
         print(evaluation.markdown(whole=False))
         if self.output is not None:
@@ -34,19 +36,20 @@ class Evaluate(Settings):
 class Benchmark:
     """Time every stage, and compare with the published pipeline: ratios of one run."""
 
-    output: Annotated[Path | None, arg(aliases=["-o"], help="JSON file to write")] = None
-    device: DeviceName = "auto"
-    weights: str = DEFAULT_WEIGHTS
+    output: Annotated[Path | None, maybe("FILE", aliases=["-o"], help="JSON file to write; default: none")] = None
+    device: Device = "auto"
+    weights: Annotated[str, arg(metavar="NAME|FILE", help="a bundled name, or a .safetensors file")] = DEFAULT_WEIGHTS
+    log_json: LogJson = None
 
     def run(self) -> None:
         import json
 
-        from dmcvr.evaluate.benchmark import benchmark
-        from dmcvr.evaluate.benchmark_table import table
+        with shown_progress(log_json=self.log_json) as stages:
+            if self.output is not None:
+                check_output_file(self.output)
+            from dmcvr.evaluate.benchmark import benchmark
+            from dmcvr.evaluate.benchmark_table import table
 
-        if self.output is not None and not self.output.absolute().parent.is_dir():
-            raise InputError(f"There is no folder {self.output.absolute().parent} to write {self.output.name} into.")
-        with shown_progress() as stages:
             found = benchmark(weights=self.weights, device=self.device, stages=stages)
         print(table(found))
         if self.output is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from dmcvr.errors import InputError
-from dmcvr.options import LayoutName
+from dmcvr.options import LayoutName, maybe
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,11 +25,11 @@ Layout = Annotated[LayoutName, arg(help="how the files lie on disk")]
 class Inspect:
     """What a file or folder holds, what of it would be reconstructed, and why the rest would not (headers only)."""
 
-    path: Positional[Path]
+    path: Annotated[Positional[Path], arg(help="image file, folder of DICOM, patient's folder, or a zip of one")]
     layout: Layout = "auto"
-    series: Annotated[str | None, arg(metavar="N", help="read the stack that this series of the DICOM is part of")] = (
-        None
-    )
+    series: Annotated[
+        str | None, maybe("N", help="read the stack that this series of the DICOM is part of; default: the best one")
+    ] = None
     json: bool = False
     """Print JSON, as in run.json."""
 
@@ -46,16 +46,17 @@ class Inspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A result folder as DICOM (an image series, or SEG; de-identified unless told otherwise), or biv-me's points."""
+    """A result folder as DICOM (image series, SEG, SR; de-identified unless told otherwise), or biv-me's points."""
 
-    result: Positional[Path]
+    result: Annotated[Positional[Path], arg(metavar="FOLDER", help="a result of dmcvr reconstruct")]
     output: Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier export")]
-    to: Literal["dicom", "dicom-seg", "guidepoints"] = "dicom"
-    """The image; the labels; or their contours as guide points, to fit biv-me's model to."""
-    source: Path | None = None
+    to: Literal["dicom", "dicom-seg", "dicom-sr", "dicom-all", "guidepoints"] = "dicom"
+    """The image; the labels; the measures as a structured report; all three in one study; or the labels' contours as
+    guide points, to fit biv-me's model to."""
+    source: Annotated[Path | None, maybe("FOLDER")] = None
     """Folder of the DICOM that the exam was read from, to refer to."""
     phase: Annotated[str, arg(metavar="ED|ES|all|N", help="which phase")] = "all"
-    series: Annotated[str | None, arg(metavar="N", help="of the source, as for reconstruct")] = None
+    series: Annotated[str | None, maybe("N", help="of the source, as for reconstruct")] = None
     keep_identity: bool = False
     """Write the source's patient and study, for the clinic's archive."""
 
@@ -102,18 +103,18 @@ def _choices(source: Source) -> Table:
 
 
 def print_source(source: Source) -> None:
-    """A table of the pieces, then why some are left, what was passed over, and what was assumed."""
+    """A table of the pieces; why some are left, what was passed over, what was assumed; what would be reconstructed."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD)
-    table.add_column("taken")
+    table = Table(title=f"Layout {source.layout} (sizes in mm)", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("taken", min_width=5)
     table.add_column("found", no_wrap=True)
     table.add_column("kind", no_wrap=True)
     for number in ("slices", "phases", "pixel", "apart", "thick"):
-        table.add_column(number, justify="right")
+        table.add_column(number, justify="right", min_width=len(number))
     pieces = sorted(source.pieces, key=lambda piece: (not piece.taken, not piece.matched))
     for piece in pieces:
         pixel = "" if piece.pixel_mm is None else " x ".join(dict.fromkeys(f"{size:.3g}" for size in piece.pixel_mm))
@@ -128,5 +129,5 @@ def print_source(source: Source) -> None:
     lines = [f"{piece.name}: {piece.why}" for piece in pieces if piece.why]
     lines += [f"Passed over: {count} x {what}" for what, count in source.ignored.items()]
     lines += [f"Note: {note}" for note in source.notes]
-    for line in lines:
-        console.print(line, highlight=False, markup=False)
+    for line in [*lines, source.verdict()]:
+        print(line)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn
 
 import tyro
 from tyro.conf import subcommand
 
+from dmcvr.cli.bids import Bids
+from dmcvr.cli.cohort import CohortCommand
 from dmcvr.cli.evaluate import Benchmark, Evaluate
 from dmcvr.cli.exam import Export, Inspect
 from dmcvr.cli.phantom import PhantomCommand
@@ -25,8 +29,9 @@ from dmcvr.cli.train import (
     TrainRange,
     TrainSegmenter,
     TrainTwins,
+    TrainViews,
 )
-from dmcvr.errors import InputError
+from dmcvr.errors import NO_ROOM, InputError, Interrupted, OutputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,8 @@ class Models:
 Command = (
     Annotated[Demo, subcommand("demo", prefix_name=False)]
     | Annotated[Reconstruct, subcommand("reconstruct", prefix_name=False)]
+    | Annotated[CohortCommand, subcommand("cohort", prefix_name=False)]
+    | Annotated[Bids, subcommand("bids", prefix_name=False)]
     | Annotated[Inspect, subcommand("inspect", prefix_name=False)]
     | Annotated[Export, subcommand("export", prefix_name=False)]
     | Annotated[Report, subcommand("report", prefix_name=False)]
@@ -62,6 +69,7 @@ Command = (
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
         | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
+        | Annotated[TrainViews, subcommand("views", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],
@@ -74,26 +82,51 @@ Command = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: exit 0 on success, 130 on an interrupt; with one sentence, 2 on bad input, 3 without a heart."""
+    """Entry point. Exits with 0 when done; else, after one sentence, as docs/reference.md lists it."""
+    try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except InputError as error:
+        _end(error.exit_status, str(error))
+    except KeyboardInterrupt as interrupt:  # a training says what it saved
+        known = interrupt if isinstance(interrupt, Interrupted) else Interrupted(str(interrupt))
+        _end(known.exit_status, str(known))
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _close_stdout()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _close_stdout()
+        where = f" to {error.filename}" if error.filename else ""
+        _end(OutputError.exit_status, f"nothing more can be written{where} ({error.strerror}): make room.")
+
+
+def _run(words: list[str]) -> None:
+    if words == ["--version"]:
+        print(f"dmcvr {version('dmcvr')} (torch {version('torch')}, Python {platform.python_version()})")
+        return
     command: Any = tyro.cli(
         Command,
         prog="dmcvr",
-        description="From the slices of a cardiac MRI exam to a 3D heart. Research software, not a medical device.",
-        args=arguments,
+        description="From the slices of a cardiac MRI exam to a 3D heart (dmcvr --version: which version this is). "
+        "Research software, not a medical device.",
+        args=words,
     )
-    signal.signal(signal.SIGTERM, _interrupt)  # as batch systems stop a job: clean up, as after Ctrl-C
-    try:
-        command.run()
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"dmcvr: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt as interrupt:  # a training says what it saved
-        print(f"dmcvr: {str(interrupt) or 'interrupted, nothing was written.'}", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):  # as a person and as a batch system stop a job: clean up
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    command.run()
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _interrupt(number: int, _: object) -> None:
+    raise Interrupted(number=number)
+
+
+def _end(status: int, sentence: str) -> NoReturn:
+    print(f"dmcvr: {sentence}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _close_stdout() -> None:
+    """What is left in its buffer cannot be written, and must not be tried again when the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from dmcvr.cli.terminal import shown_progress
+from dmcvr.cli.terminal import LogJson
 from dmcvr.errors import InputError
+from dmcvr.progress import shown_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,17 +18,17 @@ class PhantomCommand:
     """Write synthetic exams and their exact 3D truth, one ACDC-style folder each."""
 
     output: Annotated[Path, arg(aliases=["-o"], help="folder to write into; exams of other seeds stay")]
-    number: Annotated[int, arg(aliases=["-n"], help="how many")] = 1
-    seed: int = 0
-    """The first exam's seed; the others count up."""
+    number: Annotated[int, arg(metavar="N", aliases=["-n"], help="how many")] = 1
+    seed: Annotated[int, arg(metavar="N", help="the first exam's seed; the others count up")] = 0
     spacing: Annotated[float, arg(metavar="MM", help="distance between slices")] = 10.0
     thickness: Annotated[float, arg(metavar="MM", help="thickness of a slice")] = 8.0
-    noise: Annotated[float, arg(help="standard deviation, as a share of white")] = 0.02
+    noise: Annotated[float, arg(metavar="SHARE", help="standard deviation, as a share of white")] = 0.02
     shift: Annotated[float, arg(metavar="MM", help="sideways breath-hold shift of slices and views (SD an axis)")] = 0.0
     phases: Annotated[int, arg(metavar="P", help="2: ED and ES; more: a cine with so many phases")] = 2
     modality: Literal["mri", "ct"] = "mri"
     """Balanced SSFP, or CT with contrast agent, in Hounsfield units."""
     long_axis: Annotated[bool, arg(help="2-, 3-, 4-chamber and outflow views as well")] = True
+    log_json: LogJson = None
 
     def run(self) -> None:
         from dmcvr.phantom import Scan, make_phantom, write_phantom
@@ -43,7 +44,7 @@ class PhantomCommand:
             modality=self.modality,
             long_axis=self.long_axis,
         )
-        with shown_progress() as stages, stages("synthetic exams", self.number) as advance:
+        with shown_progress(log_json=self.log_json) as stages, stages("synthetic exams", self.number) as advance:
             for seed in range(self.seed, self.seed + self.number):
                 write_phantom(make_phantom(seed, scan), self.output / f"phantom{seed:03d}")
                 advance()

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from dmcvr.cli.terminal import Output, shown_progress
+from dmcvr.cli.terminal import Device, LogJson, Output, Steps
 from dmcvr.errors import InputError
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, DeviceName, Options, chosen_formats
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, maybe, wanted_phases
+from dmcvr.progress import clock, shown_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from dmcvr.io.exam import Exam
     from dmcvr.reconstruction import Reconstruction
+    from dmcvr.stages import Stages
 
 #: Room (MiB) that the results of one phase take at most, at the usual voxel sizes.
 ROOM_MIB_A_PHASE = 24
@@ -28,27 +30,31 @@ class Demo:
     """Reconstruct a synthetic exam with the bundled weights and write everything."""
 
     output: Output
-    seed: int = 0
-    """Which synthetic heart."""
-    spacing: Annotated[float | None, arg(metavar="MM", help="voxel size; default: the in-plane pixel size")] = None
-    steps: int | None = None
-    """DDIM steps each way; default: the preset's."""
-    device: DeviceName = "auto"
+    seed: Annotated[int, arg(metavar="N", help="which synthetic heart")] = 0
+    spacing: Annotated[float | None, maybe("MM", help="voxel size; default: the in-plane pixel size")] = None
+    steps: Steps = None
+    device: Device = "auto"
+    log_json: LogJson = None
 
     def run(self) -> None:
+        with shown_progress(log_json=self.log_json) as stages:
+            heart = self._made(stages)
+        print_summary(heart, self.output, stages.now().seconds)
+
+    def _made(self, stages: Stages) -> Reconstruction:
         options = Options(spacing_mm=self.spacing, steps=self.steps, device=self.device)
-        check_before(options, self.output, phases=2)
+        with stages("start"):
+            check_before(options, self.output, phases=2)
+            from dmcvr.phantom import make_phantom
+            from dmcvr.reconstruction import reconstruct
 
-        from dmcvr.phantom import make_phantom
-        from dmcvr.reconstruction import reconstruct
-
-        with shown_progress() as stages:
-            with stages("synthetic exam"):
-                stack = make_phantom(self.seed).stack
-            heart = reconstruct(stack.without_labels(), options, stages=stages)
-            with stages("write"):
-                heart.save(self.output)
-        print_summary(heart, self.output)
+        stages.expect(["write"])
+        with stages("synthetic exam"):
+            stack = make_phantom(self.seed).stack
+        heart = reconstruct(stack.without_labels(), options, stages=stages)
+        with stages("write"):
+            heart.save(self.output)
+        return heart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +64,39 @@ class Reconstruct(Options):
     input: Annotated[Path, arg(aliases=["-i"], help="image file, folder of DICOM, patient's folder, or a zip of one")]
     output: Output
     label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer), or none")] = "nifti,nrrd"
-    mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, glb (a beating cine), or none")] = "ply"
+    mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, vtp, glb (a beating cine), or none")] = (
+        "ply"
+    )
+    case: Annotated[str | None, maybe("NAME", help="what measures.csv calls the exam; default: the folder's name")] = (
+        None
+    )
+    log_json: LogJson = None
 
     def run(self) -> None:
-        label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
-        mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
-        check_before(self, self.output)
-        exam = check_exam(self, self.input, self.output)
+        with shown_progress(log_json=self.log_json) as stages:
+            heart = self._made(stages)
+        print_summary(heart, self.output, stages.now().seconds)
 
-        from dmcvr.reconstruction import reconstruct
+    def _made(self, stages: Stages) -> Reconstruction:
+        with stages("start"):
+            label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
+            mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
+            check_before(self, self.output)
+            exam = check_exam(self, self.input, self.output)
+            from dmcvr.reconstruction import reconstruct
 
-        with shown_progress() as stages:
-            heart = reconstruct(exam, self, stages=stages)
-            with stages("write"):
-                heart.save(self.output, label_formats=label_formats, mesh_formats=mesh_formats)
-        print_summary(heart, self.output)
+        stages.expect(["write"])
+        heart = reconstruct(exam, self, stages=stages)
+        with stages("write"):
+            heart.save(self.output, label_formats=label_formats, mesh_formats=mesh_formats, case=self.case)
+        return heart
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Write report.html of a folder that reconstruct wrote: one page with a 3D viewer, to look at offline."""
 
-    folder: Positional[Path]
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER", help="a result of dmcvr reconstruct")]
 
     def run(self) -> None:
         from dmcvr.report.page import rewrite_report
@@ -89,11 +106,19 @@ class Report:
 
 def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
     """Raise `InputError` for options, weights and a folder that cannot be used: before any work, in an instant."""
-    from dmcvr.io.folder import check_output_folder
-    from dmcvr.model.weights import describe, find, require_kind
+    from dmcvr.io.folder import check_kept, check_output_folder
 
     options.check()
+    if options.labels_in is not None:
+        check_kept(options.labels_in, output)
     check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * phases)
+    check_weights(options)
+
+
+def check_weights(options: Options) -> None:
+    """Raise `InputError` for weights that are not there, of another kind, or that cannot draw what is asked for."""
+    from dmcvr.model.weights import describe, find, require_kind
+
     preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
     if options.segmenter not in (None, "none"):
         require_kind(describe(find(options.segmenter)), "segmenter", " (--segmenter)")
@@ -103,37 +128,40 @@ def check_before(options: Options, output: Path, *, phases: int = 1) -> None:
 
 
 def check_exam(options: Options, source: Path, output: Path) -> Exam:
-    """The exam, not read yet; raises `InputError` for a phase that it does not have, or too little room for it."""
-    from dmcvr.io.folder import check_output_folder
+    """The exam, not read yet; raises `InputError` for a phase that it lacks, and where there is no room for it."""
+    from dmcvr.io.folder import check_kept, check_output_folder
     from dmcvr.io.read import find_exam
 
+    check_kept(source, output)
     exam = find_exam(source, layout=options.layout, series=options.series)
     phases = sum(piece.phases for piece in exam.source.pieces if piece.taken)
-    for name in ("phase", "ed", "es"):
-        number = getattr(options, name)
-        if number is not None and number.isdecimal() and int(number) >= phases > 0:
-            raise InputError(f"Phase {number} (--{name}) is not in this exam: it has {phases}, counted from 0.")
-    check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * (phases if options.phase == "all" else 1))
+    wanted = wanted_phases(options.phase)
+    for name, given in (("phase", wanted or ()), ("ed", (options.ed,)), ("es", (options.es,))):
+        for number in given:
+            if number is not None and number.isdecimal() and int(number) >= phases > 0:
+                raise InputError(f"Phase {number} (--{name}) is not in this exam: it has {phases}, counted from 0.")
+    check_output_folder(output, room_mib=ROOM_MIB_A_PHASE * (phases if wanted is None else len(wanted)))
     return exam
 
 
-def print_summary(heart: Reconstruction, folder: Path) -> None:
+def print_summary(heart: Reconstruction, folder: Path, seconds: float) -> None:
     """The numbers a person looks for first."""
     from rich.console import Console
     from rich.table import Table
 
     numbers, run = heart.measures, heart.run
     table = Table("phase", "LV cavity mL", "LV mass g", "RV cavity mL", title="Dense volume (slice summation)")
-    chosen = [numbers[key] for key in ("ed_phase", "es_phase") if numbers[key] is not None]
+    marked = {key.upper(): numbers[f"{key}_phase"] for key in ("ed", "es") if numbers[f"{key}_phase"] is not None}
+    chosen = [phase for phase in marked.values() if phase in run["phases"]]
     for phase in chosen or run["phases"]:
         dense, summed = (numbers[kind]["phases"][phase] for kind in ("dense_volume", "slice_summation"))
         keys = ("lv_cavity_ml", "lv_mass_g", "rv_cavity_ml")
         table.add_row(phase, *(f"{dense[key]:.1f} ({summed[key]:.1f})" for key in keys))
     console = Console()
     console.print(table)
-    if len(run["phases"]) > len(chosen) > 0:
-        text = f"ED is phase {chosen[0]}, ES is phase {chosen[1]}, of {len(run['phases'])}"
-        console.print(f"{text}: {numbers['ed_es_chosen_by']}", highlight=False)
+    if any(name != phase for name, phase in marked.items()):
+        text = ", ".join(f"{name} is phase {phase}" for name, phase in marked.items())
+        print(f"{text}, of {len(run['phases_segmented'])}: {numbers['ed_es_chosen_by']}")
     _print_function(console, numbers)
     if run["source"]:
         print(run["source"]["summary"])
@@ -142,7 +170,8 @@ def print_summary(heart: Reconstruction, folder: Path) -> None:
     looks = [flag for flag in run["flags"] if flag["level"] == "look"]
     for flag in looks:
         print(f"Look: {flag['name']}. {flag['text']}", file=sys.stderr)
-    print(f"Written to {folder}: open {folder / 'report.html'} (research software, not a medical device)")
+    where = f"Written to {folder} in {clock(seconds)} min"
+    print(f"{where}: open {folder / 'report.html'} (research software, not a medical device)")
 
 
 def _print_function(console: Console, numbers: dict[str, Any]) -> None:

@@ -1,28 +1,17 @@
-"""What commands share: the progress on the terminal, and common arguments."""
+"""What commands share: how their progress is followed, and common arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
 
-from dmcvr.stages import Stages
+from dmcvr.options import DeviceName, maybe
 
 Output = Annotated[Path, arg(aliases=["-o"], help="folder to write; replaced if it is of an earlier run")]
-
-
-@contextmanager
-def shown_progress() -> Iterator[Stages]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield Stages()
-        return
-    columns = (TextColumn("{task.description:>16}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        yield Stages(progress)
+Device = Annotated[DeviceName, arg(help="where the networks run")]
+Steps = Annotated[int | None, maybe("N", help="DDIM steps each way; default: the preset's")]
+LogJson = Annotated[
+    Path | None, maybe("FILE", help="append what is done and the time left to this file, a JSON object a line")
+]

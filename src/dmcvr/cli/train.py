@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from dmcvr.train.config import Kind, TrainConfig
+from tyro.conf import arg
+
+from dmcvr.cli.terminal import LogJson
+from dmcvr.errors import Interrupted
+from dmcvr.io.folder import check_output_file
+from dmcvr.options import maybe
+from dmcvr.progress import shown_progress
+from dmcvr.stages import Stages
+from dmcvr.train.config import Kind, Output, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSegmenter(TrainConfig):
+class Training(TrainConfig):
+    """What all trainings can be told."""
+
+    log_json: LogJson = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSegmenter(Training):
     """What labels acquired slices: a network that sees their stack; labels may be partial."""
 
     def run(self) -> None:
@@ -18,7 +35,7 @@ class TrainSegmenter(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainMorphology(TrainConfig):
+class TrainMorphology(Training):
     """E_mor and its head, on focal + Dice: before the autoencoder."""
 
     def run(self) -> None:
@@ -26,10 +43,10 @@ class TrainMorphology(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainAutoencoder(TrainConfig):
+class TrainAutoencoder(Training):
     """E_sem and the denoiser, with a trained E_mor: writes a whole model. Preset aligned grows from compact."""
 
-    start: Path | None = None
+    start: Annotated[Path | None, maybe("FILE")] = None
     """Weights of E_mor, for preset aligned of the whole compact model; default: the bundled compact."""
 
     def run(self) -> None:
@@ -37,10 +54,10 @@ class TrainAutoencoder(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLabeller(TrainConfig):
+class TrainLabeller(Training):
     """The labeller of drawn slices, for an autoencoder of preset aligned: writes a whole model."""
 
-    autoencoder: Path | None = None
+    autoencoder: Annotated[Path | None, maybe("FILE")] = None
     """The autoencoder's weights; default: the bundled aligned."""
 
     def run(self) -> None:
@@ -48,10 +65,10 @@ class TrainLabeller(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainDrawing(TrainConfig):
+class TrainDrawing(Training):
     """Slices that look like true ones, for an autoencoder of preset aligned: writes a whole model."""
 
-    autoencoder: Path | None = None
+    autoencoder: Annotated[Path | None, maybe("FILE")] = None
     """The autoencoder's weights; default: the bundled aligned."""
 
     def run(self) -> None:
@@ -59,24 +76,36 @@ class TrainDrawing(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOrienter(TrainConfig):
+class TrainOrienter(Training):
     """What tells how a picture lies: which of its eight turned and mirrored views is the one that is shown."""
 
     def run(self) -> None:
         _train("orienter", self)
 
 
-def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
-    config.check(kind, start)  # before torch is imported
-    from dmcvr.train.run import train
+@dataclass(frozen=True, kw_only=True)
+class TrainViews(Training):
+    """What labels long-axis views, on views cut through phantoms and through the patients' stacks."""
 
-    try:
-        path = train(kind, config, start=start)
-    except KeyboardInterrupt as interrupt:  # between steps a training says itself what it saved
-        resume = " with --resume" if (config.out / "checkpoint.pt").is_file() else ""
-        told = str(interrupt) or f"interrupted, no weights are written: give the same command again{resume}."
-        raise KeyboardInterrupt(told) from None
-    if os.environ.get("RANK", "0") == "0":  # of several processes, the first
+    def run(self) -> None:
+        _train("views", self)
+
+
+def _train(kind: Kind, training: Training, start: Path | None = None) -> None:
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, the first is shown
+    with shown_progress(log_json=training.log_json) if first else nullcontext(Stages()) as stages:
+        training.check(kind, start)  # before torch is imported
+        from dmcvr.train.run import train
+
+        try:
+            path = train(kind, training, start=start, stages=stages)
+        except Interrupted as interrupt:
+            if interrupt.told:  # between steps a training says itself what it saved
+                raise
+            resume = " with --resume" if (training.out / "checkpoint.pt").is_file() else ""
+            told = f"interrupted, no weights are written: give the same command again{resume}."
+            raise Interrupted(told, interrupt.number) from None
+    if first:
         print(f"Weights written to {path}")
 
 
@@ -84,11 +113,11 @@ def _train(kind: Kind, config: TrainConfig, start: Path | None = None) -> None:
 class TrainPack:
     """Pack the training slices of folders into one file, to carry or to mix; refuses a split that parts twins."""
 
-    data: tuple[Path, ...]
+    data: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")]
     """Folders of labelled patients (see the other trainings)."""
-    out: Path
+    out: Output
     """The .npz file to write."""
-    split: Path | None = None
+    split: Annotated[Path | None, maybe("FILE")] = None
     """Leave out the validation patients of this split; default: the bundled one."""
 
     def run(self) -> None:
@@ -101,6 +130,7 @@ class TrainPack:
             if twins := twins_in(folder, split.names):
                 print(describe_twins(twins))
             split.check_whole(twins)
+        check_output_file(self.out)
         packed = joined([load_training_set(folder, (*split.train, *split.development)) for folder in self.data])
         packed.save(self.out)
         print(f"{len(packed)} slices written to {self.out}")
@@ -112,7 +142,8 @@ class TrainTwins:
 
     data: Path
     """Folder of labelled patients, or a file of dmcvr train pack."""
-    split: Path | None = None
+    split: Annotated[Path | None, maybe("FILE")] = None
+    """The split to check; default: none, they are named alone."""
 
     def run(self) -> None:
         from dmcvr.train.split import Split
@@ -130,15 +161,16 @@ class TrainRange:
 
     data: Path
     """ACDC-style folder with manual labels."""
-    out: Path
+    out: Output
     """The .json file to write."""
-    split: Path | None = None
+    split: Annotated[Path | None, maybe("FILE")] = None
     """Whose training patients; default: the bundled one."""
 
     def run(self) -> None:
         from dmcvr.train.range import training_range
         from dmcvr.train.split import BUNDLED_SPLIT, Split
 
+        check_output_file(self.out)
         found = training_range(self.data, Split.read(self.split or BUNDLED_SPLIT).train)
         found.write(self.out)
         print(f"Ranges of {found.patients} patients written to {self.out}")

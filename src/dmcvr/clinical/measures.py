@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -112,14 +113,19 @@ def slice_summation(
 
 
 def choose_ed_es(
-    dense: tuple[PhaseVolumes, ...], phases: tuple[str, ...], *, ed: int | None = None, es: int | None = None
+    found: tuple[PhaseVolumes, ...],
+    phases: tuple[str, ...],
+    *,
+    ed: int | None = None,
+    es: int | None = None,
+    by: str = "dense volume",
 ) -> tuple[Cycle | None, str | None]:
     """ED and ES and how they were chosen; None where nothing tells.
 
     Given indices win, then phases named ED and ES, then, among three or more other phases, the largest and the
-    smallest LV cavity by dense volume.
+    smallest LV cavity by the volumes that were found; `by` names how.
     """
-    cavity = np.array([volumes.lv_cavity_ml for volumes in dense])
+    cavity = np.array([volumes.lv_cavity_ml for volumes in found])
     if ed is not None and es is not None:
         return find_cycle(cavity, ed=ed, es=es), "given"
     named = {"ED", "ES"} & set(phases)
@@ -128,7 +134,7 @@ def choose_ed_es(
     if len(phases) < MIN_PHASES or named:
         return None, None
     given = "".join(f"; {name} given" for name, index in (("ED", ed), ("ES", es)) if index is not None)
-    return find_cycle(cavity, ed=ed, es=es), f"largest and smallest LV cavity (dense volume){given}"
+    return find_cycle(cavity, ed=ed, es=es), f"largest and smallest LV cavity ({by}){given}"
 
 
 def measures(
@@ -140,6 +146,7 @@ def measures(
     times_ms: tuple[float, ...] | None = None,
     ed: int | None = None,
     es: int | None = None,
+    filled: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """What the report says of function and mass, ready for JSON, rounded to 0.01.
 
@@ -150,24 +157,29 @@ def measures(
     bsa_m2                  body surface area, or None
     dense_volume            {"phases": {name: volumes and LV mass}}, and with ED and ES known "lv" and "rv":
                             edv_ml, esv_ml, sv_ml, ef_percent, for the LV mass_g; and with bsa_m2 known the
-                            same over it: edv_ml_per_m2, esv_ml_per_m2, mass_g_per_m2
-    slice_summation         the same from the acquired slices
+                            same over it: edv_ml_per_m2, esv_ml_per_m2, sv_ml_per_m2, mass_g_per_m2
+    slice_summation         the same from the acquired slices, of all phases that were segmented
     consistency             "mass_ed_g", "mass_es_g" (None where those are not known), "mass_least_g", "mass_most_g",
                             "mass_drift_percent" (None for one phase); "lv" and "rv" (None without ED and ES), each
                             "ef_dense_percent", "ef_slices_percent", "ef_gap_points"
     volume_time             of three or more phases "phases", "times_ms" (or None), "lv_cavity_ml" and
-                            "rv_cavity_ml" (dense volume), a list each; else None
+                            "rv_cavity_ml", a list each, and their "convention": dense_volume, or slice_summation
+                            where not all phases were filled; else None
     reference               published normal values beside the patient's (see `dmcvr.clinical.reference`)
     conventions             sentences that belong beside the numbers
     ======================  ================================================================================
 
-    `dense` and `summed` hold one entry a phase; another number raises `ValueError`. `ed` and `es` are given
-    indices; both conventions compare the same phases (see `choose_ed_es`).
+    `summed` holds one entry a phase, `dense` one for each that was `filled` (indices; default: all); another number
+    raises `ValueError`. `ed` and `es` are given indices; both conventions compare the same phases (see `choose_ed_es`).
     """
-    cycle, chosen_by = choose_ed_es(dense, phases, ed=ed, es=es)
+    whole = filled is None or len(filled) == len(phases)
+    heart = dict(zip(range(len(phases)) if filled is None else filled, dense, strict=True))
+    slices = dict(zip(range(len(phases)), summed, strict=True))
+    curve, convention = (dense, "dense_volume") if whole else (summed, "slice_summation")
+    cycle, chosen_by = choose_ed_es(curve, phases, ed=ed, es=es, by=convention.replace("_", " "))
     bsa_m2 = body_surface_area_m2(patient)
-    by_volume = _by_one_convention(dense, phases, cycle, bsa_m2)
-    by_slices = _by_one_convention(summed, phases, cycle, bsa_m2)
+    by_volume = _by_one_convention(heart, phases, cycle, bsa_m2)
+    by_slices = _by_one_convention(slices, phases, cycle, bsa_m2)
     return {
         "ed_phase": None if cycle is None else phases[cycle.ed],
         "es_phase": None if cycle is None else phases[cycle.es],
@@ -176,10 +188,10 @@ def measures(
         "bsa_m2": None if bsa_m2 is None else _rounded(bsa_m2),
         "dense_volume": by_volume,
         "slice_summation": by_slices,
-        "consistency": _mass_over_the_cycle(dense, cycle)
+        "consistency": _mass_over_the_cycle(heart, cycle)
         | {side: _ef_both_ways(by_volume.get(side), by_slices.get(side)) for side in ("lv", "rv")},
-        "volume_time": _volume_time(dense, phases, times_ms),
-        "reference": compare(by_volume.get("lv", {}), patient.sex),
+        "volume_time": _volume_time(curve, phases, times_ms, convention),
+        "reference": compare(by_volume, patient.sex),
         "conventions": dict(CONVENTIONS),
     }
 
@@ -214,34 +226,35 @@ def body_surface_area_m2(patient: Patient) -> float | None:
 
 
 def _by_one_convention(
-    volumes: tuple[PhaseVolumes, ...],
+    volumes: dict[int, PhaseVolumes],
     phases: tuple[str, ...],
     cycle: Cycle | None,
     bsa_m2: float | None,
 ) -> dict[str, Any]:
-    """Volumes of every phase and, with ED and ES known, the function of both ventricles."""
+    """Volumes of every phase that has them and, with those of ED and ES known, the function of both ventricles."""
     result: dict[str, Any] = {
         "phases": {
-            phase: {key: _rounded(value) for key, value in asdict(of_phase).items()}
+            phases[index]: {key: _rounded(value) for key, value in asdict(of_phase).items()}
             | {"lv_mass_g": _rounded(of_phase.lv_mass_g)}
-            for phase, of_phase in zip(phases, volumes, strict=True)
+            for index, of_phase in volumes.items()
         }
     }
-    if cycle is not None:
+    if cycle is not None and {cycle.ed, cycle.es} <= set(volumes):
         at_ed, at_es = volumes[cycle.ed], volumes[cycle.es]
         result["lv"] = _ventricle(at_ed.lv_cavity_ml, at_es.lv_cavity_ml, at_ed.lv_mass_g, bsa_m2)
         result["rv"] = _ventricle(at_ed.rv_cavity_ml, at_es.rv_cavity_ml, None, bsa_m2)
     return result
 
 
-def _mass_over_the_cycle(dense: tuple[PhaseVolumes, ...], cycle: Cycle | None) -> dict[str, float | None]:
+def _mass_over_the_cycle(dense: dict[int, PhaseVolumes], cycle: Cycle | None) -> dict[str, float | None]:
     """LV mass where it is reported, and its extremes over the phases."""
-    masses = [volumes.lv_mass_g for volumes in dense]
-    least, most = min(masses), max(masses)
+    masses = {index: volumes.lv_mass_g for index, volumes in dense.items()}
+    known = cycle is not None and {cycle.ed, cycle.es} <= set(masses)
+    least, most = min(masses.values()), max(masses.values())
     drift = 200 * (most - least) / (most + least) if len(masses) > 1 and most > 0 else None
     return {
-        "mass_ed_g": None if cycle is None else _rounded(masses[cycle.ed]),
-        "mass_es_g": None if cycle is None else _rounded(masses[cycle.es]),
+        "mass_ed_g": _rounded(masses[cycle.ed]) if cycle is not None and known else None,
+        "mass_es_g": _rounded(masses[cycle.es]) if cycle is not None and known else None,
         "mass_least_g": _rounded(least),
         "mass_most_g": _rounded(most),
         "mass_drift_percent": None if drift is None else _rounded(drift),
@@ -261,15 +274,16 @@ def _ef_both_ways(
 
 
 def _volume_time(
-    dense: tuple[PhaseVolumes, ...], phases: tuple[str, ...], times_ms: tuple[float, ...] | None
+    found: tuple[PhaseVolumes, ...], phases: tuple[str, ...], times_ms: tuple[float, ...] | None, convention: str
 ) -> dict[str, Any] | None:
     if len(phases) < MIN_PHASES:
         return None
     return {
         "phases": list(phases),
         "times_ms": None if times_ms is None else [_rounded(time) for time in times_ms],
-        "lv_cavity_ml": [_rounded(volumes.lv_cavity_ml) for volumes in dense],
-        "rv_cavity_ml": [_rounded(volumes.rv_cavity_ml) for volumes in dense],
+        "lv_cavity_ml": [_rounded(volumes.lv_cavity_ml) for volumes in found],
+        "rv_cavity_ml": [_rounded(volumes.rv_cavity_ml) for volumes in found],
+        "convention": convention,
     }
 
 
@@ -281,7 +295,8 @@ def _ventricle(edv_ml: float, esv_ml: float, mass_g: float | None, bsa_m2: float
     result["sv_ml"] = _rounded(sv_ml)
     result["ef_percent"] = _rounded(100 * sv_ml / edv_ml) if edv_ml > 0 else None
     if bsa_m2 is not None:
-        result |= {f"{key}_per_m2": _rounded(value / bsa_m2) for key, value in sizes.items()}
+        indexed = sizes | {"sv_ml": sv_ml}
+        result |= {f"{key}_per_m2": _rounded(value / bsa_m2) for key, value in indexed.items()}
     return result
 
 

@@ -15,7 +15,7 @@ from dmcvr.errors import InputError
 from dmcvr.evaluate.names import ALL, parse, untouched_by_networks
 from dmcvr.io.folder import check_output_folder
 from dmcvr.model.weights import describe, find, require_kind
-from dmcvr.options import DEFAULT_WEIGHTS, DeviceName, check_choice
+from dmcvr.options import DEFAULT_WEIGHTS, DeviceName, check_choice, maybe
 
 ProtocolName = Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation", "cine"]
 PatientsName = Literal["development", "validation", "unseen", "everyone"]
@@ -43,30 +43,33 @@ METHODS_HELP = (
 class Settings:
     """A protocol, its cases and its contenders. What is None is the protocol's own default."""
 
-    protocol: Positional[ProtocolName]
-    data: Path | None = None
+    protocol: Annotated[Positional[ProtocolName], arg(help="what is measured: docs/results.md defines each")]
+    data: Annotated[Path | None, maybe("FOLDER")] = None
     """ACDC-style folder with manual labels; long-axis: M&Ms-2 patients, or none for synthetic exams; cine: 4D exams."""
     output: Annotated[
         Path | None,
-        arg(
+        maybe(
+            "FOLDER",
             aliases=["-o"],
             help="folder for rows, tables and pictures; an interrupted run goes on, a finished one of this protocol "
-            "is replaced",
+            "is replaced; default: none, the tables are printed alone",
         ),
     ] = None
-    methods: Annotated[str | None, arg(metavar="A,B,C", help=METHODS_HELP)] = None
-    patients: Annotated[PatientsName | None, arg(metavar="|".join(get_args(PatientsName)))] = None
+    methods: Annotated[str | None, maybe("A,B,C", help=METHODS_HELP)] = None
+    patients: Annotated[PatientsName | None, maybe("|".join(get_args(PatientsName)))] = None
     """Of the split: development (the default), to choose by; validation, for the last look alone; unseen: all that were
     not trained on. Everyone: all, for plain methods with labels=manual, which no network touches."""
-    split: Path | None = None
+    split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
-    keep_every: Annotated[int | None, arg(metavar="N", help="held-out, ablation: one slice in N is kept (2)")] = None
-    exams: Annotated[int | None, arg(metavar="N", help="phantom, long-axis: how many synthetic hearts (6)")] = None
-    steps: int | None = None
+    keep_every: Annotated[int | None, maybe("N", help="held-out, ablation: one slice in N is kept (2)")] = None
+    exams: Annotated[int | None, maybe("N", help="phantom, long-axis: how many synthetic hearts (6)")] = None
+    steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
-    weights: str = DEFAULT_WEIGHTS
-    segmenter: str | None = None
+    """Where the networks run."""
+    weights: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_WEIGHTS
+    """A bundled name (see dmcvr models) or a .safetensors file."""
+    segmenter: Annotated[str | None, maybe("NAME|FILE|none")] = None
     """What labels acquired slices: a bundled name, a file, or none (the head of the weights' own E_mor)."""
 
     @property

@@ -26,7 +26,7 @@ class Piece:
     slices        number of positions
     phases        number of times; the most of any position
     pixel_mm      in-plane pixel size; None if unknown
-    spacing_mm    median distance between slices; None for a single slice or if unknown
+    spacing_mm    median distance between slices, of a single slice to its neighbour in the exam; None if unknown
     thickness_mm  thickness of a slice; None if unknown
     taken         whether the exam is made of it
     why           why not, or what of it was left out
@@ -85,6 +85,21 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large the exam is that would be reconstructed. `apart_mm` is the median distance between its slices."""
+
+    slices: int
+    phases: int
+    apart_mm: float | None
+
+    @property
+    def words(self) -> str:
+        """As in "6 slices, 17.7 mm apart, 25 phases"."""
+        apart = [] if self.apart_mm is None else [f"{self.apart_mm:.3g} mm apart"]
+        return ", ".join([_count(self.slices, "slice"), *apart, _count(self.phases, "phase")])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """What a path holds.
 
@@ -95,6 +110,7 @@ class Source:
     notes     sentences: what had to be assumed
     choices   the short-axis stacks to choose from, the best first
     left_out  sentences: slices of the chosen stack that could not be used, and why
+    size      slices, phases, and mm between slices of the exam; None where that is not known
     ========  =====================================================================
     """
 
@@ -104,10 +120,20 @@ class Source:
     notes: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
     left_out: tuple[str, ...] = ()
+    size: Size | None = None
 
     def record(self) -> dict[str, Any]:
         """As run.json and `dmcvr inspect --json` give it."""
         return {"summary": self.summary(), **asdict(self)}
+
+    def verdict(self) -> str:
+        """One sentence: what the exam is, and whether it would be reconstructed."""
+        views = sum(piece.slices for piece in self.pieces if piece.kind in (LONG_AXIS, LONG_AXIS_CINE))
+        found = [] if self.size is None else [self.size.words]
+        found += [_count(views, "long-axis view")] if views else []
+        if self.size is not None and self.size.slices < 2:
+            return f"{', '.join(found)}: would not be reconstructed, a 3D heart needs two slices or more."
+        return f"{', '.join(found) or 'An exam'}: would be reconstructed."
 
     def summary(self) -> str:
         """One sentence: what was taken, what was left out."""

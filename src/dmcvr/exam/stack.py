@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -133,8 +134,14 @@ class SliceStack:
             return int(phase)
         raise InputError(f"Phase {phase!r} is not in this exam: choose one of {', '.join(self.phases)} or all.")
 
+    def phase_indices(self, phases: Sequence[str]) -> list[int]:
+        """Indices of phases by their names or numbers, each once, in the exam's order; raises `InputError`."""
+        return sorted({self.phase_index(phase) for phase in phases})
+
     def select_phases(self, indices: list[int]) -> SliceStack:
         """The same exam with these phases only."""
+        if indices == list(range(len(self.phases))):
+            return self
         return replace(
             self,
             images=self.images[indices],

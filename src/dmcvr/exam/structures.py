@@ -24,21 +24,52 @@ LABEL_MAPS: dict[str, Numbering] = {
 #: Each of ours as `--label-map` writes it.
 SHORT = {0: "ignore", 1: "lv", 2: "myo", 3: "rv"}
 
+#: SNOMED CT's code and meaning of each, as DICOM (PS3.16, CID 7152 and 12305) and 3D Slicer name them.
+SNOMED = {
+    1: ("87878005", "Left ventricle"),
+    2: ("49848007", "Left Ventricle Myocardium"),
+    3: ("53085002", "Right ventricle"),
+}
+
 #: What people, datasets and segments call them: letters alone, in lower case.
 _NAMES = {
     "background": 0, "bg": 0, "back": 0, "none": 0, "ignore": 0, "void": 0,
     "lv": 1, "lvc": 1, "lvcavity": 1, "lvbp": 1, "lvbloodpool": 1, "leftventricle": 1, "leftventriclecavity": 1,
     "leftventricularcavity": 1, "leftventricularbloodpool": 1, "lvendo": 1, "lvendocardium": 1,
+    "heartventricleleft": 1, "leftventricleofheart": 1,
     "myo": 2, "mlv": 2, "lvm": 2, "lvmyo": 2, "lvmyocardium": 2, "myocardium": 2, "leftventriclemyocardium": 2,
-    "leftventricularmyocardium": 2, "lvwall": 2,
+    "leftventricularmyocardium": 2, "lvwall": 2, "leftventricularwall": 2, "heartmyocardium": 2,
+    "myocardiumofleftventricle": 2,
     "rv": 3, "rvc": 3, "rvcavity": 3, "rvbp": 3, "rvbloodpool": 3, "rightventricle": 3, "rightventriclecavity": 3,
     "rightventricularcavity": 3, "rightventricularbloodpool": 3, "rvendo": 3, "rvendocardium": 3,
+    "heartventricleright": 3, "rightventricleofheart": 3,
 }  # fmt: skip
 
 
 def structure_of(name: str) -> int | None:
     """Our number of a structure by any of its names; 0 for background; None for a name that is not known."""
     return _NAMES.get(re.sub(r"[^a-z]", "", name.lower()))
+
+
+def check_label_map(text: str) -> None:
+    """Raise `InputError` for a `--label-map` that neither numbers structures nor names segments."""
+    if not naming_of(text):
+        numbering_of(text)
+
+
+def naming_of(text: str) -> Mapping[str, int]:
+    """`--label-map` for segments, `Segment_1=rv,Fat=ignore`: a segment's name (in lower case) or value to ours.
+
+    Empty where a pair is none of those: then it is a named convention, or a numbering the other way round.
+    """
+    found: dict[str, int] = {}
+    for pair in text.split(","):
+        name, _, structure = pair.rpartition("=")
+        ours = structure_of(structure)
+        if not name.strip() or ours is None:
+            return {}
+        found[name.strip().lower()] = ours
+    return found
 
 
 def numbering_of(text: str) -> Numbering:

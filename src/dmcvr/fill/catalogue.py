@@ -35,3 +35,12 @@ def make_method(name: MethodName, engine: Engine, **options: Any) -> Method:
     if name == "dmcvr" and engine.aligned is not None:
         return Aligned(engine, **options)
     return Published(engine, **options)
+
+
+def stages_of(name: MethodName, engine: Engine) -> list[str]:
+    """What the method of this name does for a phase, as its stages are called."""
+    if name in PLAIN:
+        return ["fill"]
+    if name == "dmcvr" and engine.aligned is not None:
+        return ["align", "encode", "decode", "invert", "decode", "segment"]
+    return ["invert", "decode", "segment"]

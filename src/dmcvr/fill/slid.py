@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.anatomy.seen import Slices
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.view import View
 from dmcvr.fill.method import Acquired
@@ -39,6 +40,12 @@ class Slid:
         """(P, N, S, S)."""
         return np.stack([phase.labels for phase in self.acquired])
 
+    @property
+    def slices(self) -> Slices:
+        """What long-axis views are compared with."""
+        frame = self.region.located.frame
+        return Slices(self.labels, np.asarray(self.stack.positions_mm), frame, self.stack.normal)
+
     def slide(self, views: Sequence[View] = ()) -> Slid:
         """In one breath-hold, as far as all phases and long-axis views tell.
 
@@ -60,3 +67,9 @@ class Slid:
             for phase, picture in zip(self.acquired, images, strict=True)
         )
         return Slid(stack, Region(images, self.region.scale, located), acquired, holds)
+
+    def select_phases(self, indices: list[int]) -> Slid:
+        """The same with these phases only."""
+        region = replace(self.region, images=self.region.images[indices])
+        acquired = tuple(self.acquired[index] for index in indices)
+        return replace(self, stack=self.stack.select_phases(indices), region=region, acquired=acquired)

@@ -84,6 +84,23 @@ def crop_labels(stack: SliceStack, labels: UInt8[np.ndarray, "P N I J"], frame: 
     return np.asarray(shares.argmax(axis=0), dtype=np.uint8)
 
 
+def labels_at_slices(
+    stack: SliceStack, labels: UInt8[np.ndarray, "P N S S"], frame: Frame
+) -> UInt8[np.ndarray, "P N I J"]:
+    """`crop_labels` the other way: (P, N, S, S) on the frame's grid to the stack's pixels, background outside."""
+    out = np.zeros((*labels.shape[:2], *stack.images.shape[2:]), dtype=np.uint8)
+    for n, position in enumerate(stack.positions_mm):
+        to_grid = np.linalg.inv(frame.affine_at(position, stack.normal)) @ stack.affines[n]
+        matrix, offset = _snap(to_grid[:2, :2]), _snap(to_grid[:2, 3])
+        for p, of_phase in enumerate(labels[:, n]):
+            parts = [
+                ndimage.affine_transform((of_phase == c).astype(np.float32), matrix, offset, out.shape[2:], order=1)
+                for c in (1, 2, 3)
+            ]
+            out[p, n] = np.stack([1 - sum(parts), *parts]).argmax(axis=0)
+    return out
+
+
 def _crop(
     stack: SliceStack, images: Float32[np.ndarray, "P N I J"], frame: Frame, *, order: int, mode: str = "constant"
 ) -> Float32[np.ndarray, "P N S S"]:

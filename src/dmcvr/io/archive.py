@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from dmcvr.errors import InputError
+from dmcvr.errors import NO_ROOM, InputError, OutputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.view import View
 from dmcvr.io.exam import Exam, LongAxis
@@ -108,7 +108,8 @@ def _unpack(path: Path, folder: Path) -> None:
     except OSError as error:
         if isinstance(error, FileNotFoundError | PermissionError) and error.filename == str(path):
             raise
-        raise InputError(
+        kind = OutputError if error.errno in NO_ROOM else InputError
+        raise kind(
             f"{path.name} cannot be unpacked ({error.strerror or 'damaged'}): make room, or unpack it yourself."
         ) from error
 

@@ -81,6 +81,13 @@ def describe_nrrd(path: Path) -> Described:
     return Described(shape, dtype, claims, load)
 
 
+def nrrd_keys(path: Path) -> dict[str, str]:
+    """The `key:=value` lines of an NRRD header: what programs say of the image beyond the format."""
+    text = re.split(rb"\r?\n\r?\n", head(path), maxsplit=1)[0].decode("utf-8", errors="replace")
+    pairs = (line.split(":=", 1) for line in text.splitlines()[1:] if ":=" in line and line[0] != "#")
+    return {key: value.replace("\\n", "\n").replace("\\\\", "\\") for key, value in pairs}
+
+
 def decoded(data: bytes, sizes: tuple[int, ...], dtype: np.dtype, encoding: str, name: str) -> Shaped[np.ndarray, " N"]:
     """As many values as the sizes say, of one of NRRD's and MetaImage's encodings; raises `InputError`."""
     count = int(np.prod(sizes))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dmcvr.errors import InputError
-from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Source
+from dmcvr.exam.source import LABELS, SHORT_AXIS, SHORT_AXIS_CINE, Piece, Size, Source
 from dmcvr.exam.stack import Patient, SliceStack, same_grid
 from dmcvr.exam.structures import Numbering
 from dmcvr.io.exam import Exam, LongAxis
@@ -94,7 +94,7 @@ def exam_of(
     person = patient or Patient()
     labelled = parts if all(part.labels is not None for part in parts) else []
     return Exam(
-        Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed))),
+        Source(layout=layout, pieces=tuple(pieces), notes=tuple(dict.fromkeys(assumed)), size=_size(pieces)),
         lambda: _join([_read(part, person) for part in parts], parts),
         _labelled_reader(labelled, person, label_map),
         label_map,
@@ -153,6 +153,13 @@ def _beside(other: Beside) -> Piece:
         return Piece(name=other.name, kind=other.kind, slices=0, phases=0, why="damaged: it cannot be read")
     piece = _piece(other.name, other.kind, header, taken=False, why=other.why)
     return replace(piece, view=other.view, matched=other.matched)
+
+
+def _size(pieces: list[Piece]) -> Size:
+    """Of the exam that these are: the parts share their slices, and their phases are joined."""
+    taken = [piece for piece in pieces if piece.taken]
+    first = taken[0]
+    return Size(slices=first.slices, phases=sum(piece.phases for piece in taken), apart_mm=first.spacing_mm)
 
 
 def _piece(name: str, kind: str, header: ImageHeader, *, taken: bool, why: str) -> Piece:

@@ -11,6 +11,7 @@ from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
 from dmcvr.io.acdc import find_acdc, is_acdc_exam
 from dmcvr.io.archive import find_zip
+from dmcvr.io.bids import find_bids, is_bids
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import image_files, is_image, no_image
 from dmcvr.io.mnms import cine_of, find_mnms
@@ -29,7 +30,7 @@ LOOKED_AT = 200
 MAX_PATIENTS = 10_000
 
 #: Layouts whose patients often lie many in one folder.
-PATIENTS = ("acdc", "ukbb", "mnms2", "mnms", "sunnybrook")
+PATIENTS = ("acdc", "ukbb", "mnms2", "bids", "mnms", "sunnybrook")
 
 #: Folders between such a folder and its patients, and the patients' own (Training/Labeled/A0S9V9).
 PATIENTS_DOWN = 3
@@ -157,6 +158,7 @@ LAYOUTS: dict[str, Layout] = {
     "acdc": Layout(is_acdc_exam, find_acdc),
     "ukbb": Layout(is_ukbb_subject, find_ukbb),
     "mnms2": Layout(is_mnms2_patient, find_mnms2),
+    "bids": Layout(is_bids, find_bids),
     "mnms": Layout(lambda path: cine_of(path) is not None, find_mnms),
     "nnunet": Layout(is_nnunet, find_nnunet),
     "sunnybrook": Layout(is_sunnybrook, find_sunnybrook, _find_sunnybrook),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
@@ -16,38 +18,58 @@ from dmcvr.exam.view import View, planes_of
 from dmcvr.exam.volume import MIRRORED, Volume, slice_affines
 from dmcvr.io.image import read_image
 from dmcvr.io.nifti import write_nifti
-from dmcvr.io.slicer import write_segmentation
+from dmcvr.io.placement import Placement
+from dmcvr.io.slicer import ENDING, write_segmentation
 from dmcvr.io.tidy import write_measures
-from dmcvr.options import LABEL_FORMATS
+from dmcvr.options import KEPT, LABEL_FORMATS
 from dmcvr.result import Result
 
 
-def write_result(result: Result, folder: Path, *, label_formats: Sequence[str] = LABEL_FORMATS) -> None:
-    """Write image, labels, acquired.nii.gz, measures.json and .csv, and run.json into an existing folder.
+def write_result(
+    result: Result,
+    folder: Path,
+    *,
+    label_formats: Sequence[str] = LABEL_FORMATS,
+    keep: Sequence[str] = KEPT,
+    case: str | None = None,
+) -> None:
+    """Write image, labels, acquired.nii.gz, measures.json and .csv, of `keep`, and run.json into an existing folder.
 
+    measures.csv names the `case`, so that many of them make one table; default: the folder's name.
     With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
-    viewers place the original file differently, and this one overlays. It is left out for unequal spacing,
-    which NIfTI cannot express. `views/` has a file for each long-axis plane, the phases that run.json names along the
-    fourth axis. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
+    viewers place the original file differently, and this one overlays. Its labels, to be corrected and given again,
+    are acquired_labels.nii.gz and acquired.seg.nrrd (or acquired/<phase>.seg.nrrd). All are left out for unequal
+    spacing, which neither format can express. `views/` has a file for each long-axis plane, the phases that run.json
+    names along the fourth axis. Files whose frame mirrors the heart say so (NIfTI: `descrip`; NRRD: `note`).
     """
     note = MIRRORED if result.mirrored else ""
-    write_nifti(folder / "image.nii.gz", result.image, note)
-    if "nifti" in label_formats:
+    if "image" in keep:
+        write_nifti(folder / "image.nii.gz", result.image, note)
+    if "nifti" in label_formats and "labels" in keep:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:
             write_nifti(folder / "observed.nii.gz", result.observed)
-    if "nrrd" in label_formats:
-        _write_segmentations(folder, result.labels, result.phases, note)
+    placement = Placement.of(result.run)
+    if "nrrd" in label_formats and "labels" in keep:
+        _write_segmentations(folder / "labels", result.labels, result.phases, note, placement)
     acquired = stack_volume(result.acquired) if result.acquired is not None else None
-    if acquired is not None:
-        write_nifti(folder / "acquired.nii.gz", acquired, note)
-    if result.views:
+    if acquired is not None and result.acquired is not None:
+        if "acquired" in keep:
+            write_nifti(folder / "acquired.nii.gz", acquired, note)
+        if result.acquired.labels is not None and "labels" in keep:
+            labels = Volume(np.moveaxis(result.acquired.labels, 1, 3), acquired.affine)
+            if "nifti" in label_formats:
+                write_nifti(folder / "acquired_labels.nii.gz", labels, note)
+            if "nrrd" in label_formats:
+                _write_segmentations(folder / "acquired", labels, result.phases, note, placement)
+    if result.views and "acquired" in keep:
         _write_views(folder / "views", result.views, note)
-    _write_json(folder / "measures.json", result.measures)
-    write_measures(folder / "measures.csv", result.measures)
+    if "measures" in keep:
+        _write_json(folder / "measures.json", result.measures)
+        write_measures(folder / "measures.csv", result.measures, folder.name if case is None else case)
     _write_json(folder / "run.json", result.run)
 
 
@@ -68,6 +90,7 @@ def read_result(folder: Path) -> Result:
         names = tuple(str(phase) for phase in phases)
         affines = slice_affines(stack.affine, images.shape[1])
         acquired = SliceStack(images=images, affines=affines, thickness_mm=float(thickness_mm), phases=names)
+        acquired = replace(acquired, labels=_acquired_labels(folder, acquired))
     labels = Volume(labels.data.astype(np.uint8), labels.affine)
     views = tuple(view for plane in _planes(run) for view in _views(folder, plane))
     return Result(image, labels, acquired, measures, run, observed=_observed(folder, labels), views=views)
@@ -122,13 +145,23 @@ def _views(folder: Path, plane: dict[str, Any]) -> tuple[View, ...]:
     )
 
 
-def _write_segmentations(folder: Path, labels: Volume, phases: tuple[str, ...], note: str) -> None:
+def _write_segmentations(path: Path, labels: Volume, phases: tuple[str, ...], note: str, placement: Placement) -> None:
+    """As path.seg.nrrd, of several phases as path/<phase>.seg.nrrd."""
     if len(phases) == 1:
-        write_segmentation(folder / "labels.seg.nrrd", labels.data[0], labels.affine, note)
+        write_segmentation(path.with_name(path.name + ENDING), labels.data[0], labels.affine, note, placement)
         return
-    (folder / "labels").mkdir()
+    path.mkdir()
     for phase, data in zip(phases, labels.data, strict=True):
-        write_segmentation(folder / "labels" / f"{phase}.seg.nrrd", data, labels.affine, note)
+        write_segmentation(path / f"{phase}{ENDING}", data, labels.affine, note, placement)
+
+
+def _acquired_labels(folder: Path, acquired: SliceStack) -> NDArray[np.uint8] | None:
+    if not (folder / "acquired_labels.nii.gz").is_file():
+        return None
+    labels = np.moveaxis(_volume(folder / "acquired_labels.nii.gz").data, 3, 1).astype(np.uint8)
+    if labels.shape != acquired.images.shape:
+        raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
+    return labels
 
 
 def _observed(folder: Path, labels: Volume) -> Volume | None:

@@ -1,21 +1,70 @@
-"""Labels as 3D Slicer opens them: a segmentation with names and colours (`.seg.nrrd`), in NRRD's LPS frame."""
+"""3D Slicer's segmentations (`.seg.nrrd`), both ways: segments with names, colours and codes, in NRRD's LPS frame.
+
+Segments may come in any order, with any values, cropped to what they cover, and in layers where they overlap: all of
+that Slicer does. What a segment is, its name tells, else its code (SNOMED CT).
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Shaped, UInt8
 from numpy.typing import NDArray
 
+from dmcvr.errors import InputError
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
+from dmcvr.exam.structures import LABEL_MAPS, SNOMED, naming_of, structure_of
+from dmcvr.io.image import read_image
+from dmcvr.io.nrrd import nrrd_keys
+from dmcvr.io.placement import Placement
+from dmcvr.io.sniff import kind_of
 from dmcvr.labels.colours import COLOURS, unit
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
+ENDING = ".seg.nrrd"
+
+#: The tag of a segment that keeps a `Placement`: Slicer writes tags back as it read them.
+_TAG = "dmcvr.Placement"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment of a header: the voxels that have its value in its layer.
+
+    =========  ===========================================
+    name       as people see it
+    value      in the voxels
+    layer      which of the layers they are in
+    structure  ours by its code, None where that tells not
+    =========  ===========================================
+    """
+
+    name: str
+    value: int
+    layer: int
+    structure: int | None
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels (I, J, K) in our numbers, their affine (4, 4) to RAS+, and what a result did to their world, if known."""
+
+    labels: UInt8[np.ndarray, "I J K"]
+    affine: Float64[np.ndarray, "4 4"]
+    placement: Placement | None
+
 
 def write_segmentation(
-    path: Path, labels: UInt8[np.ndarray, "I J K"], affine: Float64[np.ndarray, "4 4"], note: str = ""
+    path: Path,
+    labels: UInt8[np.ndarray, "I J K"],
+    affine: Float64[np.ndarray, "4 4"],
+    note: str = "",
+    placement: Placement | None = None,
 ) -> None:
     """Write the labels (I, J, K) of one phase; `affine` (4, 4) is voxel to RAS+ mm, its axes square to each other.
 
@@ -44,7 +93,7 @@ def write_segmentation(
             "LabelValue": str(label),
             "Layer": "0",
             "Extent": _extent(labels == label),
-            "Tags": "Segmentation.Status:completed|",
+            "Tags": _tags(label, placement),
         }
         keys |= {f"Segment{n}_{key}": value for key, value in about.items()}
     if note:
@@ -52,6 +101,118 @@ def write_segmentation(
     for key, value in keys.items():
         image.SetMetaData(key, value)
     sitk.WriteImage(image, str(path), useCompression=True)
+
+
+def is_segmentation(path: Path) -> bool:
+    """Whether a file is an NRRD whose header lists segments."""
+    return path.is_file() and kind_of(path) == "nrrd" and "Segment0_ID" in nrrd_keys(path)
+
+
+def segmentation_files(folder: Path) -> dict[str, Path]:
+    """The segmentations of a folder, each by the phase that it is called by: `ED.seg.nrrd`, `7.seg.nrrd`."""
+    return {path.name.removesuffix(ENDING): path for path in sorted(folder.glob(f"[!.]*{ENDING}")) if path.is_file()}
+
+
+def read_segmentation(path: Path, label_map: str | None = None) -> Segmentation:
+    """The labels of a segmentation; `label_map` says what its segments are, by name or value, where names do not.
+
+    Raises `InputError` for a segment that is none of the structures, for different structures in one place, and for
+    voxels of no segment.
+    """
+    keys = nrrd_keys(path)
+    found = segments(keys)
+    image = read_image(path)
+    layers = np.moveaxis(image.data, 3, 0)
+    _check_values(layers, found, path.name)
+    labels = np.zeros(layers.shape[1:], dtype=np.uint8)
+    names = {0: ""}
+    for segment in found:
+        mask = layers[segment.layer] == segment.value
+        if not mask.any():
+            continue
+        structure = _structure(segment, label_map, path.name)
+        if structure == 0:
+            continue
+        other = labels[mask & (labels != 0) & (labels != structure)]
+        if len(other):
+            raise InputError(
+                f"In {path.name} the segments {names[int(other[0])]!r} and {segment.name!r} overlap in {len(other)} "
+                "voxels: give each voxel to one (in Slicer's Segment Editor, Masking, Modify other segments: "
+                "Overwrite all, and paint there again)."
+            )
+        labels[mask], names[structure] = structure, segment.name
+    return Segmentation(labels, image.affine, _placement(keys))
+
+
+def segments(keys: Mapping[str, str]) -> tuple[Segment, ...]:
+    """The segments that a header's keys list; files of before layers have one component a segment."""
+    found: list[Segment] = []
+    while f"Segment{len(found)}_ID" in keys:
+        n = len(found)
+        about = {key: keys.get(f"Segment{n}_{key}", "") for key in ("ID", "Name", "LabelValue", "Layer")}
+        value, layer = (
+            int(about[key]) if re.fullmatch(r"\d{1,9}", about[key]) else default
+            for key, default in (("LabelValue", 1), ("Layer", n))
+        )
+        code = re.search(r"TerminologyEntry:[^~|]*~[^~|]*~[^~^|]*\^([^~^|]*)\^", keys.get(f"Segment{n}_Tags", ""))
+        known = {number: ours for ours, (number, _) in SNOMED.items()}
+        found.append(Segment(about["Name"] or about["ID"], value, layer, known.get(code[1]) if code else None))
+    return tuple(found)
+
+
+def _check_values(layers: Shaped[np.ndarray, "L I J K"], found: tuple[Segment, ...], name: str) -> None:
+    for n, layer in enumerate(layers):
+        known = [0, *(segment.value for segment in found if segment.layer == n)]
+        strange = np.setdiff1d(np.unique(layer), known)
+        if len(strange):
+            raise InputError(
+                f"{name} holds the value {strange[0]:g}, and none of its segments ("
+                f"{', '.join(segment.name for segment in found)}) has that: save it anew."
+            )
+    if max(segment.layer for segment in found) >= len(layers):
+        raise InputError(f"{name} lists segments in more layers than it has ({len(layers)}): save it anew.")
+
+
+def _structure(segment: Segment, label_map: str | None, name: str) -> int:
+    """Which of ours a segment is: as the map says, else as its name does, else its code."""
+    said: Mapping[str, int] = {}
+    if label_map in LABEL_MAPS:
+        said = {str(value): ours for value, ours in LABEL_MAPS[str(label_map)].items()}
+    elif label_map is not None:
+        said = naming_of(label_map)
+    for structure in (
+        said.get(segment.name.strip().lower()),
+        said.get(str(segment.value)),
+        structure_of(segment.name),
+        segment.structure,
+    ):
+        if structure is not None:
+            return structure
+    raise InputError(
+        f"The segment {segment.name!r} in {name} is none of {', '.join(LABEL_TITLES.values())}: rename it, or say what "
+        f'it is, as in --label-map "{segment.name}=rv" or "{segment.name}=ignore".'
+    )
+
+
+def _tags(label: int, placement: Placement | None) -> str:
+    code, meaning = SNOMED[label]
+    entry = (
+        f"Segmentation category and type - DICOM master list~SCT^123037004^Anatomical Structure~SCT^{code}^{meaning}"
+        "~^^~Anatomic codes - DICOM master list~^^~^^"
+    )
+    tags = {"Segmentation.Status": "completed", "TerminologyEntry": entry}
+    if placement is not None:
+        tags[_TAG] = placement.text()
+    return "".join(f"{key}:{value}|" for key, value in tags.items())
+
+
+def _placement(keys: Mapping[str, str]) -> Placement | None:
+    """As the first segment that has it says: a new one has not."""
+    for key, value in sorted(keys.items()):
+        found = re.search(rf"(?:^|\|){re.escape(_TAG)}:([^|]*)", value) if key.endswith("_Tags") else None
+        if found:
+            return Placement.read(found[1])
+    return None
 
 
 def _extent(mask: NDArray[np.bool_]) -> str:

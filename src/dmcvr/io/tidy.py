@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("quantity", "structure", "phase", "value", "unit", "convention")
+COLUMNS = ("case", "quantity", "structure", "phase", "value", "unit", "convention")
 
 #: How a key of measures.json ends, and the unit that says.
 UNITS = {"_ml_per_m2": "mL/m2", "_g_per_m2": "g/m2", "_percent": "%", "_ml": "mL", "_mm": "mm", "_ms": "ms", "_g": "g"}
@@ -21,16 +21,16 @@ STRAINS = ("gls_endocardial", "gls_midwall", "gcs_endocardial", "gcs_midwall", "
 Row = dict[str, Any]
 
 
-def write_measures(path: Path, measures: dict[str, Any]) -> None:
-    """Write `tidy_rows` as CSV; what is not known is an empty cell."""
+def write_measures(path: Path, measures: dict[str, Any], case: str) -> None:
+    """Write `tidy_rows` as CSV, each with the case's name; what is not known is an empty cell."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=COLUMNS)
         writer.writeheader()
-        writer.writerows(tidy_rows(measures))
+        writer.writerows({"case": case, **row} for row in tidy_rows(measures))
 
 
 def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
-    """Rows of `COLUMNS` from what `dmcvr.clinical.measures` finds: all but the published ones.
+    """Rows of `COLUMNS`, without the case, from what `dmcvr.clinical.measures` finds: all but the published ones.
 
     `convention` is a key of measures.json's "conventions", "wall_thickness", "strain", or empty.
     """
@@ -72,4 +72,4 @@ def _row(key: str, structure: str, phase: str, value: float | None, convention: 
     indexed = "_index" if "_per_m2" in ending else ""
     quantity = key.removesuffix(ending) + indexed
     cells = (quantity, structure, phase, "" if value is None else value, UNITS.get(ending, ""), convention)
-    return dict(zip(COLUMNS, cells, strict=True))
+    return dict(zip(COLUMNS[1:], cells, strict=True))

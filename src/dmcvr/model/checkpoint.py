@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, OutputError
 from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
-from dmcvr.model.weights import ORIENTER, WeightsInfo, describe, find, require_kind
+from dmcvr.model.view_segmenter import ViewSegmenter
+from dmcvr.model.weights import ORIENTER, VIEWS, WeightsInfo, describe, find, require_kind
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -28,6 +29,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "autoencoder": Autoencoder,
     "morphology": Segmenter,
     "segmenter": StackSegmenter,
+    "views": ViewSegmenter,
     "orienter": Orienter,
 }
 
@@ -50,8 +52,14 @@ def save_weights(
         if value.is_floating_point()
     }
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"dmcvr": json.dumps(record)})
-    partial.replace(path)
+    try:
+        partial.write_bytes(
+            save(tensors, {"dmcvr": json.dumps(record)})
+        )  # `save_file` makes a file for its owner alone
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"The weights cannot be written to {path}: make room, or choose another folder.") from error
 
 
 def load_autoencoder(name: str | Path) -> tuple[Autoencoder, WeightsInfo]:
@@ -72,6 +80,12 @@ def load_segmenter(name: str | Path) -> tuple[StackSegmenter, WeightsInfo]:
     """The segmenter of acquired slices, from a bundled name or a file."""
     info = require_kind(describe(find(name)), "segmenter")
     return _load(StackSegmenter(info.preset.stack_segmenter), info.path), info
+
+
+def load_view_segmenter(name: str | Path = VIEWS) -> tuple[ViewSegmenter, WeightsInfo]:
+    """The segmenter of long-axis views, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "views")
+    return _load(ViewSegmenter(info.preset.view_segmenter), info.path), info
 
 
 def load_orienter(name: str | Path = ORIENTER) -> tuple[Orienter, WeightsInfo]:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from dmcvr.errors import InputError
 from dmcvr.model.presets import Preset, preset_from_dict
 
@@ -22,12 +20,19 @@ FOLDER = Path(__file__).parent.parent / "weights"
 #: The bundled network that tells how a picture lies, whatever fills the gaps.
 ORIENTER = "orienter"
 
+#: The bundled network that labels long-axis views.
+VIEWS = "views"
 
-#: What a file may hold: a whole model; E_mor and its head; what labels acquired slices; what tells how they lie.
+#: No header of a safetensors file is longer, in bytes (as its library has it).
+MAX_HEADER = 100_000_000
+
+#: What a file may hold: a whole model; E_mor and its head; what labels acquired slices, or
+#: long-axis views; what tells how slices lie.
 KIND_WORDS = {
     "autoencoder": "an autoencoder",
     "morphology": "a morphology network",
     "segmenter": "a segmenter",
+    "views": "a segmenter of long-axis views",
     "orienter": "an orienter",
 }
 
@@ -73,11 +78,27 @@ def describe(path: Path) -> WeightsInfo:
     if not path.is_file():
         raise InputError(f"There are no weights at {path}: give a .safetensors file, or the name of a bundled one.")
     try:
-        with safe_open(path, framework="numpy") as file:
-            record = json.loads((file.metadata() or {})["dmcvr"])
+        record = json.loads(_metadata(path)["dmcvr"])
         return WeightsInfo(path, record["kind"], preset_from_dict(record["preset"]), tuple(record["stages"]))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a dmcvr weights file ({type(error).__name__}).") from error
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file: its length in eight bytes, a JSON header, and then the tensors, all of them.
+
+    The library reads it as well, and imports numpy for that.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(size - 8, MAX_HEADER):
+            raise ValueError
+        header = json.loads(file.read(length))
+    end = max((tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0)
+    if end != size - 8 - length:
+        raise ValueError
+    return dict(header["__metadata__"])
 
 
 def require_kind(info: WeightsInfo, kind: str, advice: str | None = None) -> WeightsInfo:

@@ -15,6 +15,7 @@ from dmcvr.exam.view import View, angle_to_short_axis_deg, planes_of
 from dmcvr.fill.engine import Engine
 from dmcvr.geometry.breath_hold import BreathHolds
 from dmcvr.geometry.locate import Located
+from dmcvr.io.result import stack_volume
 from dmcvr.quality.flags import UNSURE
 from dmcvr.quality.metrics import psnr_db, ssim
 
@@ -47,6 +48,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
 
 def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[str, Any]:
     """What was read, the input's geometry, where its heart is, and warnings; `doubts` are those of the measures."""
+    volume = stack_volume(stack)
     return {
         "phases": list(stack.phases),
         "times_ms": None if stack.times_ms is None else list(stack.times_ms),
@@ -59,6 +61,7 @@ def exam_record(stack: SliceStack, located: Located, doubts: list[str]) -> dict[
             "thickness_mm": round(stack.thickness_mm, 4),
             "positions_mm": np.round(stack.positions_mm, 3).tolist(),
             "normal_ras": np.round(stack.normal, 6).tolist(),
+            "affine_ras_mm": None if volume is None else volume.affine.tolist(),
         },
         "heart": {
             "found": located.found,

@@ -37,6 +37,8 @@ class Curve:
 def curve(measures: dict[str, Any], phases: Sequence[str]) -> Curve | None:
     """The LV and RV cavity of three or more phases, in mL; None for fewer."""
     known = measures.get("volume_time") or {}
+    if known.get("phases", list(phases)) != list(phases):
+        known = {}  # of all phases that were segmented; here are those that were reconstructed
     by_phase = measures["dense_volume"]["phases"]
     volumes = {
         name: known.get(f"{name}_cavity_ml") or [by_phase[p][f"{name}_cavity_ml"] for p in phases]

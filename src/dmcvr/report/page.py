@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmcvr.clinical.cycle import beat_ms
-from dmcvr.errors import InputError
+from dmcvr.errors import OutputError
 from dmcvr.exam.stack import LABEL_TITLES
 from dmcvr.io.result import read_result
 from dmcvr.labels.colours import BETWEEN, COLOURS, css
@@ -56,7 +57,7 @@ def write_report(result: Result, path: Path) -> None:
 def rewrite_report(folder: Path) -> Path:
     """Write report.html anew into a folder that `dmcvr reconstruct` wrote; returns its path.
 
-    Raises `InputError` where the folder is not one, or cannot be written.
+    Raises `InputError` where the folder is not one, and `OutputError` where it cannot be written.
     """
     page = report_html(read_result(folder))
     partial, path = folder / ".report.html.partial", folder / "report.html"
@@ -64,7 +65,7 @@ def rewrite_report(folder: Path) -> Path:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
     return path
 
 
@@ -160,23 +161,11 @@ def left_out(scene: Scene, sets: list[dict[str, Any]], mirrored: bool) -> list[s
 def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = None, **context: Any) -> str:
     """A page from a template of this package, with its scripts and the policy that allows just these."""
     inline = [f"\n{script_safe(text)}\n" for text in scripts]
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in inline]
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data: blob:",
-            "style-src 'unsafe-inline'",
-            "connect-src data: blob:",
-            "script-src " + (" ".join(f"'sha256-{value}'" for value in hashes) or "'none'"),
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
     return (
         _environment()
         .get_template(template)
         .render(
-            policy=policy,
+            policy=page_policy(inline),
             scripts=[Markup(text) for text in inline],
             data=None if data is None else Markup(json_safe(data)),
             css=Markup(read("report.css")),
@@ -184,6 +173,26 @@ def render(template: str, *, scripts: list[str], data: dict[str, Any] | None = N
             between=css(BETWEEN),
             **context,
         )
+    )
+
+
+def page_policy(scripts: Sequence[str], *, beside: bool = False) -> str:
+    """The policy (Content-Security-Policy) of a page with these scripts written into it, and no others.
+
+    `beside`: it also loads scripts from its own folder, on disk or from where it is served.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in scripts]
+    sources = [*(f"'sha256-{value}'" for value in hashes), *(("'self'", "file:") if beside else ())]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "img-src data: blob:",
+            "style-src 'unsafe-inline'",
+            "connect-src data: blob:",
+            "script-src " + (" ".join(sources) or "'none'"),
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
     )
 
 

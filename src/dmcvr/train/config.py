@@ -6,13 +6,19 @@ import os
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from dmcvr.errors import InputError
+from tyro.conf import arg
+
+from dmcvr.errors import InputError, OutputError
 from dmcvr.model.presets import Preset, get_preset
 from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
+from dmcvr.options import DeviceName, maybe
 
-Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter"]
+Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter", "views"]
+
+#: Where a command of this room writes to: `-o`, as all commands have it; `--out` was its name, and is still understood.
+Output = Annotated[Path, arg(name="output", aliases=["-o", "--out"], metavar="PATH")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,31 +27,33 @@ class TrainConfig:
 
     data: Path
     """Folder of labelled patients (ACDC's way, nnU-Net's raw folder, Sunnybrook's slices), or a file of train pack."""
-    out: Path
+    out: Output
     """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
-    preset: str | None = None
+    preset: Annotated[str | None, maybe("NAME")] = None
     """Default: compact; the labeller and the drawing have that of the weights they go on with."""
-    max_minutes: float | None = None
+    max_minutes: Annotated[float | None, maybe("MIN")] = None
     """Wall-clock budget, over all resumed parts; the learning rate then falls by the clock, too."""
-    max_steps: int | None = None
+    max_steps: Annotated[int | None, maybe("N")] = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
-    batch: int | None = None
-    """Slices a step; default: 16 for the autoencoder and the drawing, 8 for the orienter, 24 for the others."""
-    learning_rate: float | None = None
-    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 1e-3 for the
-    others."""
-    seed: int = 0
+    batch: Annotated[int | None, maybe("N")] = None
+    """Slices a step; default: 16 for the autoencoder, the drawing and views, 8 for the orienter, 24 for the others."""
+    learning_rate: Annotated[float | None, maybe("RATE")] = None
+    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 2e-3 for
+    views, 1e-3 for the others."""
+    seed: Annotated[int, arg(metavar="N")] = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: DeviceName = "auto"
+    """Where the networks run."""
     mixed_precision: bool = True
-    window: tuple[float, float] | None = None
+    """Compute in bfloat16, with weights in float32."""
+    window: Annotated[tuple[float, float] | None, maybe("BLACK WHITE")] = None
     """Grey values that become black and white, such as -160 440 for CT; default: as each heart has them (MRI)."""
-    split: Path | None = None
+    split: Annotated[Path | None, maybe("FILE")] = None
     """JSON with the lists train, development, validation; default: the bundled ACDC split, else a new one."""
-    pairs: Path | None = None
-    """File of registered neighbours (preset aligned), made there if missing; default: in --out."""
+    pairs: Annotated[Path | None, maybe("FILE")] = None
+    """File of registered neighbours (preset aligned), made there if missing; default: in the output folder."""
     resume: bool = False
-    """Go on from the checkpoint in --out, with the same data and options (the budget may grow)."""
+    """Go on from the checkpoint in the output folder, with the same data and options (the budget may grow)."""
 
     def check(self, kind: Kind, start: str | Path | None = None) -> tuple[Preset, WeightsInfo | None]:
         """The preset, and the weights that this training starts from.
@@ -89,7 +97,7 @@ class TrainConfig:
             raise InputError(f"There is no folder {self.pairs.parent} for --pairs: make it first.")
         parent = next(folder for folder in (self.out, *self.out.absolute().parents) if folder.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise InputError(f"Nothing can be written to {self.out} (see {parent}): give another folder with --out.")
+            raise OutputError(f"Nothing can be written to {self.out} (see {parent}): choose another folder with -o.")
         earlier = (self.out / "checkpoint.pt").is_file()
         if earlier and not self.resume:
             raise InputError(f"{self.out} holds an earlier run: go on with --resume, or choose another folder.")
@@ -98,7 +106,7 @@ class TrainConfig:
 
     def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
         preset = get_preset(self.preset or "compact")
-        if kind in ("segmenter", "morphology", "orienter"):
+        if kind in ("segmenter", "morphology", "orienter", "views"):
             if start is not None:
                 name = KIND_WORDS[kind].capitalize()
                 raise InputError(f"{name} starts from nothing; got the weights {start}: leave them out.")

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, Interrupted, OutputError
+from dmcvr.stages import Stages
 from dmcvr.train.inputs import differences
 from dmcvr.train.processes import add_gradients, from_first, in_any, is_first, processes, shared
 
@@ -71,7 +71,7 @@ class Trainer:
     """Trains `model` on `objective` and keeps `checkpoint.pt` and `log.jsonl` in a folder.
 
     `inputs` are what decides the result but for the budget (see `dmcvr.train.inputs`): a checkpoint of others is
-    refused.
+    refused. `stages` are told how far it is, and its last losses.
     """
 
     def __init__(
@@ -81,7 +81,9 @@ class Trainer:
         config: LoopConfig,
         out: Path,
         inputs: Mapping[str, Any] | None = None,
+        stages: Stages | None = None,
     ) -> None:
+        self.stages = stages or Stages()
         self.config, self.objective, self.out, self.inputs = config, objective, out, dict(inputs or {})
         self.model = shared(model).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = AveragedModel(self.model, multi_avg_fn=moving_average(config.ema), use_buffers=False)
@@ -92,8 +94,8 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.held_out_step = -1  # of the last look at the held-out slices
+        self._told = ""  # the first number of the log's last line
         self._sums: dict[str, tuple[float, int]] = {}  # (sum, steps) of each number since the last line of the log
-        self._console = Console(stderr=True, quiet=not is_first())
 
     @property
     def checkpoint(self) -> Path:
@@ -102,6 +104,11 @@ class Trainer:
     @property
     def log(self) -> Path:
         return self.out / "log.jsonl"
+
+    @property
+    def spent(self) -> bool:
+        """Whether an earlier part has used the whole budget."""
+        return self.step > 0 and self._progress() >= 1
 
     def resume(self) -> None:
         """Go on where the checkpoint stopped; raises `InputError` where there is none, or one made from other inputs.
@@ -115,12 +122,12 @@ class Trainer:
             before = state["inputs"]
         except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise InputError(
-                f"{self.checkpoint} is not a checkpoint of this version: choose another --out and start anew."
+                f"{self.checkpoint} is not a checkpoint of this version: choose another folder (-o) and start anew."
             ) from error
         if changed := differences(before, self.inputs):
             raise InputError(
                 f"The checkpoint in {self.out} was made with other {changed}: give the same again, or choose another "
-                "--out and start anew."
+                "folder (-o) and start anew."
             )
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
@@ -136,32 +143,38 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint whole: a kill leaves the old one or the new one."""
         partial = self.checkpoint.with_suffix(".partial")
-        torch.save(
-            {
-                "model": self.model.state_dict(),
-                "ema": self.ema.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "sums": self._sums,
-                "inputs": self.inputs,
-            },
-            partial,
-        )
-        partial.replace(self.checkpoint)
+        state = {
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "sums": self._sums,
+            "inputs": self.inputs,
+        }
+        try:
+            torch.save(state, partial)
+            partial.replace(self.checkpoint)
+        except (OSError, RuntimeError) as error:  # torch has no type of its own for a full disk
+            if isinstance(error, RuntimeError) and "write" not in str(error):
+                raise
+            partial.unlink(missing_ok=True)
+            raise OutputError(
+                f"The checkpoint of step {self.step} cannot be written to {self.out}: make room, and give the same "
+                "command again, with --resume where an earlier checkpoint is there."
+            ) from error
 
     def run(self, on_look: Callable[[Trainer], None] | None = None) -> nn.Module:
         """Train to the end of the budget; returns the averaged model.
 
-        An interrupt (Ctrl-C, SIGTERM) lets the step end, saves, and raises `KeyboardInterrupt` with a sentence that
-        says how to go on.
+        An interrupt (Ctrl-C, SIGTERM) lets the step end, saves, and raises `Interrupted` with a sentence that says how
+        to go on.
         """
-        if self.step > 0 and self._progress() >= 1:
-            self._console.print(f"The budget is spent (step {self.step}): give more --max-steps or --max-minutes.")
+        if self.spent:
             return self.averaged()
         begun = looked = time.monotonic()
         before, due = self.seconds, begun + min(self.config.first_save_s, self.config.save_every_s)
-        with _noted_interrupts() as interrupted:
+        with _noted_interrupts() as interrupts, self.stages("train", at=self._progress()) as advance:
             stopped = False
             while (progress := from_first(self._progress())) < 1 and not stopped:
                 for key, value in self._one_step(progress).items():
@@ -169,11 +182,12 @@ class Trainer:
                     self._sums[key] = total + value, steps + 1
                 self.step += 1
                 self.seconds = before + time.monotonic() - begun
-                stopped = in_any(interrupted.is_set())
+                stopped = in_any(bool(interrupts))
                 if not is_first():
                     continue
                 if self.step % self.config.log_every == 0:
-                    self._write_log(progress)
+                    self._write_log()
+                advance(at=min(1.0, self._progress()), note=f"step {self.step}{self._told}")
                 if time.monotonic() >= due:
                     self.save()
                     due = time.monotonic() + self.config.save_every_s
@@ -183,9 +197,10 @@ class Trainer:
             if is_first():
                 self.save()
         if stopped:
-            raise KeyboardInterrupt(
+            raise Interrupted(
                 f"interrupted at step {self.step}: {self.checkpoint} is saved, no weights are written; go on with the "
-                "same command and --resume."
+                "same command and --resume.",
+                interrupts[0] if interrupts else signal.SIGINT,
             )
         return self.averaged()
 
@@ -235,13 +250,12 @@ class Trainer:
         self.ema.update_parameters(self.model)
         return numbers | {"gradient_norm": float(norm)}
 
-    def _write_log(self, progress: float) -> None:
+    def _write_log(self) -> None:
         """The mean of each number since the last line, over the steps that have it."""
         means = {key: total / steps for key, (total, steps) in self._sums.items()}
         self._sums = {}
         self.record(means)
-        text = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
-        self._console.print(f"step {self.step}  {100 * progress:.0f} %  {self.seconds:.0f} s  {text}", highlight=False)
+        self._told = "".join(f", {key} {value:.4f}" for key, value in list(means.items())[:1])
 
 
 def _row(line: str) -> dict[str, Any] | None:
@@ -254,19 +268,19 @@ def _row(line: str) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _noted_interrupts() -> Iterator[threading.Event]:
-    """An interrupt is noted, not raised: half a step would be saved otherwise. A second one is raised, unless processes
-    share the work: torchrun hands on the one that came to all of them.
+def _noted_interrupts() -> Iterator[list[int]]:
+    """The number of a signal is noted, not raised: half a step would be saved otherwise. A second one is raised, unless
+    processes share the work: torchrun hands on the one that came to all of them.
 
     Only a program's main thread is told of interrupts; in another, nothing changes.
     """
-    noted = threading.Event()
+    noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
 
     def note(number: int, _: object) -> None:
-        noted.set()
+        noted.append(number)
         if processes() == 1:
             signal.signal(number, before[signal.Signals(number)])
 

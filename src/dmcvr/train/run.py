@@ -13,7 +13,9 @@ from dmcvr.errors import InputError
 from dmcvr.model.checkpoint import save_weights
 from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
+from dmcvr.stages import Stages
 from dmcvr.train.config import Kind, TrainConfig
+from dmcvr.train.cuts import TO_LEARN, TO_LOOK_AT
 from dmcvr.train.data import load_training_set, patient_groups
 from dmcvr.train.inputs import TRAINING, code_version
 from dmcvr.train.loop import LoopConfig, Trainer
@@ -26,22 +28,25 @@ from dmcvr.train.twins import describe_twins, twins_in
 NO_LIMIT = 10**9
 
 
-def train(kind: Kind, config: TrainConfig, *, start: str | Path | None = None) -> Path:
+def train(kind: Kind, config: TrainConfig, *, start: str | Path | None = None, stages: Stages | None = None) -> Path:
     """Train and write `<kind>.safetensors`; returns its path.
 
     What a network stands on comes from the weights `start` (a file or a bundled name; default: bundled ones): an
     autoencoder's segmenter, the autoencoder that gets a labeller or goes on learning to draw.
 
     The folder also gets split.json, log.jsonl, checkpoint.pt and sample pictures. Raises `InputError` for data, split,
-    preset or checkpoint that cannot be used, before any work where that can be; and `KeyboardInterrupt`, saying what is
-    saved, when it is interrupted.
+    preset or checkpoint that cannot be used, before any work where that can be; and `Interrupted`, saying what is
+    saved, when it is interrupted. `stages` are told what is done.
     """
+    stages = stages or Stages()
     preset, before = config.check(kind, start)
     with together(config.device) as device:
-        return _train(kind, config, preset, before, device)
+        return _train(kind, config, preset, before, device, stages)
 
 
-def _train(kind: Kind, config: TrainConfig, preset: Preset, before: WeightsInfo | None, device: str) -> Path:
+def _train(
+    kind: Kind, config: TrainConfig, preset: Preset, before: WeightsInfo | None, device: str, stages: Stages
+) -> Path:
     """On this device, one of as many processes as there are; the first writes."""
     stage = STAGES[stage_name(kind, preset)]
     batch = config.batch or stage.batch
@@ -51,11 +56,13 @@ def _train(kind: Kind, config: TrainConfig, preset: Preset, before: WeightsInfo 
     if is_first():
         config.out.mkdir(parents=True, exist_ok=True)
         split.write(config.out / "split.json")
-    training = load_training_set(config.data, split.train, window=config.window)
     watched = split.development or split.validation
-    held_out = load_training_set(config.data, watched, window=config.window) if watched else training
-    learnt = Material(training, preset, config.pairs or config.out / "pairs.npz")
-    looked_at = Material(held_out, preset, config.out / "held_out_pairs.npz")
+    with stages("load"):
+        training = load_training_set(config.data, split.train, window=config.window)
+        held_out = load_training_set(config.data, watched, window=config.window) if watched else training
+    pairs, out = config.pairs or config.out / "pairs.npz", config.out
+    learnt = Material(training, preset, pairs, out / "views.npz", TO_LEARN)
+    looked_at = Material(held_out, preset, out / "held_out_pairs.npz", out / "held_out_views.npz", TO_LOOK_AT)
 
     loop = LoopConfig(
         max_steps=config.max_steps or (stage.steps if config.max_minutes is None else NO_LIMIT),
@@ -83,16 +90,22 @@ def _train(kind: Kind, config: TrainConfig, preset: Preset, before: WeightsInfo 
     with first_alone():
         objective = stage.objective(learnt, batch, device)  # registers pairs, once
     monitor = stage.monitor(looked_at) if is_first() else None
-    trainer = Trainer(model, objective, loop, config.out, inputs)
+    trainer = Trainer(model, objective, loop, config.out, inputs, stages)
     if config.resume:
         trainer.resume()
+    if trainer.spent:
+        told = (
+            f"The budget is spent (step {trainer.step}): nothing was trained; give more --max-steps or --max-minutes."
+        )
+        Console(stderr=True).print(told, highlight=False, soft_wrap=True)
     averaged = trainer.run(monitor)
     path = config.out / f"{kind}.safetensors"
     if monitor is None:
         return path
-    if trainer.held_out_step != trainer.step:
-        monitor(trainer)
-    stage.settle(averaged, before.path if before else None, looked_at)
+    with stages("look"):
+        if trainer.held_out_step != trainer.step:
+            monitor(trainer)
+        stage.settle(averaged, before.path if before else None, looked_at)
     record = {
         **inputs,
         "steps": trainer.step,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from dmcvr.errors import InputError
-from dmcvr.exam.source import Source
+from dmcvr.exam.source import Size, Source
 from dmcvr.exam.stack import Patient
 from dmcvr.io.dicom.geometry import check_stack, mended
 from dmcvr.io.dicom.grid import HEART_RADIUS_MM, SAME_DEG, Grid
@@ -81,6 +81,9 @@ def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> S
             f"There are {len(same)} short-axis stacks: {same[0].names}, {same[0].size}, was taken. Others: {others}."
         )
     check_stack(chosen.grid, [slice_.place_mm for slice_ in phased.slices])
+    affines = np.stack([chosen.grid.affine(slice_.frame) for slice_ in phased.slices])
+    gaps = np.abs(np.diff(affines[:, :3, 3] @ chosen.grid.normal))
+    size = Size(slices=len(phased.slices), phases=len(phased.frames[0]), apart_mm=round(float(np.median(gaps)), 3))
     used = {id(frame) for slice_ in phased.frames for frame in slice_}
     affines = np.stack([chosen.grid.affine(slice_.frame) for slice_ in phased.slices])
     views = match_views(runs, chosen, phased, affines)
@@ -96,6 +99,7 @@ def select(path: Path, *, layout: str = "dicom", series: str | None = None) -> S
         notes=(*left_out, *notes),
         choices=choices,
         left_out=left_out,
+        size=size,
     )
     people = _patient([slice_.frame for slice_ in phased.slices])
     return Selection(phased.frames, affines, chosen.grid, phased.others, phased.times_ms, people, source, views)

@@ -1,4 +1,4 @@
-"""A written result as DICOM: a derived image series, or SEG that refers to the source or to that series."""
+"""A written result as DICOM: a derived image series, SEG and a report that refer to the source or to that series."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from dmcvr.exam.volume import MIRRORED
 from dmcvr.io.dicom.headers import lenient
 from dmcvr.io.dicom.image import NOTICE, write_image
 from dmcvr.io.dicom.planes import identity_of, read_heart, read_source, referenced
+from dmcvr.io.dicom.report import write_report
 from dmcvr.io.dicom.seg import require_highdicom, write_seg
 from dmcvr.io.folder import check_output_folder, whole_folder
+
+#: What is written: the image, the labels, the measures, or all of them in one study.
+DicomKind = Literal["dicom", "dicom-seg", "dicom-sr", "dicom-all"]
 
 #: Stands in a folder of ours, so that a later run may replace it.
 MARKER = "export.json"
@@ -25,7 +29,7 @@ def export(
     result: Path,
     output: Path,
     *,
-    to: Literal["dicom", "dicom-seg"],
+    to: DicomKind,
     source: Path | None = None,
     phase: str = "all",
     keep_identity: bool = False,
@@ -34,9 +38,10 @@ def export(
     """Write a result folder as DICOM into `output`, which appears whole or not at all.
 
     =============  ==========================================================================================
-    to             "dicom": the image, one MR file a picture; "dicom-seg": the labels, one SEG a phase and structure
+    to             "dicom": the image, one MR file a picture; "dicom-seg": the labels, one SEG a phase; "dicom-sr": the
+                   measures, an Enhanced SR; "dicom-all": these three
     source         the DICOM that the exam was read from: it is referred to, and shares its frame of reference;
-                   without it a SEG refers to the image series, which is written beside it
+                   without it SEG and SR refer to the image series, which is written beside them
     phase          a phase's name, or "all"
     keep_identity  patient and study are the source's; otherwise placeholders in a new study
     series         of the source, where the result was made of another stack than the first choice (--series)
@@ -45,7 +50,7 @@ def export(
     Raises `InputError` where the result is not whole, the source is another exam, or highdicom is missing.
     """
     check_output_folder(output, marker=MARKER)
-    if to == "dicom-seg":
+    if to != "dicom":
         require_highdicom()
     heart = read_heart(result)
     selection = None if source is None else read_source(source, heart, series=series)
@@ -63,13 +68,23 @@ def export(
             sources.append(referenced([slice_[int(name)] for slice_ in selection.slices], identity))
     about = MIRRORED if heart.mirrored else ""
     with whole_folder(output, marker=MARKER) as partial:
-        if to == "dicom" or selection is None:
-            written = write_image(
-                partial, heart.image, phases, identity, times_ms=heart.times_ms, sources=sources, about=about
+        if to in ("dicom", "dicom-all") or selection is None:
+            pictures = write_image(
+                partial,
+                heart.image,
+                phases,
+                identity,
+                times_ms=heart.times_ms,
+                sources=sources,
+                heart=heart.labels.pictures,
+                about=about,
             )
-            sources = written if selection is None else sources
-        if to == "dicom-seg":
-            write_seg(partial, heart.labels, phases, sources=sources, about=about)
+            sources = pictures if selection is None else sources
+        measured = [source for of_phase in sources for source in of_phase]
+        if to in ("dicom-seg", "dicom-all"):
+            measured = write_seg(partial, heart.labels, phases, sources=sources, about=about)
+        if to in ("dicom-sr", "dicom-all"):
+            write_report(partial, heart.measures, measured, given=heart.given, about=about)
         record = {
             "to": to,
             "phases": [heart.phases[index] for index in phases],

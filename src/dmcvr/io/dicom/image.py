@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
@@ -17,6 +18,9 @@ NOTICE = "Reconstructed by dmcvr from short-axis slices. Research software, not 
 
 SERIES_NUMBER = 9001
 
+#: Grey values between these percentiles around the heart are in the window.
+WINDOW_PERCENTILES = (1.0, 99.0)
+
 
 def write_image(
     folder: Path,
@@ -26,15 +30,18 @@ def write_image(
     *,
     times_ms: tuple[float, ...] | None,
     sources: list[list[Dataset]],
+    heart: Shaped[np.ndarray, "P K J I"],
     about: str = "",
 ) -> list[list[Dataset]]:
     """Write the pictures of these phases to folder/phase00/0001.dcm and on; gives their headers, by phase.
 
-    `sources` are the source pictures of each phase, to refer to; they may be empty. What is to be said `about` the
-    heart goes into the derivation and the series' description.
+    `sources` are the source pictures of each phase, to refer to; they may be empty. `heart` are the labels: the window
+    in which a viewer opens the series is that of what they surround. What is to be said `about` the heart goes into the
+    derivation and the series' description.
     """
     series = generate_uid(prefix=None)
     slope, offset, stored = _stored(planes.pictures[phases])
+    centre, width = window(planes.pictures[phases], heart[phases])
     written: list[list[Dataset]] = []
     for order, phase in enumerate(phases):
         (folder / f"phase{phase:02d}").mkdir()
@@ -48,9 +55,13 @@ def write_image(
             dataset.TemporalPositionIdentifier = order + 1
             dataset.NumberOfTemporalPositions = len(phases)
             if times_ms is not None:
-                dataset.TriggerTime = f"{times_ms[phase]:.3f}"
-            dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = _ds(slope), _ds(offset), "US"
-            dataset.SourceImageSequence = [_reference(source) for source in sources[order]]
+                dataset.TriggerTime, dataset.ScanOptions = f"{times_ms[phase]:.3f}", "CG"
+            if (slope, offset) != (1, 0):  # the standard's own MR object knows no other
+                dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = _ds(slope), _ds(offset), "US"
+            dataset.WindowCenter, dataset.WindowWidth = _ds(centre), _ds(width)
+            dataset.WindowCenterWidthExplanation = "heart"
+            if sources[order]:
+                dataset.SourceImageSequence = [_reference(source) for source in sources[order]]
             dataset.PixelData = picture.tobytes()
             with lenient():
                 dataset.save_as(folder / f"phase{phase:02d}" / f"{k + 1:04d}.dcm", enforce_file_format=True)
@@ -60,10 +71,18 @@ def write_image(
     return written
 
 
+def window(pictures: Shaped[np.ndarray, "P K J I"], labels: Shaped[np.ndarray, "P K J I"]) -> tuple[float, float]:
+    """Centre and width of a window on the box around what is labelled in any phase; on everything where nothing is."""
+    where = np.nonzero(labels.any(axis=0))
+    box = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in where) if len(where[0]) else (slice(None),) * 3
+    low, high = np.percentile(pictures[(slice(None), *box)], WINDOW_PERCENTILES)
+    return float(low + high) / 2, max(float(high - low), 1.0 if float(np.ptp(pictures)) > 1 else 1e-3)
+
+
 def _stored(pictures: np.ndarray) -> tuple[float, float, np.ndarray]:
     """Slope, offset and uint16 values: grey values as they are where whole numbers tell enough, else stretched."""
     low, high = float(pictures.min()), float(pictures.max())
-    if low >= 0 and 500 <= high <= 65535:
+    if low > -0.5 and 500 <= high <= 65535:  # splines overshoot a little
         slope, offset = 1.0, 0.0
     else:
         slope, offset = max(high - low, 1e-6) / 65535, low
@@ -96,6 +115,7 @@ def _header(planes: Planes, k: int, identity: Identity, series: str) -> FileData
         "SeriesInstanceUID": series,
         "SeriesNumber": SERIES_NUMBER,
         "BodyPartExamined": "HEART",
+        "PatientPosition": identity.position,
         "ScanningSequence": "RM",
         "SequenceVariant": "NONE",
         "ScanOptions": "",

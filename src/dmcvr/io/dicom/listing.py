@@ -32,7 +32,7 @@ def piece_of(run: Run, chosen: Stack, used: set[int], views: tuple[Matched, ...]
         slices=run.slices,
         phases=run.phases,
         pixel_mm=run.first.pixel_mm,
-        spacing_mm=None if run.spacing_mm is None else round(run.spacing_mm, 3),
+        spacing_mm=_apart_mm(run, chosen) if taken else run.spacing_mm and round(run.spacing_mm, 3),
         thickness_mm=round(float(np.median(thicknesses)), 3) if thicknesses else None,
         taken=taken > 0,
         why=why,
@@ -40,6 +40,15 @@ def piece_of(run: Run, chosen: Stack, used: set[int], views: tuple[Matched, ...]
         view=own[0].view.view if own else "",
         matched=max((view.phases for view in own), default=0),
     )
+
+
+def _apart_mm(run: Run, stack: Stack) -> float | None:
+    """Median distance between a run's slices; of a single one, the distance to its neighbour in the stack."""
+    if run.spacing_mm is not None:
+        return round(run.spacing_mm, 3)
+    own = [slice_.place_mm for slice_ in stack.slices if slice_.run is run]
+    others = [slice_.place_mm for slice_ in stack.slices if slice_.run is not run]
+    return round(min(abs(a - b) for a in own for b in others), 3) if own and others else None
 
 
 def choices_of(stacks: list[Stack], chosen: Stack) -> tuple[Choice, ...]:

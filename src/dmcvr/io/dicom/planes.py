@@ -25,6 +25,9 @@ SAME_PLACE_MM = 0.1
 _PATIENT = {"PatientName": "ANONYMOUS", "PatientID": "ANONYMOUS", "PatientBirthDate": "", "PatientSex": ""}
 _STUDY = {"StudyDate": "", "StudyTime": "", "StudyID": "", "AccessionNumber": "", "ReferringPhysicianName": ""}
 
+#: What declares that an object names nobody.
+DEIDENTIFIED = ("PatientIdentityRemoved", "DeidentificationMethod")
+
 #: What of a source's header the references need.
 _REFERENCED = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns",
@@ -54,27 +57,34 @@ class Planes:
 
 @dataclass(frozen=True)
 class Identity:
-    """Patient, study and frame of reference of what is written, and whether they are the source's."""
+    """Patient, study and frame of reference of what is written, and whether they are the source's.
+
+    `position` is how the patient lay in the scanner ("HFS" ...), "" where that is not known.
+    """
 
     attributes: dict[str, Any]
     space: str
     kept: bool
+    position: str = ""
 
 
 @dataclass(frozen=True)
 class Heart:
-    """A result as pictures: image and labels on one grid, its phases, and where the acquired slices were.
+    """A result as pictures: image and labels on one grid, its phases, measures, and where the acquired slices were.
 
-    `mirrored`: the frame shows a mirror image of the heart. `unmirrored`: it did, and is another one now.
+    `mirrored`: the frame shows a mirror image of the heart. `unmirrored`: it did, and is another one now. `given`: the
+    labels are a person's.
     """
 
     image: Planes
     labels: Planes
     phases: tuple[str, ...]
+    measures: dict[str, Any]
     times_ms: tuple[float, ...] | None
     positions_mm: tuple[float, ...] | None
     mirrored: bool
     unmirrored: bool
+    given: bool
 
 
 def planes_of(data: Shaped[np.ndarray, "P I J K"], affine: Float64[np.ndarray, "4 4"]) -> Planes:
@@ -105,7 +115,17 @@ def read_heart(folder: Path) -> Heart:
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The record run.json in {folder} is damaged: reconstruct the exam again.") from error
     grey, labels = (planes_of(volume.data, volume.affine) for volume in (result.image, result.labels))
-    return Heart(grey, labels, tuple(result.phases), times_ms, positions_mm, result.mirrored, result.unmirrored)
+    return Heart(
+        grey,
+        labels,
+        tuple(result.phases),
+        result.measures,
+        times_ms,
+        positions_mm,
+        result.mirrored,
+        result.unmirrored,
+        result.run.get("labels") == "given",
+    )
 
 
 def read_source(path: Path, heart: Heart, *, series: str | None = None) -> Selection:
@@ -127,14 +147,17 @@ def identity_of(selection: Selection | None, *, keep: bool) -> Identity:
     """Placeholders and a new study, or with `keep` the source's own; the frame of reference is the source's."""
     frame = None if selection is None else selection.slices[0][0]
     space = (frame.space if frame is not None else "") or generate_uid(prefix=None)
-    if not keep:
-        return Identity({**_PATIENT, **_STUDY, "StudyInstanceUID": generate_uid(prefix=None)}, space, False)
-    if frame is None:
+    if keep and frame is None:
         raise InputError("--keep-identity needs the DICOM that the exam was read from: give it with --source.")
     with lenient():
-        header = dcmread(frame.path, stop_before_pixels=True, force=True)
+        header = Dataset() if frame is None else dcmread(frame.path, stop_before_pixels=True, force=True)
+        position = str(header.get("PatientPosition") or "")
+        if frame is None or not keep:
+            study = {**_STUDY, "StudyInstanceUID": generate_uid(prefix=None)}
+            return Identity({**_PATIENT, **study}, space, False, position)
         attributes = {name: header.get(name) or empty for name, empty in {**_PATIENT, **_STUDY}.items()}
-    return Identity({**attributes, "StudyInstanceUID": frame.study or generate_uid(prefix=None)}, space, True)
+    study = {"StudyInstanceUID": frame.study or generate_uid(prefix=None)}
+    return Identity({**attributes, **study}, space, True, position)
 
 
 def referenced(frames: list[DicomFrame], identity: Identity) -> list[Dataset]:

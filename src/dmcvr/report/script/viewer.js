@@ -268,13 +268,13 @@ async function start(data) {
   await showPhase(data.start);
   for (const nv of planar) nv.setCustomLayout(tiles);
   solid.setSliceType(SLICE_TYPE.RENDER);
-  lookFrom(solid, meshes, SEEN_FROM.front);
   theme();
   if (cuts.acquired && innerWidth < 600) {
     document.querySelector("input[name=compare][value=wipe]").checked = true;
     compare("wipe");
   }
   for (const id of ["controls", "toolbar", "seen-from"]) $(id).hidden = false;
+  lookFrom(solid, meshes, SEEN_FROM.front);
   moveTo([...cuts.dense.mm2frac(data.middle_mm)]);
   if ($("poster")) $("poster").remove();
   performance.mark("first-picture");

@@ -218,7 +218,8 @@ def _batch(place: Place, out: Path) -> Any:
     try:
         cluster = kind(**given)
         (out / "job_script.txt").write_text(cluster.job_script(), encoding="utf-8")
-        cluster.scale(jobs=place.workers)
+        # and again where one has ended, as its time was over
+        cluster.adapt(minimum_jobs=place.workers, maximum_jobs=place.workers)
     except (ValueError, RuntimeError, OSError) as error:
         raise InputError(
             f"No job can be submitted to {place.cluster} ({error}): see dask-jobqueue's manual."

@@ -38,7 +38,7 @@ LOG_S = 10.0
 class CohortCommand(Options):
     """Reconstruct every exam below a folder, here or on a cluster; started again, it goes on.
 
-    Exit status: 0 all done, 3 some failed, 2 bad input, 4 nothing can be written, 130 interrupted.
+    Exit status: 0 all done, 3 some failed, 2 bad input, 4 nothing can be written, 130 or 143 interrupted.
     """
 
     input: Annotated[Path, arg(aliases=["-i"], help="folder below which the exams lie, each in any known layout")]

@@ -88,7 +88,7 @@ def test_exit_status_and_what_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "MiB an exam" in said.out
     assert "--retry failed" in said.err
     log = (tmp_path / "log").read_text()
-    assert '"event": "failed", "exam": "b", "kind": "input", "sentence": "It says stop."' in log
+    assert '"event": "exam failed", "exam": "b", "kind": "input", "sentence": "It says stop."' in log
     assert '"event": "end", "found": 2' in log
     (tmp_path / "in" / "b").write_text("better")
     main([*words, "--retry", "failed"])

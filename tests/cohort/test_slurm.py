@@ -1,4 +1,4 @@
-"""Slurm by dask-jobqueue: its script is submitted, runs, and its exams are done. The `sbatch` here runs what it gets."""
+"""Slurm by dask-jobqueue: its script is submitted and runs, its exams are done. `sbatch` here runs what it gets."""
 
 from __future__ import annotations
 

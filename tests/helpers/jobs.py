@@ -49,7 +49,14 @@ def copy(task: Task) -> Row:
 def dying(task: Task) -> Row:
     """The same where no process dies: what a dead worker leaves, and what Dask says. Exam "d" only waits there."""
     nobody = WorkerState(
-        address="tcp://0.0.0.0:1", status=Status.running, pid=0, name="", memory_limit=0, local_directory="", nanny=None, server_id=""
+        address="tcp://0.0.0.0:1",
+        status=Status.running,
+        pid=0,
+        name="",
+        memory_limit=0,
+        local_directory="",
+        nanny=None,
+        server_id="",
     )
     waited = task.out / "waited"
     partial = task.folder.parent / f".{task.exam.name}-{secrets.token_hex(4)}"

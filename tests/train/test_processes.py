@@ -20,6 +20,7 @@ from dmcvr.model.presets import TINY
 from dmcvr.model.stack_segmenter import Stacks, StackSegmenter
 from dmcvr.train import processes
 from dmcvr.train.run import train
+from dmcvr.train.stages import STAGES
 
 HERE = Path(__file__).parent.parent
 
@@ -82,10 +83,16 @@ def test_too_small_a_batch_is_refused(packed: Path, tmp_path: Path, monkeypatch:
     assert not (tmp_path / "out").exists()
 
 
+def test_processes_that_cannot_meet_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(InputError, match="4 processes, and RANK, LOCAL_RANK, MASTER_ADDR"), processes.together("cpu"):
+        pass
+
+
 @pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     """Every stage, with batches that do not part evenly, dropout and batch norm; losses and gradients as well."""
-    names = ("morphology", "segmenter", "autoencoder", "orienter", "aligned", "labeller", "drawing")
+    names = tuple(STAGES)
     done = torchrun(2, HERE / "helpers" / "steps.py", tmp_path / "two", *names)
     assert done.returncode == 0, done.stderr
     for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,10 +174,23 @@ def _local(place: Place) -> Any:
         "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else ":0"},
     }
     # before a process starts, else its numpy has chosen its threads already
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}), _deaf():
         return SpecCluster(
             workers=worker_specs(count, place.threads, devices, MEMORY_LIMIT), scheduler=scheduler, silence_logs=50
         )
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Threads that begin here, and processes that those start ever after, do not hear Ctrl-C: this process does alone.
+
+    A terminal sends it to all; workers that it ended would be missed, and started again.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _batch(place: Place, out: Path) -> Any:

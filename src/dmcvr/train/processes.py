@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
+from dmcvr.errors import InputError
 from dmcvr.model.device import choose_device
 from dmcvr.model.stack_segmenter import Attend
 
@@ -30,11 +31,17 @@ PATIENCE = timedelta(hours=12)
 
 @contextmanager
 def together(device: str) -> Iterator[str]:
-    """Join the processes that torchrun has started, and leave them at the end; gives this one's device."""
+    """Join the processes that torchrun has started, and leave them at the end; gives this one's device.
+
+    Raises `InputError` where there is no such device, or something else than torchrun has started them.
+    """
     chosen = choose_device(device)
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    count = os.environ.get("WORLD_SIZE", "1")
+    if not count.isdecimal() or int(count) < 2:
         yield str(chosen)
         return
+    if missing := [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
+        raise InputError(f"WORLD_SIZE says {count} processes, and {', '.join(missing)} is not set: start by torchrun.")
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         torch.cuda.set_device(chosen)

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from dmcvr.cohort.find import Found, Wanted, find_exams
-from dmcvr.cohort.job import EXAMS, SUMMARY, Task, do_exam, row_of, sync
+from dmcvr.cohort.job import EXAMS, SUMMARY, NoRoomError, Task, do_exam, row_of, sync
 from dmcvr.cohort.ledger import Row, read_rows
 from dmcvr.cohort.lock import take_lock
 from dmcvr.cohort.pool import Place, client_of
@@ -78,12 +78,11 @@ def small(task: Task) -> Row:
     try:
         with whole_folder(task.folder, marker=SUMMARY) as partial:
             write_nifti(partial / "labels.nii.gz", Volume(bright, volume.affine))
+            time.sleep(0.2)  # as long as it is half done, it can be killed there
             (partial / "data.bin").write_bytes(hashlib.sha256(volume.data.tobytes()).digest() * 2000)
             (partial / SUMMARY).write_text(json.dumps(summary))
             size = sync(partial)
     except InputError as error:
-        from dmcvr.cohort.job import NoRoomError
-
         found = row_of(task.exam, task.out)
         if found is not None:
             return found

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """The pictures of docs/method.md: a synthetic exam, its gaps filled with the bundled weights.
 
-python scripts/pictures.py                 into docs/pictures, in half a minute on two cores
+python scripts/pictures.py                                       into docs/pictures, in half a minute on two cores
+python scripts/pictures.py --corrected BEFORE AFTER --slice 11   that of docs/howto/correct.md, of two results
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import argparse
 import io
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -27,6 +30,7 @@ from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired
 from dmcvr.geometry.locate import Region, prepare
 from dmcvr.geometry.plan import Plan
+from dmcvr.io.result import read_result
 from dmcvr.labels.colours import COLOURS, css
 from dmcvr.phantom import Phantom, Scan, make_phantom
 from dmcvr.report.scene import make_scene
@@ -46,8 +50,14 @@ GAP = 6
 def main() -> None:
     parser = argparse.ArgumentParser(description="The pictures of docs/method.md.")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parent.parent / "docs/pictures")
-    folder = parser.parse_args().output
+    parser.add_argument("--corrected", type=Path, nargs=2, metavar=("BEFORE", "AFTER"))
+    parser.add_argument("--slice", type=int, default=0, help="that was corrected, from 0")
+    given = parser.parse_args()
+    folder = given.output
     folder.mkdir(parents=True, exist_ok=True)
+    if given.corrected:
+        corrected(*given.corrected, given.slice, folder / "correct.png")
+        return
     exam = make_phantom(SEED, SCAN)
     engine = Engine.load(device="cpu")
     region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size, engine.upright)
@@ -99,6 +109,37 @@ def long_axis(exam: Phantom, engine: Engine, target: Path) -> None:
         )
     figure.subplots_adjust(0, 0, 1, 0.9, wspace=0.02)
     _save(figure, target)
+
+
+def corrected(before: Path, after: Path, number: int, target: Path) -> None:
+    """A slice and its labels as they were found and as they were edited; a cut along the heart before and after."""
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.9))
+    scenes = [make_scene(read_result(folder)) for folder in (before, after)]
+    where = np.argwhere(scenes[1].labels[0] > 0)
+    _, y, _ = where.mean(axis=0).round().astype(int)
+    for n, (folder, scene) in enumerate(zip((before, after), scenes, strict=True)):
+        stack = read_result(folder).acquired
+        assert stack is not None
+        assert stack.labels is not None
+        around = np.argwhere((stack.labels[0] > 0).any(axis=0))
+        box = tuple(slice(max(low - 12, 0), high + 13) for low, high in zip(around.min(0), around.max(0), strict=True))
+        found, cut = f"slice {number + 1}: {('found', 'edited')[n]}", f"cut along the heart: {('before', 'after')[n]}"
+        _overlay(axes[n], stack.images[0, number][box], stack.labels[0, number][box], found, "upper")
+        _overlay(axes[n + 2], scene.image[0][::-1, y], scene.labels[0][::-1, y], cut, "lower")
+    figure.subplots_adjust(0, 0, 1, 0.92, wspace=0.02)
+    _save(figure, target)
+
+
+def _overlay(
+    axis: Axes, grey: NDArray[np.float32], labels: NDArray[np.uint8], title: str, origin: Literal["upper", "lower"]
+) -> None:
+    low, high = np.percentile(grey, [1, 99])
+    axis.imshow(grey.T, cmap="gray", vmin=low, vmax=high, origin=origin)
+    for label, colour in COLOURS.items():
+        shown = np.where(labels == label, 1.0, np.nan).T
+        axis.imshow(shown, cmap=ListedColormap([css(colour)]), alpha=0.45, origin=origin)
+    axis.set_title(title, fontsize=10, pad=3)
+    axis.axis("off")
 
 
 def _truth(region: Region, exam: Phantom, position_mm: float) -> NDArray[np.float32]:

@@ -144,7 +144,7 @@ def test_a_cine_of_any_length_is_one_line_on_a_terminal() -> None:
     assert child.returncode == 0
     text = re.sub(r"\x1b\[\??[\d;]*[a-zA-Z]", "", sent.decode())
     parts = [part.rstrip() for part in re.split(r"[\r\n]+", text)]
-    drawn = [part for part in parts if re.search(r" of 30 |^ *0:\d\d$", part)]
+    drawn = [part for part in parts if re.search(r" of 30 |^resample +0:\d\d$", part)]
     assert len(drawn) > 3
     assert all(len(part) < 80 for part in drawn)
     assert [part for part in parts if part and part not in drawn] == ["Note: a warning", "done"]

@@ -149,8 +149,9 @@ def reconstruct(
     options  how; see `dmcvr.options.Options`
     engine   a loaded model, to use again for many exams: it brings its own weights, image, steps and device
     stages   collects timings and shows progress
-    views    long-axis pictures, of each plane one for each phase, which tell where the slices lie: used in place of
-             those that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
+    views    long-axis pictures, of each plane one for each phase, which tell where the slices lie, and, of a heart that
+             is completed, where its valves, its apex and its borders between the slices are: used in place of those
+             that the exam has itself; or whether to use those ("auto", "off"), as the option `long_axis` says
     changes  any of the options by name, as in `reconstruct(path, phase="ED", method="linear")`
     =======  =============================================================================================
 
@@ -195,6 +196,9 @@ def reconstruct(
     filled = _phases_to_fill(stack, at_slices, region, options, marks)
     anatomy = Anatomy.of(slid.labels, stack.positions_mm, region.located.frame.pixel_mm)
     completed = options.complete == "auto"
+    if completed and views and engine.scale is None:  # MRI, which the views' segmenter was trained on
+        with stages("views"):
+            anatomy = anatomy.with_views(views, stack.phases, slid.slices, engine.segment_views)
     grid = DenseGrid.of(stack, region, options.spacing_mm, anatomy.reach_mm if completed else None)
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(filled), np.float32), grid.empty(len(filled), np.uint8)
@@ -233,6 +237,7 @@ def reconstruct(
         },
         "views": views_record(views, stack, slid.holds),
         "breath_holds": None if slid.holds is None else slid.holds.record(),
+        **({} if anatomy.seen is None else {"views_seen": anatomy.seen.record()}),
         "phases_segmented": list(segmented),
         "acquired_slices_residual": dict(zip(stack.phases, residuals, strict=True)),
         **engine_record(engine),

@@ -37,7 +37,7 @@ class Moment:
     """Where a run stands.
 
     ==============  ==========================================================================
-    stage           what is done now, "" between stages
+    stage           what is done now; between stages, what was done last
     phase, phases   which phase of how many, from 1; 0 where that means nothing
     step, steps     which step of how many of the outermost stage; 0 where that means nothing
     percent         share of the whole that is done; None where that is not known
@@ -90,6 +90,8 @@ class Stages:
         self._expected: Counter[str] = Counter()
         self._open: list[_Open] = []
         self._phase = (0, 0)
+        self._last = ""
+        self._done_s = 0.0  # of what was expected
         self._most = 0.0  # a percentage never falls
 
     @contextmanager
@@ -114,8 +116,11 @@ class Stages:
             stage.share = 1.0
             self._tell("end")
             self._open.remove(stage)
+            self._last = name
             self._times[name] += 1
-            self._expected[name] = max(0, self._expected[name] - 1)
+            if self._expected[name]:
+                self._expected[name] -= 1
+                self._done_s += time.perf_counter() - stage.begun
 
     def expect(self, names: Iterable[str]) -> None:
         """Say what is still to come, in any order, a name for each time: the time left is guessed from that."""
@@ -133,13 +138,12 @@ class Stages:
         stages, now = list(self._open), time.perf_counter()
         outer = stages[0] if stages else None
         seconds = now - self._begun
-        left_s = self._left_s(stages, now)
+        left_s, share = self._left(stages, now)
         percent = None
-        if left_s is not None:
-            share = seconds / (seconds + left_s) if sum(self._expected.values()) or outer is None else outer.share
+        if share is not None:
             percent = self._most = max(self._most, min(99.0, 100 * share))
         return Moment(
-            stage=stages[-1].name if stages else "",
+            stage=stages[-1].name if stages else self._last,
             phase=self._phase[0],
             phases=self._phase[1],
             step=outer.step if outer else 0,
@@ -150,24 +154,28 @@ class Stages:
             note=stages[-1].note if stages else "",
         )
 
-    def _left_s(self, stages: list[_Open], now: float) -> float | None:
-        """Of what is expected, as it was timed; else of the outermost stage, at the speed of what is done of it.
+    def _left(self, stages: list[_Open], now: float) -> tuple[float | None, float | None]:
+        """Seconds that are left, and the share that is done; None where that is not known.
 
-        What is done now and was not expected may be anything.
+        Of what is expected, as it was timed; else of the outermost stage, at the speed of what is done of it. What is
+        done now and was not expected may be anything.
         """
         expected = dict(self._expected)
         if any(expected.values()):
             if stages and not expected.get(stages[0].name):
-                return None
-            left = sum(count * self._once_s(name) for name, count in expected.items())
+                return None, None
+            whole_s = sum(count * self._once_s(name) for name, count in expected.items())
+            done_s = 0.0
             for stage in stages:
                 if expected.get(stage.name):
                     once = self._once_s(stage.name)
-                    left -= max(stage.share * once, min(now - stage.begun, once))
-            return max(0.0, left)
+                    done_s += max(stage.share * once, min(now - stage.begun, once))
+            left_s = max(0.0, whole_s - done_s)
+            return left_s, (self._done_s + done_s) / max(self._done_s + done_s + left_s, 1e-9)
         if stages and stages[0].counted and stages[0].share > stages[0].first:
-            return (now - stages[0].begun) * (1 - stages[0].share) / (stages[0].share - stages[0].first)
-        return None
+            outer = stages[0]
+            return (now - outer.begun) * (1 - outer.share) / (outer.share - outer.first), outer.share
+        return None, None
 
     def _once_s(self, name: str) -> float:
         """Seconds that a stage takes once: the mean of what was timed and of one first guess at this machine's pace."""

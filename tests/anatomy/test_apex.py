@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dmcvr.anatomy.apex import FARTHEST_MM, beyond, beyond_ml, find_tip
-from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections, base_is_first
+from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections
+from dmcvr.labels.base import base_is_first
 from dmcvr.phantom import Phantom
 
 PIXEL_MM = 1.5
@@ -89,5 +90,3 @@ def test_nothing_ends_nowhere() -> None:
     depths = 10 * np.arange(4.0)
     sections = Sections.of(np.zeros((4, 16, 16), np.uint8), depths, PIXEL_MM)
     assert find_tip(sections, WHOLE) is None
-    assert base_is_first(np.zeros((1, 4, 16, 16), np.uint8))
-    assert not base_is_first(bowl(2 + 10 * np.arange(7.0))[None, ::-1])

@@ -75,7 +75,7 @@ def test_help_explains_every_option(
     explained = options(said)
     assert "show this help" in explained.pop("-h, --help")
     assert [name for name, text in explained.items() if len(text.split()) < 2] == []
-    writes = {("demo",), ("reconstruct",), ("export",), ("phantom",), ("evaluate",), ("benchmark",)}
+    writes = {("cohort",), ("demo",), ("reconstruct",), ("export",), ("phantom",), ("evaluate",), ("benchmark",)}
     writes |= {words for words in ALL if words[:1] == ("train",)} - {("train",), ("train", "twins")}
     assert any(name.startswith("-o ") for name in explained) == (words in writes)
 

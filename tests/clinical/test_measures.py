@@ -192,10 +192,11 @@ def test_implausible_function_is_said() -> None:
 def test_normal_values_are_those_of_the_sex() -> None:
     patient = Patient(height_cm=180.0, weight_kg=80.0, sex="F")
     rows = measures((ED, ES), (ED, ES), ("ED", "ES"), patient)["reference"]
-    assert [(row["name"], row["sex"]) for row in rows] == [("LV ejection fraction", "F"), ("LV mass index", "F")]
-    fraction, mass = rows
+    names = ["LV ejection fraction", "LV mass index", "RV end-diastolic volume", "RV end-systolic volume"]
+    assert [(row["name"], row["sex"]) for row in rows] == [(name, "F") for name in names]
+    fraction, mass, *_ = rows
     assert (fraction["value"], fraction["low"], fraction["high"], fraction["z"]) == (60.0, 51.2, 70.8, -0.2)
     assert (mass["value"], mass["unit"], mass["z"]) == (52.5, "g/m2", 1.5)
-    assert all("10.1186/s12968-017-0327-9" in row["source"] for row in rows)
+    assert all("10.1186/s12968-017-0327-9" in row["source"] for row in rows[:2])
     unknown = measures((ED, ES), (ED, ES), ("ED", "ES"), Patient())["reference"]
-    assert [row["sex"] for row in unknown] == ["F", "M"]  # of EF; without a body size no mass index
+    assert [row["sex"] for row in unknown] == ["F", "M"] * 3  # of EF and the RV; without a body size no mass index

@@ -15,7 +15,7 @@ def boxes(*tops: int) -> Volume:
     for phase, top in zip(labels, tops, strict=True):
         phase[4:10, 4:10, top:30] = 1
         phase[12:18, 4:10, top + 1 : 22] = 3
-        phase[12:18, 10:14, 10:14] = 3  # wide near the base
+        phase[18:20, 4:10, top + 1 : 14] = 3  # reaches farther near the base
         phase[4:10, 4:10, 30:36] = 2
     return Volume(labels, np.diag([2.0, 2.0, 2.0, 1.0]))
 

@@ -87,7 +87,7 @@ def test_participants_then_the_group(
     assert status(str(root), str(out), "group") == 0
     wide = pandas.read_csv(out / "measures_wide.csv")
     assert list(wide.exam) == [f"{stem}_cine"]
-    assert wide.lv_edv_ml[0] > 0
+    assert wide.lv_cavity_ml[0] > 0
     failures = pandas.read_csv(out / "failures.csv")
     assert list(failures.exam) == ["sub-02"]
     assert (out / f"{stem}_cine.html").is_file()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
-from helpers.jobs import broken, copy, texts
+from helpers.jobs import broken, copy, dying, texts
 
 from dmcvr.cohort.find import Found, found_at
 from dmcvr.cohort.job import Task
@@ -175,6 +175,18 @@ def test_only_a_few_are_handed_out_ahead(
     assert 2 <= most <= 3 * 8
 
 
+def test_a_death_counts_for_the_exam_that_was_being_done_alone(tmp_path: Path, go: Go) -> None:
+    """As Dask says it of all that its worker had: the one that was begun left its folder in the making."""
+    texts(tmp_path / "in", {"a": "1", "b": "die", "c": "die once", "d": "4"})
+    tally = go(work=dying)
+    rows = {row.exam: row for row in read_rows(tmp_path / "out")}
+    assert (tally.done, tally.failed) == (3, 1)
+    assert rows["b"].sentence.startswith("Its worker was killed 3 times")
+    assert [rows[name].attempts for name in "abcd"] == [1, 3, 2, 1]
+    assert sorted(path.name for path in (tmp_path / "out/exams").iterdir()) == ["a", "c", "d"]
+
+
+@pytest.mark.slow
 def test_an_exam_that_kills_its_worker_fails_and_takes_no_other_along(tmp_path: Path, go: Go) -> None:
     texts(tmp_path / "in", {"a": "1", "b": "die", "c": "die once", "d": "4", "e": "5"})
     with client_of(Place(workers=1, device="cpu"), tmp_path) as client:

@@ -105,7 +105,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatc
 
 
 def test_rows_are_taken_one_by_one(tmp_path: Path) -> None:
-    """While a row is asked for, no other's picture and sentences are held but those of the file that is being filled."""
+    """While a row is asked for, no other's record is held but the last one's."""
     import gc
     import weakref
 

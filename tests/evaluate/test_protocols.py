@@ -239,7 +239,7 @@ def test_clinical(phantom: Phantom, engine: Engine) -> None:
     assert clinical(Case("p", phantom.stack.select_phases([0])), bench_of(engine, "shape")).rows == []
 
 
-def test_levels_run_from_the_larger_end() -> None:
+def test_levels_run_from_the_base() -> None:
     labels = np.zeros((8, 16, 16), dtype=np.uint8)
     for n, side in enumerate((0, 3, 3, 5, 6, 8, 8, 0)):
         labels[n, :side, :side] = 2

@@ -45,6 +45,9 @@ def test_every_command_is_one(script: ModuleType, monkeypatch: pytest.MonkeyPatc
     for folder in ("acdc", "mnms2", "sunnybrook", "sunnybrook_lv"):
         (tmp_path / "DATA" / folder).mkdir(parents=True)
     for name, arguments in script.RUNS.items():
+        if arguments.startswith("scripts/"):
+            assert (ROOT / arguments.split()[0]).is_file()
+            continue
         command: Any = tyro.cli(Command, args=shlex.split(arguments))
         if name != "benchmark":
             command.check()

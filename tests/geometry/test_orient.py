@@ -13,7 +13,6 @@ from dmcvr.geometry.orient import (
     USUAL_WAY_DEG,
     Axes,
     count_votes,
-    find_base,
     find_orientation,
     from_scanner,
     right_to_left_deg,
@@ -136,13 +135,6 @@ def test_the_rv_has_its_side() -> None:
     assert right_ventricle_is_left(labels[:, ::-1]) is False
     assert right_ventricle_is_left(labels.swapaxes(1, 2)) is False
     assert right_ventricle_is_left(np.where(labels == 3, 0, labels)) is None
-
-
-def test_the_base_is_where_the_heart_is_larger() -> None:
-    heart = picture() > 0
-    assert (find_base(heart), find_base(heart[::-1])) == (-1, 1)
-    assert find_base(np.repeat(heart[:1], 6, axis=0)) is None
-    assert find_base(heart[:2]) is None
 
 
 @pytest.mark.parametrize(("count", "voting"), [(1, [0]), (2, [0, 1]), (20, [0, 5, 10, 14, 19])])

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
-import time
 from pathlib import Path
+
+from distributed import KilledWorker, Status
+from distributed.scheduler import WorkerState
 
 from dmcvr.cohort.job import SUMMARY, NoRoomError, Task, row_of, sync
 from dmcvr.cohort.ledger import Row
@@ -43,9 +46,28 @@ def copy(task: Task) -> Row:
     return Row(task.exam.name, task.exam.source, "done", 1, 0.5, size, {"seconds": 0.5, "measures": {}}, "", "")
 
 
-def slowly(task: Task) -> Row:
-    """The same, and it takes its time."""
-    time.sleep(0.05)
+def dying(task: Task) -> Row:
+    """The same where no process dies: what a dead worker leaves, and what Dask says. Exam "d" only waits there."""
+    nobody = WorkerState(
+        address="tcp://0.0.0.0:1",
+        status=Status.running,
+        pid=0,
+        name="",
+        memory_limit=0,
+        local_directory="",
+        nanny=None,
+        server_id="",
+    )
+    waited = task.out / "waited"
+    partial = task.folder.parent / f".{task.exam.name}-{secrets.token_hex(4)}"
+    text = task.exam.path.read_text()
+    if task.exam.name == "d" and not waited.exists():
+        waited.touch()
+        raise KilledWorker(task.exam.name, nobody, 0)
+    if text == "die" or (text == "die once" and not list(task.folder.parent.glob(f".{task.exam.name}-*"))):
+        partial.mkdir()
+        raise KilledWorker(task.exam.name, nobody, 0)
+    task.exam.path.write_text("alive")
     return copy(task)
 
 

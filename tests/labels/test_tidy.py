@@ -47,3 +47,17 @@ def test_two_large_pieces_stay() -> None:
     labels = cone()[0]
     labels[2][(labels[2] == 3) & (np.indices((40, 40))[1] == 20)] = 0  # cut in two
     np.testing.assert_array_equal(tidy_labels(labels, PIXEL_MM), labels)
+
+
+def test_a_cavity_without_a_wall_beyond_the_walled_ones_goes() -> None:
+    """An atrium has none; where a valve cuts the slice, most of the wall is there. In the middle nothing goes."""
+    heart = cone()[0]
+    atrium = np.where(heart[:1] == 2, 0, heart[:1]).astype(np.uint8)
+    for labels, end in ((np.concatenate([atrium, heart]), 0), (np.concatenate([atrium, heart])[::-1], -1)):
+        kept = tidy_labels(labels, PIXEL_MM)
+        np.testing.assert_array_equal(kept[end], np.where(atrium[0] == 3, 3, 0))
+        np.testing.assert_array_equal(np.delete(kept, end, axis=0), np.delete(labels, end, axis=0))
+    cut = heart[:1].copy()
+    cut[:, :, 27:][cut[:, :, 27:] == 2] = 0
+    for part in ([cut, heart], [heart[:1], atrium, heart[1:]], [atrium, atrium]):
+        np.testing.assert_array_equal(tidy_labels(np.concatenate(part), PIXEL_MM), np.concatenate(part))

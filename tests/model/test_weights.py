@@ -13,7 +13,7 @@ from helpers.models import TRAINING, awake
 from dmcvr.errors import InputError
 from dmcvr.model.checkpoint import save_weights
 from dmcvr.model.presets import ALIGNED, COMPACT, TINY
-from dmcvr.model.weights import FOLDER, ORIENTER, bundled, describe, find, is_bundled
+from dmcvr.model.weights import FOLDER, ORIENTER, VIEWS, bundled, describe, find, is_bundled
 from dmcvr.options import BUNDLED, DEFAULT_SEGMENTER
 
 
@@ -23,7 +23,8 @@ def test_bundled_weights_describe_themselves() -> None:
     for preset in (ALIGNED, COMPACT):
         assert replace(found[preset.name].preset, about=preset.about) == preset
     for name, info in found.items():
-        assert info.kind == {ORIENTER: "orienter", DEFAULT_SEGMENTER: "segmenter"}.get(name, "autoencoder")
+        kinds = {ORIENTER: "orienter", DEFAULT_SEGMENTER: "segmenter", VIEWS: "views"}
+        assert info.kind == kinds.get(name, "autoencoder")
         assert is_bundled(info)
         assert {"data", "patients", "steps", "minutes"} <= set(info.training)
         assert info.path.stat().st_size < 60 * 2**20  # they go into the wheel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,6 +51,30 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """axe-core's script, of the version that axe/package-lock.json pins by its hash; fetched once."""
+    folder = Path(__file__).parent / "axe"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("axe-core is not there, and no npm to fetch it with: apt-get install npm")
+        try:
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+        except subprocess.SubprocessError as error:
+            pytest.skip(f"axe-core could not be fetched from npm ({error})")
+    return script.read_text(encoding="utf-8")
+
+
+def violations(page: Any, axe: str) -> list[str]:
+    """What axe-core objects to: rule, and where."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+    return [f"{rule['id']}: {[node['target'] for node in rule['nodes'][:3]]}" for rule in found]
+
+
 @contextmanager
 def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
     """The page from disk; fails on a console error, an exception, a dialog or a request for anything but itself."""
@@ -88,9 +113,10 @@ def made(heart: Reconstruction, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return heart.save(tmp_path_factory.mktemp("report") / "out")
 
 
-def test_a_synthetic_exam(chromium: Any, made: Path) -> None:
+def test_a_synthetic_exam(chromium: Any, made: Path, axe: str) -> None:
     with opened(chromium, made / "report.html") as page:
         ready(page)
+        assert violations(page, axe) == []
         for canvas in ("#solid", "#acquired", "#dense"):
             assert seen(page, canvas).std() > 10, canvas
 
@@ -123,19 +149,106 @@ def test_a_synthetic_exam(chromium: Any, made: Path) -> None:
         page.locator("#wipe").fill("95")
         assert changed(half, seen(page, "#cuts")) > 1
 
+        page.locator("input[value=side]").check()
+        window_and_ruler(page)
+
         phase = page.inner_text("#phase-name")
         page.locator("#play").click()
         page.wait_for_selector(f"#phase-name:not(:text-is('{phase}'))")
         page.locator("#play").click()
 
 
-def test_a_real_exam_on_a_phone_in_the_dark(chromium: Any, data: Path, engine: Engine, tmp_path: Path) -> None:
+def window_and_ruler(page: Any) -> None:
+    """Dragging with both tools, presets, and the keyboard's ruler."""
+    bright, words = seen(page, "#dense"), page.inner_text("#window-words")
+    assert page.get_attribute("#presets button[value=Heart]", "aria-pressed") == "true"
+    box = page.locator("#dense").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
+    page.locator("input[value=window]").check(force=True)
+    drag(page, (x, y), (x, y + 60))
+    assert page.inner_text("#window-words") != words
+    assert seen(page, "#dense").mean() < bright.mean() - 3  # down: darker
+    assert page.get_attribute("#presets button[value=Heart]", "aria-pressed") == "false"
+    page.locator("#presets button[value=Heart]").click()
+    assert page.inner_text("#window-words") == words
+    assert changed(bright, seen(page, "#dense")) < 1
+
+    page.locator("input[value=ruler]").check(force=True)
+    drag(page, (x, y), (x + 50, y))
+    measured = float(page.inner_text("#ruler-words").removesuffix(" mm"))
+    # two cuts of 2.5 mm voxels side by side: a pixel of the screen is the field of view's share
+    per_px = page.evaluate("JSON.parse(document.getElementById('data').textContent).sets[0]")
+    wide_mm = per_px["shape"][0] * per_px["spacing_mm"]
+    assert measured == pytest.approx(50 * wide_mm / box["width"], rel=0.05)
+    assert page.locator("#ruler-dense line").count() == 2
+    assert page.locator("#ruler-acquired line").count() == 2
+    page.locator("#ruler-clear").click()
+    assert page.locator("#ruler-dense line").count() == 0
+
+    page.locator("input[value=crosshair]").check(force=True)
+    page.locator("#dense").press("m")
+    for _ in range(4):
+        page.locator("#dense").press("ArrowLeft")
+    assert float(page.inner_text("#ruler-words").removesuffix(" mm")) == pytest.approx(10, abs=0.2)
+    page.locator("#dense").press("m")
+    page.locator("#ruler-clear").click()
+
+
+def drag(page: Any, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*stop, steps=3)
+    page.mouse.up()
+
+
+def test_wheel_scrolls_the_page_until_a_pane_is_focused(chromium: Any, made: Path) -> None:
+    with opened(chromium, made / "report.html") as page:
+        ready(page)
+        dense = page.locator("#dense")
+        dense.scroll_into_view_if_needed()
+        before, box = page.evaluate("scrollY"), dense.bounding_box()
+        page.mouse.move(box["x"] + 80, box["y"] + 80)
+        page.mouse.wheel(0, 120)
+        page.wait_for_function(f"scrollY > {before}")
+        box = dense.bounding_box()
+        page.mouse.click(box["x"] + 80, box["y"] + 80)
+        held, status = page.evaluate("scrollY"), page.inner_text("#status")
+        page.mouse.wheel(0, 120)
+        page.wait_for_function(f"document.getElementById('status').textContent !== {status!r}")
+        assert page.evaluate("scrollY") == held
+        assert page.evaluate("getComputedStyle(document.getElementById('dense')).touchAction") == "none"
+        dense.press("Escape")
+        assert page.evaluate("document.activeElement === document.body")
+        assert page.evaluate("getComputedStyle(document.getElementById('dense')).touchAction") == "auto"
+
+
+def test_the_heart_seen_from_each_side_fills_its_pane(chromium: Any, made: Path) -> None:
+    with opened(chromium, made / "report.html") as page:
+        ready(page)
+        page.locator("#show-crosshair").uncheck()
+        shots = []
+        for side in ("front", "base", "apex", "rv", "lv", "back"):
+            page.locator(f"#seen-from button[value={side}]").click()
+            shots.append(seen(page, "#solid"))
+            heart = np.ptp(shots[-1], axis=2) > 40  # colour
+            columns = np.flatnonzero(heart.any(axis=0))
+            rows = np.flatnonzero(heart[:-60].any(axis=1))
+            across, up = np.ptp(columns) / heart.shape[1], np.ptp(rows) / heart.shape[0]
+            assert max(across, up) > 0.75, side
+            assert shots[-1][heart].min(axis=1).mean() > 20, side
+        assert min(changed(a, b) for a, b in zip(shots, shots[1:], strict=False)) > 1
+
+
+def test_a_real_exam_on_a_phone_in_the_dark(
+    chromium: Any, data: Path, engine: Engine, axe: str, tmp_path: Path
+) -> None:
     exam = data / "acdc" / "patient001"
     folder = reconstruct(exam, phase="ED", method="linear", spacing_mm=2.0, engine=engine).save(tmp_path / "out")
     assert (folder / "report.html").stat().st_size < 25_000_000
     phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
     with opened(chromium, folder / "report.html", **phone) as page:
         ready(page)
+        assert violations(page, axe) == []
         assert seen(page, "#cuts").std() > 10
         assert page.locator("input[value=wipe]").is_checked()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -174,4 +287,5 @@ def test_a_browser_without_webgl_keeps_the_pictures(chromium: Any, made: Path) -
         page.reload()
         page.wait_for_selector("html[data-viewer=failed]", state="attached")
         assert "could not start" in page.inner_text("#viewer-failed")
-        assert page.locator("section[aria-labelledby=stills] img").count() == 3
+        assert page.locator("section[aria-labelledby=stills] svg.picture").count() == 3
+        assert seen(page, "section[aria-labelledby=stills] svg.picture >> nth=1").std() > 10

@@ -35,8 +35,9 @@ def test_what_was_completed_is_hatched() -> None:
     completed[10:30, 10:20] = True
     root = opened(figure(np.zeros((40, 40), np.uint8), "half", labels=labels, completed=completed))
     hatched, outlined = root.findall(f"{SVG}path")
-    assert hatched.attrib["fill"] == "url(#h)"
-    assert root.find(f"{SVG}defs/{SVG}pattern[@id='h']") is not None
+    pattern = root.find(f"{SVG}defs/{SVG}pattern")
+    assert pattern is not None
+    assert hatched.attrib["fill"] == f"url(#{pattern.attrib['id']})"
     points = corners(hatched.attrib["d"])
     np.testing.assert_allclose([points.min(axis=0), points.max(axis=0)], [[10, 20], [30, 30]], atol=0.5)
     assert outlined.attrib["fill"] == "none"

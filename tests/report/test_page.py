@@ -38,7 +38,7 @@ def test_without_the_viewer_there_are_still_pictures(
     text = report_html(heart)
     assert "still pictures only" in text
     slices = heart.run["input"]["slices"]
-    assert text.count("data:image/svg+xml,") == 3 + 2 * slices  # a cut three ways, the contact sheet at ED and ES
+    assert text.count('class="picture"') == 3 + 2 * slices  # a cut three ways, the contact sheet at ED and ES
     assert text.count("data:image/png;base64,") == 2  # the slices as acquired, and the heart in relief
     assert len(text) < 3_000_000
 

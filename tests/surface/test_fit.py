@@ -56,6 +56,19 @@ def test_vertices_lie_on_the_true_borders(beat: tuple[HeartShape, ...], fitted: 
         assert gap.mean() < 0.8
 
 
+def test_no_face_is_without_area_where_the_wall_is_not_seen(beat: tuple[HeartShape, ...]) -> None:
+    """Labels whose wall is torn: where the cavity meets the background, both surfaces run there."""
+    whole = borders_of(beat[0])
+    torn = whole.labels.copy()
+    half = torn.shape[0] // 2
+    torn[:half][torn[:half] == 2] = 0
+    found = fit_template([Borders.of(torn, whole.affine)])
+    assert found is not None
+    corners = found.vertices_mm[0][found.faces]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    assert areas.min() > 1e-4
+
+
 def test_parts_face_outward_and_thickness_is_the_wall_s(beat: tuple[HeartShape, ...], fitted: Fitted) -> None:
     common = template()
     for vertices in fitted.vertices_mm:

@@ -11,14 +11,15 @@ from tyro.conf import Positional, arg
 
 from dmcvr.cli.reconstruct import check_weights
 from dmcvr.errors import InputError
-from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
+from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, maybe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bids(Options):
     """A BIDS dataset's hearts, as a BIDS App: the participants, then the group's tables.
 
-    Exit status 0 where all was done, 3 where some exams failed (logs/ says why), 2 for what cannot be used.
+    Exit status 0 where all was done, 3 where some exams failed (logs/ says why), 2 for what cannot be used, 4 where
+    nothing can be written.
     """
 
     bids_dir: Annotated[Positional[Path], arg(help="the dataset, with folders sub-01, sub-02 ...")]
@@ -26,10 +27,8 @@ class Bids(Options):
     analysis_level: Annotated[
         Positional[Literal["participant", "group"]], arg(help="reconstruct; or write the tables of all that is done")
     ]
-    participant_label: Annotated[
-        tuple[str, ...], arg(metavar="LABEL ...", help="these alone, with or without sub-")
-    ] = ()
-    session_label: Annotated[tuple[str, ...], arg(metavar="LABEL ...", help="these alone, with or without ses-")] = ()
+    participant_label: Annotated[tuple[str, ...], maybe("LABEL ...", help="these alone, with or without sub-")] = ()
+    session_label: Annotated[tuple[str, ...], maybe("LABEL ...", help="these alone, with or without ses-")] = ()
     skip_bids_validation: Annotated[
         bool, arg(aliases=["--skip-bids-validator"], help="take a folder that does not say that it is a dataset")
     ] = False

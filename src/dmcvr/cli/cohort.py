@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
 from dmcvr.cli.reconstruct import check_weights
+from dmcvr.cli.terminal import LogJson
 from dmcvr.cohort.pool import BatchName, Place, client_of
-from dmcvr.errors import InputError
-from dmcvr.options import KEPT, LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats
+from dmcvr.errors import InputError, Interrupted
+from dmcvr.options import KEPT, LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, maybe
+from dmcvr.progress import JsonLog
 
 if TYPE_CHECKING:
     from dmcvr.cohort.find import Found, Wanted
@@ -36,37 +38,31 @@ LOG_S = 10.0
 class CohortCommand(Options):
     """Reconstruct every exam below a folder, here or on a cluster; started again, it goes on.
 
-    Exit status: 0 all done, 3 some failed, 2 bad input or nothing can be written, 130 interrupted.
+    Exit status: 0 all done, 3 some failed, 2 bad input, 4 nothing can be written, 130 or 143 interrupted.
     """
 
     input: Annotated[Path, arg(aliases=["-i"], help="folder below which the exams lie, each in any known layout")]
     output: Annotated[Path, arg(aliases=["-o"], help="folder to write; one of the same cohort goes on")]
-    listing: Annotated[Path | None, arg(name="list", metavar="FILE", help="paths of exams, one a line; -: stdin")] = (
-        None
-    )
-    """Instead of looking for exams: do these, relative to the input."""
-    include: Annotated[tuple[str, ...], arg(metavar="GLOB ...", help="only exams that fit one of these")] = ()
-    exclude: Annotated[tuple[str, ...], arg(metavar="GLOB ...", help="no exams or folders that fit one of these")] = ()
+    listing: Annotated[Path | None, maybe("FILE", name="list")] = None
+    """Paths of exams, one a line, relative to the input, instead of looking for them there; -: from stdin."""
+    include: Annotated[tuple[str, ...], maybe("GLOB ...", help="only exams that fit one of these")] = ()
+    exclude: Annotated[tuple[str, ...], maybe("GLOB ...", help="no exams or folders that fit one of these")] = ()
     part: Annotated[str, arg(metavar="K/N", help="the K-th of N parts, from 1: for a job array, one client a part")] = (
         "1/1"
     )
-    retry: Literal["failed"] | None = None
-    """Try again what failed in an earlier run."""
+    retry: Annotated[Literal["failed"] | None, maybe("failed", help="try again what failed in an earlier run")] = None
     keep: Annotated[str, arg(metavar="A,B", help=f"what is written: of {','.join(KEPT)}")] = ",".join(KEPT)
     label_format: Annotated[str, arg(metavar="A,B", help="labels as nifti, nrrd (3D Slicer), or none")] = "nifti,nrrd"
     mesh_format: Annotated[str, arg(metavar="A,B", help="meshes as ply, stl, vtp, glb, or none")] = "ply"
-    pseudonymise: Annotated[Path | None, arg(metavar="KEYFILE", help="name exams by a keyed hash of their name")] = None
-    workers: Annotated[int | None, arg(metavar="N", help="processes, or batch jobs; default: by cores and memory")] = (
-        None
-    )
+    pseudonymise: Annotated[Path | None, maybe("KEYFILE", help="name exams by a keyed hash of their names")] = None
+    workers: Annotated[int | None, maybe("N", help="processes, or batch jobs; default: by cores and memory")] = None
     threads: Annotated[int, arg(metavar="N", help="threads of each process")] = 1
-    scheduler: Annotated[str | None, arg(metavar="ADDRESS", help="of a Dask scheduler that runs elsewhere")] = None
-    cluster: BatchName | None = None
+    scheduler: Annotated[str | None, maybe("ADDRESS", help="of a Dask scheduler that runs elsewhere")] = None
+    cluster: Annotated[BatchName | None, maybe("slurm|pbs|sge|lsf|htcondor")] = None
     """Submit workers to a batch system, as dask-jobqueue's own configuration files say."""
-    log_json: Annotated[Path | None, arg(metavar="FILE", help="append the progress, a JSON object a line")] = None
+    log_json: LogJson = None
 
     def run(self) -> None:
-        from dmcvr.cohort.find import Wanted
         from dmcvr.cohort.lock import take_lock
         from dmcvr.cohort.settings import Settings, agree_on, check_out, chosen_keep, read_key
 
@@ -96,7 +92,7 @@ class CohortCommand(Options):
         lock = take_lock(self.output / "locks", part)
         try:
             agree_on(self.output, settings.record(self.input, key))
-            self._go(place, settings, Wanted(self.include, self.exclude, part), key, lock)
+            self._go(place, settings, part, key, lock)
         finally:
             lock.release()
 
@@ -109,24 +105,27 @@ class CohortCommand(Options):
         else:
             replace(options, labels_in=None, label_map=None).check()
 
-    def _go(self, place: Place, settings: Settings, wanted: Wanted, key: bytes | None, lock: Lock) -> None:
+    def _go(self, place: Place, settings: Settings, part: tuple[int, int], key: bytes | None, lock: Lock) -> None:
+        from dmcvr.cohort.find import Wanted
         from dmcvr.cohort.run import Cohort, run
 
+        wanted = Wanted(self.include, self.exclude, part)
         cohort = Cohort(
             out=self.output.absolute(),
             settings=settings,
-            part=wanted.part,
+            part=part,
             retry=self.retry is not None,
             key=key,
         )
         try:
             with client_of(place, self.output) as client, _shown(self.log_json) as show:
-                if client.dashboard_link and _has_dashboard(client):
+                if client.dashboard_link and (self.scheduler or find_spec("bokeh")):
                     print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
                 tally = run(cohort, self._exams(wanted), client, lock, show)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("interrupted; what is done is kept: the same command goes on.") from None
-        if tally.found == 0 and wanted.part == (1, 1):
+        except KeyboardInterrupt as interrupt:
+            told = "interrupted; what is done is kept: the same command goes on."
+            raise Interrupted(told, getattr(interrupt, "number", signal.SIGINT)) from None
+        if tally.found == 0 and part == (1, 1):
             raise InputError(f"No exam was found below {self.input}: dmcvr inspect says of one folder why it is none.")
         _print_end(tally, self.output)
         if tally.failed or tally.failed_before:
@@ -148,10 +147,6 @@ def _part(text: str) -> tuple[int, int]:
     if not 1 <= k <= n:
         raise InputError(f"Expected --part K/N with K from 1 to N, such as 2/10; got {text}.")
     return k, n
-
-
-def _has_dashboard(client: Any) -> bool:
-    return "dashboard" in client.scheduler_info(n_workers=0).get("services", {})
 
 
 @contextmanager
@@ -194,14 +189,11 @@ class _Lines:
             print(text, file=sys.stderr, flush=True)
 
 
-class _Log:
+class _Log(JsonLog):
     """JSON lines: every failure, and the progress now and then."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"The log {path} cannot be written ({error.strerror}): choose another.") from error
+        super().__init__(path)
         self._due = 0.0
         self._last: Tally | None = None
 
@@ -209,19 +201,16 @@ class _Log:
         self._last = tally
         for row in rows:
             if row.state == "failed":
-                self._write("failed", {"exam": row.exam, "kind": row.kind, "sentence": row.sentence})
+                self.write("exam failed", exam=row.exam, kind=row.kind, sentence=row.sentence)
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + LOG_S
-            self._write("progress", tally.record())
+            self.write("progress", **tally.record())
 
     def close(self) -> None:
         if self._last is not None:
-            self._write("end", self._last.record())
-        self._file.close()
-
-    def _write(self, event: str, values: dict[str, Any]) -> None:
-        record = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
-        print(json.dumps(record), file=self._file, flush=True)
+            self.write("end", **self._last.record())
+            self._last = None
+        super().close()
 
 
 def line(tally: Tally) -> str:

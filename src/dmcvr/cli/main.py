@@ -29,6 +29,7 @@ from dmcvr.cli.train import (
     TrainRange,
     TrainSegmenter,
     TrainTwins,
+    TrainViews,
 )
 from dmcvr.errors import NO_ROOM, InputError, Interrupted, OutputError
 
@@ -68,6 +69,7 @@ Command = (
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
         | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
+        | Annotated[TrainViews, subcommand("views", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],

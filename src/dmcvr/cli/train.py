@@ -83,6 +83,14 @@ class TrainOrienter(Training):
         _train("orienter", self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainViews(Training):
+    """What labels long-axis views, on views cut through phantoms and through the patients' stacks."""
+
+    def run(self) -> None:
+        _train("views", self)
+
+
 def _train(kind: Kind, training: Training, start: Path | None = None) -> None:
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the first is shown
     with shown_progress(log_json=training.log_json) if first else nullcontext(Stages()) as stages:

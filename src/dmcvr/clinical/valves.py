@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from dmcvr.anatomy.sections import base_is_first
 from dmcvr.clinical.cycle import MIN_PHASES
 from dmcvr.exam.volume import Volume
+from dmcvr.labels.base import base_is_first
 
 #: Columns count that hold so many mm of the ventricle in every phase: they end at the valve, not at a wall.
 LEAST_MM = 25.0

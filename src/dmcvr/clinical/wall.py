@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from dmcvr.labels.base import base_is_first
+
 Array = NDArray[np.float64]
 
 #: Segments around the axis, from the anterior insertion away from the septum; and where the first begins, in degrees.
@@ -122,7 +124,7 @@ def wall_thickness(
 
 
 def _find_wall(labels: NDArray[np.uint8], affine: Array) -> _Wall | None:
-    if _base_is_last(labels):
+    if not base_is_first(np.moveaxis(labels, 2, 0)[None]):
         labels = labels[:, :, ::-1]
         affine = affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, labels.shape[2] - 1], [0, 0, 0, 1.0]])
     whole = [k for k in range(labels.shape[2]) if _ring(labels[:, :, k]) >= WHOLE_RING]
@@ -142,14 +144,6 @@ def _find_wall(labels: NDArray[np.uint8], affine: Array) -> _Wall | None:
     length_mm = float(np.linalg.norm(bottom - top))
     ends = not np.isin(labels[:, :, -1], (1, 2)).any()
     return _Wall(labels, affine, top, (bottom - top) / length_mm, length_mm, ends)
-
-
-def _base_is_last(labels: NDArray[np.uint8]) -> bool:
-    """The base is the end where the larger heart is."""
-    areas = (labels > 0).sum(axis=(0, 1))
-    areas = areas[areas > 0]
-    third = max(1, len(areas) // 3)
-    return bool(areas[:third].sum() < areas[-third:].sum())
 
 
 def _ring(labels: NDArray[np.uint8]) -> float:

@@ -154,7 +154,8 @@ class Distance:
 
     @classmethod
     def of(cls, columns: Columns, main: Sequence[str] = MAIN) -> Distance:
-        names, medians, scales = [], [], []
+        names: list[str] = []
+        medians, scales = [], []
         farthest = np.zeros(len(columns.exams))
         which = np.full(len(columns.exams), -1)
         for name in main:

@@ -16,11 +16,8 @@ from pathlib import Path, PurePosixPath
 from dmcvr.errors import InputError
 from dmcvr.io.image import image_files, is_image, nifti_stem
 from dmcvr.io.nnunet import is_nnunet
-from dmcvr.io.read import LAYOUTS, LOOKED_AT
+from dmcvr.io.read import LAYOUTS, LOOKED_AT, PATIENTS
 from dmcvr.io.sniff import kind_of
-
-#: Layouts whose exam is a folder that says so by the names in it; the others need a look at more than one folder.
-OWN_FOLDER = ("acdc", "ukbb", "mnms2", "mnms", "sunnybrook")
 
 #: nnU-Net's folders of cases, and those of labels, which hold no exam.
 CASES, CASE_LABELS = ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
@@ -157,7 +154,7 @@ def _below(
 
 def _is_exam(folder: Path) -> bool:
     """Whether a folder is one exam, whatever else it holds."""
-    if any(LAYOUTS[name].recognise(folder) for name in OWN_FOLDER):
+    if any(LAYOUTS[name].recognise(folder) for name in PATIENTS):
         return True
     if is_nnunet(folder):
         return False

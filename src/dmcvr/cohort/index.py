@@ -1,7 +1,7 @@
 """index.html: all exams of a cohort at a glance, the worst first; its data beside it, in the folder index/.
 
-The page itself is small. It loads the columns that it sorts and searches by at its start, others when they are shown, and
-thumbnails and sentences with the rows that are on the screen.
+The page itself is small. It loads the columns that it sorts and searches by at its start, others when they are shown,
+and thumbnails and sentences with the rows that are on the screen.
 """
 
 from __future__ import annotations

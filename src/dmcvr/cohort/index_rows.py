@@ -1,9 +1,9 @@
 """What the cohort's page shows of an exam beside its numbers: thumbnail, flags, sentences, some exams to a file.
 
-A browser that opens a page from disk lets it fetch no file, but does let it load scripts: each file is one, which hands its
-value to the page. Files are named by what they hold, so that one that did not change is not written again; and where one
-ends and the next begins is decided by an exam's name alone, so that a new exam among the others changes the file that it
-falls into and no other.
+A browser that opens a page from disk lets it fetch no file, but lets it load scripts: each file is one, which hands its
+value to the page. Files are named by what they hold, so that one that did not change is not written again; and where
+one ends and the next begins is decided by an exam's name alone, so that a new exam among the others changes the file
+that it falls into and no other.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dmcvr.cohort.find import Found, part_of
 from dmcvr.cohort.ledger import Kind, Row
 from dmcvr.cohort.settings import Settings
-from dmcvr.errors import InputError, NoHeartError
+from dmcvr.errors import NO_ROOM, InputError, NoHeartError, OutputError
 from dmcvr.io.folder import whole_folder
 from dmcvr.options import Options
 
@@ -37,10 +37,10 @@ EXAMS = "exams"
 _RANDOM = 8
 
 #: The errors of a disk on which no exam can be written.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_FULL = (*NO_ROOM, errno.EACCES, errno.EPERM)
 
 
-class NoRoomError(InputError):
+class NoRoomError(OutputError):
     """No result can be written any more: no exam's fault, and no reason to try the next one."""
 
 

@@ -20,7 +20,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from dmcvr.errors import InputError
+from dmcvr.errors import OutputError
 
 State = Literal["done", "failed"]
 
@@ -73,7 +73,7 @@ class Ledger:
     """One file of rows. Its only writer commits when told to; until then a crash loses them, and nothing else."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it; raises `InputError` where that cannot be."""
+        """Open the file, or make it; raises `OutputError` where that cannot be."""
         self.path = path
         self._changed = False
         try:
@@ -83,7 +83,7 @@ class Ledger:
             self._file.execute(_CREATE)
             self._file.commit()
         except sqlite3.Error as error:
-            raise InputError(_unusable(path, error)) from error
+            raise OutputError(_unusable(path, error)) from error
 
     def record(self, row: Row) -> None:
         """Enter an exam, or what has become of it now."""
@@ -94,16 +94,16 @@ class Ledger:
         try:
             self._file.execute(f"INSERT OR REPLACE INTO exams ({_COLUMNS}) VALUES ({marks})", values)
         except sqlite3.Error as error:
-            raise InputError(_unusable(self.path, error)) from error
+            raise OutputError(_unusable(self.path, error)) from error
         self._changed = True
 
     def commit(self) -> None:
-        """Put on the disk what was recorded since the last time; raises `InputError` where there is no room."""
+        """Put on the disk what was recorded since the last time; raises `OutputError` where there is no room."""
         if self._changed:
             try:
                 self._file.commit()
             except sqlite3.Error as error:
-                raise InputError(_unusable(self.path, error)) from error
+                raise OutputError(_unusable(self.path, error)) from error
             self._changed = False
 
     def rows(self) -> Iterator[Row]:
@@ -145,11 +145,11 @@ def states(out: Path) -> dict[str, State]:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    """Reads only, but for what a killed writer left half done: that is taken back first, and needs the right to write."""
+    """Reads only; but what a killed writer left half done is taken back first, and that needs the right to write."""
     try:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE_S)
     except sqlite3.Error as error:
-        raise InputError(_unusable(path, error)) from error
+        raise OutputError(_unusable(path, error)) from error
 
 
 def _rows(file: sqlite3.Connection, state: str = "%") -> Iterator[Row]:

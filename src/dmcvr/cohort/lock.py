@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, OutputError
 
 #: A holder on another host that was silent for so long is taken to be dead; it speaks every `BEAT_S`.
 SILENCE_S = 300.0
@@ -51,7 +51,9 @@ def take_lock(folder: Path, part: tuple[int, int] = (1, 1)) -> Lock:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _take(folder / f"{part[0]}-of-{part[1]}.lock")
     except OSError as error:
-        raise InputError(f"The folder {folder} cannot be locked ({error.strerror}): choose another with -o.") from error
+        raise OutputError(
+            f"The folder {folder} cannot be locked ({error.strerror}): choose another with -o."
+        ) from error
     try:
         for path in sorted(folder.glob("*-of-*.lock")):
             if path != lock.path and not path.name.endswith(f"-of-{part[1]}.lock"):

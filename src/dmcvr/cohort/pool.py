@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -172,10 +174,23 @@ def _local(place: Place) -> Any:
         "options": {"host": "127.0.0.1", "dashboard": shown, "dashboard_address": ":8787" if shown else ":0"},
     }
     # before a process starts, else its numpy has chosen its threads already
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker_environment(place.threads)}), _deaf():
         return SpecCluster(
             workers=worker_specs(count, place.threads, devices, MEMORY_LIMIT), scheduler=scheduler, silence_logs=50
         )
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Threads that begin here, and processes that those start ever after, do not hear Ctrl-C: this process does alone.
+
+    A terminal sends it to all; workers that it ended would be missed, and started again.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _batch(place: Place, out: Path) -> Any:
@@ -192,8 +207,14 @@ def _batch(place: Place, out: Path) -> Any:
             given["job_cpu"] = place.threads
     if configured.get("memory") is None:
         given["memory"] = JOB_MEMORY
+    kind = getattr(dask_jobqueue, BATCH[place.cluster])
+    submit = kind.job_cls.submit_command.split()[0]
+    if shutil.which(submit) is None:
+        raise InputError(
+            f"There is no {submit} here: run dmcvr cohort --cluster {place.cluster} where jobs are submitted."
+        )
     try:
-        cluster = getattr(dask_jobqueue, BATCH[place.cluster])(**given)
+        cluster = kind(**given)
         (out / "job_script.txt").write_text(cluster.job_script(), encoding="utf-8")
         cluster.scale(jobs=place.workers)
     except (ValueError, RuntimeError, OSError) as error:

@@ -21,7 +21,7 @@ from dmcvr.cohort.ledger import Ledger, Row, read_rows, states
 from dmcvr.cohort.lock import BEAT_S, Lock
 from dmcvr.cohort.settings import Settings, pseudonym
 from dmcvr.cohort.tally import Tally
-from dmcvr.errors import InputError
+from dmcvr.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -285,6 +285,6 @@ def _write_tables(out: Path) -> None:
     try:
         write_tables(out, read_rows(out))
     except OSError as error:
-        raise InputError(
+        raise OutputError(
             f"The tables in {out} cannot be written ({error.strerror}): make room and start again, and it goes on."
         ) from error

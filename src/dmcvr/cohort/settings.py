@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dmcvr.cohort.find import Found
 from dmcvr.errors import InputError
-from dmcvr.io.image import nifti_stem
 from dmcvr.options import KEPT, Kept, Options, chosen_formats
+
+if TYPE_CHECKING:
+    from dmcvr.cohort.find import Found
 
 #: Bytes of a key, at least.
 LEAST_KEY = 16
@@ -49,6 +50,8 @@ class Settings:
         given = self.options.labels_in
         if given is None:
             return self.options
+        from dmcvr.io.image import nifti_stem
+
         return replace(self.options, labels_in=Path(str(given).replace("{exam}", nifti_stem(exam.path))))
 
     def record(self, root: Path, key: bytes | None) -> dict[str, Any]:

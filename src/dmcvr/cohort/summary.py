@@ -1,4 +1,4 @@
-"""One exam in a few kilobytes: its numbers, flags and a thumbnail, as the ledger keeps them and the tables show them."""
+"""One exam in a few kilobytes: numbers, flags and a thumbnail, as the ledger keeps them and the tables show them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def summarise(heart: Reconstruction, folder: Path | None) -> dict[str, Any]:
 
 def quantities(measures: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
     """Name (with unit) and value of each number of measures.json that an exam has one of, in the order of a table."""
-    yield from _function(measures["dense_volume"])
-    for name, value in _function(measures["slice_summation"]):
+    marks = {"ED": "ed", "ES": "es", measures["ed_phase"]: "ed", measures["es_phase"]: "es"}
+    yield from _function(measures["dense_volume"], marks)
+    for name, value in _function(measures["slice_summation"], marks):
         ending = ending_of(name)
         yield f"{name.removesuffix(ending)}_by_slices{ending}", value
     both = measures["consistency"]
@@ -76,16 +77,17 @@ def ending_of(quantity: str) -> str:
     return next((ending for ending in _UNITS if quantity.endswith(ending)), "")
 
 
-def _function(found: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
-    """Volumes and function of both ventricles; of an exam with one phase its volumes, at ED or ES if that is said."""
+def _function(found: dict[str, Any], marks: dict[str | None, str]) -> Iterator[tuple[str, float | None]]:
+    """Volumes and function of both ventricles; of an exam with one phase its volumes, at what `marks` say it is."""
     if "lv" in found:
         for side in ("lv", "rv"):
             yield from ((f"{side}_{key}", value) for key, value in found[side].items())
     elif len(found["phases"]) == 1:
         [(phase, volumes)] = found["phases"].items()
-        cavity = {"ED": "edv_ml", "ES": "esv_ml"}.get(phase, "cavity_ml")
+        mark = marks.get(phase)
+        cavity = "cavity_ml" if mark is None else f"{mark}v_ml"
         yield f"lv_{cavity}", volumes["lv_cavity_ml"]
-        yield "lv_mass_es_g" if phase == "ES" else "lv_mass_g", volumes["lv_mass_g"]
+        yield "lv_mass_es_g" if mark == "es" else "lv_mass_g", volumes["lv_mass_g"]
         yield f"rv_{cavity}", volumes["rv_cavity_ml"]
 
 

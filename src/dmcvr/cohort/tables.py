@@ -1,7 +1,7 @@
 """The tables of a cohort, and its page: what was measured, what failed, all exams at a glance.
 
-measures.parquet and .csv are long, a row an exam and quantity; measures_wide.parquet and .csv have a row an exam, with its
-flags, versions and seconds. failures.csv has a row for each exam that failed, with the sentence that says why.
+measures.parquet and .csv are long, a row an exam and quantity; measures_wide.parquet and .csv have a row an exam, with
+its flags, versions and seconds. failures.csv has a row for each exam that failed, with the sentence that says why.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from skimage.measure import find_contours
 
 from dmcvr.exam.volume import Volume
 from dmcvr.labels.colours import COLOURS
-from dmcvr.report.page import first_phase
+from dmcvr.report.phase import first_phase
 from dmcvr.report.scene import make_scene
 from dmcvr.result import Result
 

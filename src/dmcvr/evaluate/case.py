@@ -21,6 +21,7 @@ from dmcvr.fill.slid import Slid
 from dmcvr.geometry.locate import Located, Region, prepare
 from dmcvr.geometry.region import Frame, crop_labels, label_centre, plane_axes
 from dmcvr.geometry.roi import ROI_MM
+from dmcvr.labels.base import base_is_first
 from dmcvr.phantom import Phantom
 from dmcvr.quality.metrics import dice, hd95_mm, psnr_db, ssim
 
@@ -160,15 +161,13 @@ def labels_of(dense: Dense) -> NDArray[np.uint8]:
 def levels(labels: NDArray[np.uint8]) -> list[str]:
     """base, mid or apex for each slice of a phase (N, I, J): thirds of the slices with left ventricle.
 
-    The base is the end where the larger heart is. Slices without left ventricle are "beyond".
+    Slices without left ventricle are "beyond".
     """
     inside = np.flatnonzero(((labels == 1) | (labels == 2)).any(axis=(1, 2)))
     result = ["beyond"] * len(labels)
     if len(inside) == 0:
         return result
-    area = (labels > 0).sum(axis=(1, 2))[inside]
-    third = max(1, len(inside) // 3)
-    from_base = inside if area[:third].sum() >= area[-third:].sum() else inside[::-1]
+    from_base = inside if base_is_first(labels[None]) else inside[::-1]
     for n, index in enumerate(from_base):
         result[index] = ("base", "mid", "apex")[3 * n // len(inside)]
     return result

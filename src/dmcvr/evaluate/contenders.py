@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dmcvr.errors import InputError
-from dmcvr.evaluate.names import NETWORKS, SlideBy, parse
+from dmcvr.evaluate.names import NETWORKS, CompleteBy, SlideBy, parse
 from dmcvr.fill.catalogue import make_method
 from dmcvr.fill.engine import FROM_PRESET, Drawing, Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.checkpoint import load_autoencoder
-from dmcvr.options import BUNDLED, Complete, MethodName
+from dmcvr.options import BUNDLED, MethodName
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Contender:
     plain    something a user has without us
     manual   it is given the neighbours' manual labels; all others see images alone
     slide    whether its slices are slid into one breath-hold first, and by what
-    complete whether its apex is closed and its base ends at valves, where 3D hearts are measured
+    complete whether its apex is closed and its base ends at valves, where 3D hearts are measured, and by what
     calls    network calls for each acquired slice and for each drawn one
     weights  SHA-256 of its own weights file; None for plain methods and for models made in memory
     =======  ==========================================================================================
@@ -34,7 +34,7 @@ class Contender:
     plain: bool
     manual: bool = False
     slide: SlideBy = "off"
-    complete: Complete = "off"
+    complete: CompleteBy = "off"
     calls: tuple[int, int] = (0, 0)
     weights: str | None = None
 
@@ -59,7 +59,7 @@ class Contenders:
         shown = options.pop("as", text)
         manual = options.pop("labels", "segmenter") == "manual"
         slide: SlideBy = options.pop("slide", "off")
-        complete: Complete = options.pop("complete", "off")
+        complete: CompleteBy = options.pop("complete", "off")
         key = name, tuple(sorted(options.items()))
         if key not in self._methods:  # the same method with and without manual labels is one
             self._methods[key] = self._method(name, options)

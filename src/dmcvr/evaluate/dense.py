@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmcvr.anatomy.complete import Anatomy
+from dmcvr.anatomy.seen import Slices
 from dmcvr.evaluate.case import Bench, Inputs, labels_of
 from dmcvr.evaluate.contenders import Contender
 from dmcvr.exam.stack import SliceStack
@@ -73,13 +74,17 @@ def dense_hearts(
         for contender in bench.contenders:
             given = inputs.of(contender, p)
             heights = positions
-            if contender.complete == "auto":
+            if contender.complete != "off":
                 if contender.name not in anatomies:
                     at_slices = np.stack([inputs.of(contender, n).labels for n in range(len(stack.phases))])
-                    anatomies[contender.name] = Anatomy.of(at_slices, stack.positions_mm, pixel_mm)
+                    anatomy = Anatomy.of(at_slices, stack.positions_mm, pixel_mm)
+                    if contender.complete == "views":
+                        slices = Slices(at_slices, np.asarray(stack.positions_mm), region.located.frame, stack.normal)
+                        anatomy = anatomy.with_views(views, stack.phases, slices, bench.engine.segment_views)
+                    anatomies[contender.name] = anatomy
                 heights = _grown(positions, anatomies[contender.name].reach_mm)
             filled = contender.method(given, Plan.between(stack.positions_mm, heights))
-            if contender.complete == "auto":
+            if contender.complete != "off":
                 whole = anatomies[contender.name].complete(filled.scores, heights, p)
                 filled = replace(filled, scores=whole.scores)
             yield (

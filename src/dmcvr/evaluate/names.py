@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from dmcvr.errors import InputError
-from dmcvr.options import AlignBy, Complete, ImageKind, LabellerUse, MethodName
+from dmcvr.options import AlignBy, ImageKind, LabellerUse, MethodName
 
 ALL: tuple[MethodName, ...] = get_args(MethodName)
 
 #: Slices as the scanner has them, or slid into one breath-hold: by what they show, or by long-axis views as well.
 SlideBy = Literal["off", "auto", "views"]
+
+#: Hearts as they were filled, or completed: by the short axis alone, or by long-axis views as well.
+CompleteBy = Literal["off", "auto", "views"]
 
 #: Methods that have networks of their own; the others are what a user has without us.
 NETWORKS: tuple[MethodName, ...] = ("dmcvr", "published")
@@ -65,7 +68,7 @@ OPTIONS: dict[str, Option] = {
     "labels": Option(ALL, ("segmenter", "manual")),
     "as": Option(ALL, _text),
     "slide": Option(ALL, get_args(SlideBy)),
-    "complete": Option(ALL, get_args(Complete)),
+    "complete": Option(ALL, get_args(CompleteBy)),
     "weights": Option(NETWORKS, _text),
     "steps": Option(NETWORKS, _whole),
     "corrections": Option(NETWORKS, _whole),

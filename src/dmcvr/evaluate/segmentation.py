@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dmcvr.evaluate.case import Bench, Case, Findings, levels
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.geometry.region import uncrop_labels
+from dmcvr.labels.cap import with_cap
 from dmcvr.labels.tidy import tidy_labels
 from dmcvr.quality.metrics import dice, hd95_mm
 
@@ -62,4 +63,6 @@ def _segmented(stack: SliceStack, bench: Bench) -> NDArray[np.uint8]:
         for images in region.images
     )
     pixel_mm = float(np.sqrt(np.prod(stack.pixel_mm)))
-    return np.stack([tidy_labels(labels, pixel_mm) for labels in found])
+    tidied = [tidy_labels(labels, pixel_mm) for labels in found]
+    images = (region.scale.normalise(phase) for phase in stack.images)
+    return np.stack([with_cap(*pair) for pair in zip(tidied, images, strict=True)])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
 from dmcvr.errors import InputError
@@ -19,11 +19,12 @@ from dmcvr.fill.mixing import Mixing
 from dmcvr.geometry.region import IntensityScale
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
-from dmcvr.model.checkpoint import load_autoencoder, load_orienter, load_segmenter
+from dmcvr.model.checkpoint import load_autoencoder, load_orienter, load_segmenter, load_view_segmenter
 from dmcvr.model.device import choose_device, fast_precision
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import Stacks, StackSegmenter
+from dmcvr.model.view_segmenter import ViewSegmenter, with_prior
 from dmcvr.model.weights import WeightsInfo, is_bundled
 from dmcvr.options import DEFAULT_SEGMENTER, DEFAULT_WEIGHTS, ImageKind
 from dmcvr.stages import Stages
@@ -40,6 +41,12 @@ FROM_PRESET = ("steps", "corrections", "start", "temperature", "texture", "detai
 def bundled_orienter() -> Orienter:
     """Loaded once."""
     return load_orienter()[0]
+
+
+@cache
+def bundled_view_segmenter() -> ViewSegmenter:
+    """Loaded once, and not before there are views."""
+    return load_view_segmenter()[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +193,19 @@ class Engine:
         stacks = Stacks.of(torch.zeros(len(x), dtype=torch.long, device=self.device), where)
         with self.batches(len(x)):
             return np.asarray(self.segmenter.probabilities(x, stacks).cpu().numpy())
+
+    def segment_views(
+        self, images: Float32[np.ndarray, "B H W"], priors: UInt8[np.ndarray, "B H W"]
+    ) -> Float32[np.ndarray, "B 4 H W"]:
+        """Upright long-axis views (B, H, W) in [-1, 1], and the labels that the short axis has in their planes, to
+        (B, 4, H, W) class probabilities; on the CPU, as the orienter."""
+        network = bundled_view_segmenter()
+        seen = with_prior(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (images, priors)))
+        seen = seen.contiguous(memory_format=torch.channels_last)
+        precision = fast_precision(torch.device("cpu"))
+        with torch.no_grad(), torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            found = [network(part).float().softmax(dim=1) for part in seen.split(self.batch)]
+        return np.asarray(torch.cat(found).numpy())
 
     @torch.no_grad()
     def upright(self, views: Float32[np.ndarray, "B S S"]) -> Float32[np.ndarray, " B"]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.geometry.plan import Plan
+from dmcvr.labels.cap import with_cap
 from dmcvr.labels.distances import probabilities
 from dmcvr.labels.segment import SegmentStack
 from dmcvr.labels.tidy import tidy_labels
@@ -50,7 +51,8 @@ class Acquired:
     ) -> Acquired:
         """With the segmenter's labels, made one heart."""
         found = segment(images, positions_mm)
-        return cls(images, tidy_labels(found.argmax(axis=1).astype(np.uint8), pixel_mm), found=found)
+        tidied = tidy_labels(found.argmax(axis=1).astype(np.uint8), pixel_mm)
+        return cls(images, with_cap(tidied, images), found=found)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.anatomy.seen import Slices
 from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.view import View
 from dmcvr.fill.method import Acquired
@@ -38,6 +39,12 @@ class Slid:
     def labels(self) -> NDArray[np.uint8]:
         """(P, N, S, S)."""
         return np.stack([phase.labels for phase in self.acquired])
+
+    @property
+    def slices(self) -> Slices:
+        """What long-axis views are compared with."""
+        frame = self.region.located.frame
+        return Slices(self.labels, np.asarray(self.stack.positions_mm), frame, self.stack.normal)
 
     def slide(self, views: Sequence[View] = ()) -> Slid:
         """In one breath-hold, as far as all phases and long-axis views tell.

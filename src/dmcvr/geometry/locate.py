@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from dmcvr.exam.stack import SliceStack
 from dmcvr.geometry.orient import (
@@ -13,7 +13,6 @@ from dmcvr.geometry.orient import (
     VIEW_PIXELS,
     Upright,
     count_votes,
-    find_base,
     find_orientation,
     from_scanner,
     right_ventricle_is_left,
@@ -29,6 +28,7 @@ from dmcvr.geometry.region import (
     stack_centre,
 )
 from dmcvr.geometry.roi import ROI_MM
+from dmcvr.labels.base import CLEAR, leaning
 from dmcvr.labels.components import largest_component
 from dmcvr.labels.segment import Segment
 
@@ -113,8 +113,9 @@ def locate_heart(
     orientation = find_orientation(count_votes(voting_views(stack), axes, upright), views, axes, segment)
     oriented = replace(wide, u=orientation.u, v=orientation.v)
     probabilities = segment(turn(views, axes[0], (oriented.u, oriented.v)))
-    labelled = probabilities.argmax(axis=1)
-    heart = largest_component(labelled > 0)
+    labels_seen = probabilities.argmax(axis=1).astype(np.uint8)
+    heart = largest_component(labels_seen > 0)
+    labels_seen = np.where(heart, labels_seen, np.uint8(0))
     found = bool(heart.sum() * pixel_mm**2 * stack.spacing_mm / 1000 >= MIN_HEART_ML)
     where = np.argwhere(heart)[:, 1:].mean(axis=0) if found else np.full(2, (view - 1) / 2)
     confidence = float(probabilities[:, 1:].sum(axis=1)[heart].mean()) if found else 0.0
@@ -125,9 +126,9 @@ def locate_heart(
         replace(oriented, centre=centre, size=size),
         confidence,
         found,
-        _is_mirrored(heart, oriented, stack.normal) if found else None,
+        _is_mirrored(labels_seen, oriented, stack.normal) if found else None,
         orientation.margin,
-        right_ventricle_is_left(np.where(heart, labelled, 0)) if found else None,
+        right_ventricle_is_left(labels_seen) if found else None,
     )
 
 
@@ -140,12 +141,12 @@ def voting_views(stack: SliceStack) -> Float32[np.ndarray, "B S S"]:
     return IntensityScale.of(views[:, edge:-edge, edge:-edge]).normalise(views)
 
 
-def _is_mirrored(heart: Bool[np.ndarray, "N S S"], frame: Frame, normal: Float64[np.ndarray, " 3"]) -> bool | None:
+def _is_mirrored(labels: UInt8[np.ndarray, "N S S"], frame: Frame, normal: Float64[np.ndarray, " 3"]) -> bool | None:
     """Seen from the apex, the base lies behind the picture. Where the stack does not tell, a scanner's frame does."""
-    base = find_base(heart)
-    if base is None:
+    from_base = leaning(labels[None])
+    if abs(from_base) < CLEAR:
         return False if from_scanner(normal) else None
-    return bool(np.cross(frame.u, frame.v) @ normal * base < 0)
+    return bool(np.cross(frame.u, frame.v) @ normal * from_base > 0)
 
 
 def prepare(

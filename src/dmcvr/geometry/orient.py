@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Integer
+from jaxtyping import Float32, Float64, Integer
 
 from dmcvr.labels.segment import Segment
 
@@ -47,10 +47,6 @@ SURE = 0.3
 #: are stored, but for one in six with 35 to 68, a quarter turn away. Further from it than this is the wrong side.
 USUAL_WAY_DEG = -15.0
 MAX_TURN_DEG = 75.0
-
-#: Balanced over its middle, a stack leans towards its base by more than this share of its weight: of ACDC's 200
-#: manually labelled stacks all do but one (0.07), and none towards the apex.
-LEANING = 0.1
 
 #: The picture's right and down in a scanner's frame (RAS+): to the left and behind; and down, a little to the right.
 #: Three scanners' exams agree within 35 degrees.
@@ -165,17 +161,3 @@ def right_ventricle_is_left(labels: Integer[np.ndarray, "N S S"]) -> bool | None
     """Whether the RV lies where it belongs, on the LV's left in the picture; None where neither is seen."""
     away = away_deg(labels)
     return None if away is None else away < MAX_TURN_DEG
-
-
-def find_base(heart: Bool[np.ndarray, "N S S"]) -> int | None:
-    """The end of the stack that is the base, -1 (first) or 1 (last): that towards which the heart is larger, if any.
-
-    Slices that show heart are weighed by its area on a beam that rests in their middle.
-    """
-    areas = heart.sum(axis=(1, 2)).astype(float)
-    seen = np.flatnonzero(areas)
-    if len(seen) < 3:
-        return None
-    arm = seen - seen.mean()
-    leaning = float((arm * areas[seen]).sum() / (np.abs(arm) * areas[seen]).sum())
-    return None if abs(leaning) < LEANING else int(np.sign(leaning))

@@ -1,8 +1,8 @@
 """A BIDS dataset's heart: sub-01[/ses-1]/<datatype>/sub-01[_ses-1][_acq-sax]_cine.nii.gz.
 
-BIDS has no finished extension for cardiac MRI (BEP045 is being written), so what people do is understood: the short axis is
-said by an entity (acq-sax, view-sa, acq-cineShortAxis ...) or by the suffix, in a folder of any name; without such a word a
-lone _cine is taken whose name does not say another view.
+BIDS has no finished extension for cardiac MRI (BEP045 is being written), so what people do is understood: the short
+axis is said by an entity (acq-sax, view-sa, acq-cineShortAxis ...) or by the suffix, in a folder of any name; without
+such a word a lone _cine is taken whose name does not say another view.
 """
 
 from __future__ import annotations

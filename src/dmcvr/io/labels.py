@@ -108,7 +108,9 @@ def is_placed(path: Path) -> bool:
     on the grid of an earlier result, whose run.json is beside it."""
     if path.is_dir():
         return bool(segmentation_files(path))
-    return is_segmentation(path) or (is_image(path) and _result_of(path, read_image(path)) is not None)
+    if is_segmentation(path):
+        return True
+    return is_image(path) and beside(path) is not None and _result_of(path, read_image(path)) is not None
 
 
 def with_placed_labels(

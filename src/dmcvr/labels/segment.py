@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, UInt8
 
 
 @runtime_checkable
@@ -23,3 +23,13 @@ class SegmentStack(Protocol):
     def __call__(
         self, images: Float32[np.ndarray, "N H W"], positions_mm: Float64[np.ndarray, " N"]
     ) -> Float32[np.ndarray, "N 4 H W"]: ...
+
+
+@runtime_checkable
+class SegmentViews(Protocol):
+    """Upright long-axis views (B, S, S) in [-1, 1], each with the labels (B, S, S) that the short axis has in its
+    plane, to (B, 4, S, S) class probabilities."""
+
+    def __call__(
+        self, images: Float32[np.ndarray, "B H W"], priors: UInt8[np.ndarray, "B H W"]
+    ) -> Float32[np.ndarray, "B 4 H W"]: ...

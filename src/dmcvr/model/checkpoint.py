@@ -19,7 +19,8 @@ from dmcvr.model.morphology import Segmenter
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
-from dmcvr.model.weights import ORIENTER, WeightsInfo, describe, find, require_kind
+from dmcvr.model.view_segmenter import ViewSegmenter
+from dmcvr.model.weights import ORIENTER, VIEWS, WeightsInfo, describe, find, require_kind
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -28,6 +29,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "autoencoder": Autoencoder,
     "morphology": Segmenter,
     "segmenter": StackSegmenter,
+    "views": ViewSegmenter,
     "orienter": Orienter,
 }
 
@@ -78,6 +80,12 @@ def load_segmenter(name: str | Path) -> tuple[StackSegmenter, WeightsInfo]:
     """The segmenter of acquired slices, from a bundled name or a file."""
     info = require_kind(describe(find(name)), "segmenter")
     return _load(StackSegmenter(info.preset.stack_segmenter), info.path), info
+
+
+def load_view_segmenter(name: str | Path = VIEWS) -> tuple[ViewSegmenter, WeightsInfo]:
+    """The segmenter of long-axis views, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "views")
+    return _load(ViewSegmenter(info.preset.view_segmenter), info.path), info
 
 
 def load_orienter(name: str | Path = ORIENTER) -> tuple[Orienter, WeightsInfo]:

@@ -52,6 +52,20 @@ class StackSegmenterConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ViewSegmenterConfig:
+    """The segmenter of long-axis views: channels at full resolution, and of each level below it; dropout as above."""
+
+    fine_channels: int = 12
+    channels: tuple[int, ...] = (24, 48, 80, 112)
+    dropout: float = 0.1
+
+    @property
+    def reduction(self) -> int:
+        """Sides of the views are multiples of this many pixels."""
+        return int(2 ** len(self.channels))
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrienterConfig:
     """What tells how a picture lies: channels a level, each level half the resolution of the one before it."""
 
@@ -108,7 +122,8 @@ class Preset:
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
     `segmenter` is E_mor with its head. `labeller` labels drawn slices from their surroundings as well; without one,
-    that head labels them alone. `stack_segmenter` labels acquired slices: a network with weights of its own.
+    that head labels them alone. `stack_segmenter` labels acquired slices, `view_segmenter` long-axis views: networks
+    with weights of their own.
     """
 
     name: str
@@ -129,6 +144,7 @@ class Preset:
     between: float = 0.0
     labeller: SegmenterConfig | None = None
     stack_segmenter: StackSegmenterConfig = field(default_factory=StackSegmenterConfig)
+    view_segmenter: ViewSegmenterConfig = field(default_factory=ViewSegmenterConfig)
     orienter: OrienterConfig = field(default_factory=OrienterConfig)
 
     def __post_init__(self) -> None:
@@ -234,6 +250,7 @@ TINY = Preset(
     stack_segmenter=StackSegmenterConfig(
         fine_channels=8, channels=(16, 24, 32, 48), attention_layers=1, heads=2, dropout=0.0
     ),
+    view_segmenter=ViewSegmenterConfig(fine_channels=8, channels=(8, 16), dropout=0.0),
 )
 
 PRESETS = {preset.name: preset for preset in (COMPACT, ALIGNED, COMPACT_WITHOUT_MORPHOLOGY, PAPER, TINY)}
@@ -259,6 +276,7 @@ def preset_from_dict(record: dict[str, Any]) -> Preset:
         "orienter": build(OrienterConfig, record.get("orienter", {})),
         "labeller": build(SegmenterConfig, record["labeller"]) if record.get("labeller") else None,
         "stack_segmenter": build(StackSegmenterConfig, record.get("stack_segmenter", {})),
+        "view_segmenter": build(ViewSegmenterConfig, record.get("view_segmenter", {})),
     }
     preset: Preset = build(Preset, record | nested)
     return preset

@@ -20,14 +20,19 @@ FOLDER = Path(__file__).parent.parent / "weights"
 #: The bundled network that tells how a picture lies, whatever fills the gaps.
 ORIENTER = "orienter"
 
+#: The bundled network that labels long-axis views.
+VIEWS = "views"
+
 #: No header of a safetensors file is longer, in bytes (as its library has it).
 MAX_HEADER = 100_000_000
 
-#: What a file may hold: a whole model; E_mor and its head; what labels acquired slices; what tells how they lie.
+#: What a file may hold: a whole model; E_mor and its head; what labels acquired slices, or
+#: long-axis views; what tells how slices lie.
 KIND_WORDS = {
     "autoencoder": "an autoencoder",
     "morphology": "a morphology network",
     "segmenter": "a segmenter",
+    "views": "a segmenter of long-axis views",
     "orienter": "an orienter",
 }
 

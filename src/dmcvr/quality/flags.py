@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float64, Int, UInt8
 from scipy import ndimage
 
 from dmcvr.anatomy.coverage import Coverage
-from dmcvr.anatomy.sections import base_is_first
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
 from dmcvr.geometry.locate import Located
 from dmcvr.geometry.orient import SURE, USUAL_DOWN, USUAL_RIGHT, from_scanner
+from dmcvr.labels.base import base_is_first
 from dmcvr.labels.enclosure import ENCLOSED, enclosed_share
 from dmcvr.quality.metrics import dice
 from dmcvr.quality.training_range import TrainingRange
@@ -199,7 +199,7 @@ def cut_off(
 ) -> Flag:
     """Whether the heart reaches beyond the stack, by the whole LV's area in the end slices of (P, N, A, B) labels.
 
-    The end with the larger heart is the base. There the stack is judged cut off if the end slice is the largest of all.
+    At the base the stack is judged cut off if the end slice is the largest of all.
     So is a stack whose last slice still shows a cavity wider than `OPEN_MM`. `covered` says how much lies beyond.
     Where the reader left slices out, `left_out` says which and why: the scan may cover what the stack does not.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from urllib.parse import quote
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,12 @@ LINE_PX = 0.55
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture: `uri` is an SVG of `width` by `height` pixels of grey, `alt` says what it shows.
+    """One picture: `drawn` is what stands inside an SVG element of `width` by `height` pixels of grey.
 
-    `caption` is what stands below it.
+    It holds numbers, colours and encoded pictures only. `alt` says what it shows, `caption` is what stands below it.
     """
 
-    uri: str
+    drawn: str
     width: int
     height: int
     alt: str
@@ -62,25 +62,22 @@ def figure(
     line = line_px * max(1.0, width / 100)
     pixelated = ' style="image-rendering:pixelated"' if sharp else ""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{4 * width}" '
-        f'height="{4 * height}"><image href="{_encoded(grey, sharp=sharp)}" width="{width}" height="{height}" '
-        f'preserveAspectRatio="none"{pixelated}/>'
+        f'<image href="{_encoded(grey, sharp=sharp)}" width="{width}" height="{height}" preserveAspectRatio="none"'
+        f"{pixelated}/>"
     ]
     hatched = "" if completed is None or not completed.any() else outline(completed, shift)
     if hatched:
-        step = 5 * line
+        step, name = 5 * line, f"h{crc32(hatched.encode()):x}"
         parts.append(
-            f'<defs><pattern id="h" width="{step:.2f}" height="{step:.2f}" patternUnits="userSpaceOnUse" '
+            f'<defs><pattern id="{name}" width="{step:.2f}" height="{step:.2f}" patternUnits="userSpaceOnUse" '
             f'patternTransform="rotate(45)"><path d="M0 0V{step:.2f}" stroke="#fff" stroke-opacity=".75" '
             f'stroke-width="{1.6 * line:.2f}"/></pattern></defs>'
-            f'<path d="{hatched}" fill="url(#h)" fill-rule="evenodd"/>'
+            f'<path d="{hatched}" fill="url(#{name})" fill-rule="evenodd"/>'
         )
     for label, path in ({} if labels is None else outlines(labels, shift)).items():
         drawn = f'fill="none" stroke="{css(COLOURS[label])}" stroke-width="{line:.2f}" stroke-linejoin="round"'
         parts.append(f'<path d="{path}" {drawn}/>')
-    text = "".join([*parts, "</svg>"]).replace('"', "'")
-    uri = "data:image/svg+xml," + quote(text, safe=" /:=;,+()'<>")
-    return Figure(uri, width, height, alt, caption)
+    return Figure("".join(parts), width, height, alt, caption)
 
 
 def outlines(labels: NDArray[np.uint8], shift: tuple[float, float] = (0.0, 0.0)) -> dict[int, str]:

@@ -94,7 +94,7 @@ def report_html(result: Result) -> str:
         "shown": spoken_phase(phases[shown], measures),
         "completed": bool(scene.completed.any()),
         "window": scene.window,
-        "planes": long_axis(getattr(result, "views", ()), scene, chosen),
+        "planes": long_axis(result.views, scene, chosen),
         "sheets": contact_sheets(scene, [(n, spoken) for n, _, spoken in chosen]),
         "curve": curve(measures, phases),
         "strain_curve": strain_curve(measures, phases),

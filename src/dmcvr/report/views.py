@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dmcvr.exam.view import View
+from dmcvr.exam.view import View, planes_of
 from dmcvr.report.figure import Figure, figure
 from dmcvr.report.scene import Scene
 from dmcvr.report.window import heart_window
@@ -40,17 +40,15 @@ def long_axis(views: Sequence[View], scene: Scene, phases: Sequence[tuple[int, s
     Before: each slice's labels where the scanner has its heart, as thick as its distance to the next. After: the dense
     labels. Both are cut by the view's plane.
     """
-    planes: dict[tuple[str, bytes], dict[str, View]] = {}
-    for view in views:
-        planes.setdefault((view.name, np.round(view.affine, 3).tobytes()), {})[view.phase] = view
     found = []
-    for (name, _), by_phase in planes.items():
+    for name, pictures in planes_of(views).items():
+        by_phase = {view.phase: view for view in pictures}
         cuts = [
             _cut(by_phase[phase], scene, n, f"{name} view, {spoken}")
             for n, phase, spoken in phases
             if phase in by_phase
         ]
-        shown = np.zeros(next(iter(by_phase.values())).image.shape, dtype=np.bool_)
+        shown = np.zeros(pictures[0].image.shape, dtype=np.bool_)
         for cut in cuts:
             shown |= (cut.before > 0) | (cut.after > 0)
         if shown.any():

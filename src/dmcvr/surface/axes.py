@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,24 +69,6 @@ def sample(field: Float32[np.ndarray, "A B C"], affine: Float64[np.ndarray, "4 4
     flat = voxels.reshape(-1, 3).T
     found = ndimage.map_coordinates(field, flat, order=1, mode="constant", cval=FAR_VOXELS)
     return np.asarray(found.reshape(points.shape[:-1]), dtype=np.float64)
-
-
-def base_is_first(borders: Sequence[Borders]) -> bool:
-    """Whether the last grid axis of all phases runs from base to apex.
-
-    Of both ventricles, more lies in the basal third of the left one than in the apical third, where it tapers and the
-    right one ends. All phases vote: at end-systole a slice through the outflow tract may be all that is left there.
-    """
-    more = 0
-    for phase in borders:
-        counts = np.count_nonzero(phase.labels, axis=(0, 1))
-        levels = np.flatnonzero(np.isin(phase.labels, (1, 2)).any(axis=(0, 1)))
-        if len(levels):
-            third = max(1, int(np.ptp(levels) + 1) // 3)
-            more += int(
-                counts[levels[0] : levels[0] + third].sum() - counts[levels[-1] - third + 1 : levels[-1] + 1].sum()
-            )
-    return more >= 0
 
 
 def find_axes(borders: Borders, cavity: Float32[np.ndarray, "A B C"], *, base_first: bool) -> Axes | None:

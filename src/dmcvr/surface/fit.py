@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dmcvr.clinical.strain import measure_strain
-from dmcvr.surface.axes import Axes, base_is_first, find_axes, sample
+from dmcvr.labels.base import leaning
+from dmcvr.surface.axes import Axes, find_axes, sample
 from dmcvr.surface.borders import Borders
 from dmcvr.surface.template import LV_COLUMNS, LV_ROWS, LV_STRAIGHT, RV_COLUMNS, RV_ROWS, Template, template
 
@@ -45,6 +46,10 @@ RV_BASE_SHARE = 0.4
 #: Rows whose rings and wall make up circumferential and radial strain: the lower half of the basal level (above
 #: lies the outflow tract, without muscle on its side), and the mid one.
 RINGS = slice(4, LV_STRAIGHT)
+
+
+#: A wall that the labels do not show is this thick: at none, faces of the mesh would have no area.
+THINNEST_MM = 0.1
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def fit_template(
     `anterior` (3,) is roughly where the anterior wall lies from the septum's middle: it tells a mirrored world.
     """
     fields = [_Fields.of(phase) for phase in borders]
-    first = base_is_first(borders)
+    first = sum(leaning(np.moveaxis(phase.labels, 2, 0)[None]) for phase in borders) >= 0
     found = [find_axes(phase, field.cavity, base_first=first) for phase, field in zip(borders, fields, strict=True)]
     known = [axes for axes in found if axes is not None]
     if not known or len(known) < len(found):
@@ -185,7 +190,7 @@ def _left(borders: Borders, fields: _Fields, axes: Axes, insertion: float) -> Ar
     inner = _first_exit(sample(fields.cavity, borders.affine, points), along, np.zeros(len(looks)))
     inner = _tidy(inner)
     outer = _first_exit(sample(fields.whole, borders.affine, points), along, inner)
-    outer = np.maximum(_tidy(outer), inner)
+    outer = np.maximum(_tidy(outer), inner + THINNEST_MM)
     origins = np.concatenate([starts.reshape(-1, 3), tip[None]])
     return np.concatenate([origins + r[:, None] * directions for r in (inner, outer)])
 

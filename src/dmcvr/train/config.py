@@ -15,7 +15,7 @@ from dmcvr.model.presets import Preset, get_preset
 from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
 from dmcvr.options import DeviceName, maybe
 
-Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter"]
+Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter", "views"]
 
 #: Where a command of this room writes to: `-o`, as all commands have it; `--out` was its name, and is still understood.
 Output = Annotated[Path, arg(name="output", aliases=["-o", "--out"], metavar="PATH")]
@@ -36,10 +36,10 @@ class TrainConfig:
     max_steps: Annotated[int | None, maybe("N")] = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: Annotated[int | None, maybe("N")] = None
-    """Slices a step; default: 16 for the autoencoder and the drawing, 8 for the orienter, 24 for the others."""
+    """Slices a step; default: 16 for the autoencoder, the drawing and views, 8 for the orienter, 24 for the others."""
     learning_rate: Annotated[float | None, maybe("RATE")] = None
-    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 1e-3 for the
-    others."""
+    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 2e-3 for
+    views, 1e-3 for the others."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: DeviceName = "auto"
@@ -106,7 +106,7 @@ class TrainConfig:
 
     def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
         preset = get_preset(self.preset or "compact")
-        if kind in ("segmenter", "morphology", "orienter"):
+        if kind in ("segmenter", "morphology", "orienter", "views"):
             if start is not None:
                 name = KIND_WORDS[kind].capitalize()
                 raise InputError(f"{name} starts from nothing; got the weights {start}: leave them out.")

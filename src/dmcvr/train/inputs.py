@@ -10,12 +10,20 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent.parent
 
-#: What decides how slices are registered, and how a network is trained on them (reading files decides the data alone).
+#: What decides how slices are registered, how long-axis views are cut, and how a network is trained on them (reading
+#: files decides the data alone).
 REGISTRATION = (
     "registration/*.py",
     "geometry/plan.py",
     "labels/distances.py",
     "train/pairs.py",
+)
+CUTTING = (
+    "phantom/*.py",
+    "anatomy/*.py",
+    *REGISTRATION[:3],
+    "geometry/long_axis.py",
+    "train/cuts.py",
 )
 TRAINING = (*REGISTRATION, "train/*.py", "model/*.py", "diffusion/*.py", "fill/mixing.py")
 

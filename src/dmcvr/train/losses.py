@@ -53,3 +53,16 @@ def presence_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     there = torch.stack([(labels == c).flatten(1).any(dim=1) for c in range(1, CLASSES)], dim=1)
     entropy = F.binary_cross_entropy_with_logits(logits.float(), there.float(), reduction="none")
     return (entropy * known).sum() / known.sum().clamp(min=1)
+
+
+def known_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy + Dice over the batch; logits (B, 4, H, W), labels (B, H, W), where a number that is no label says
+    that nobody knows: nothing is learnt there."""
+    known = labels < CLASSES
+    truth = labels * known
+    log_p = logits.float().log_softmax(dim=1)
+    entropy = (F.nll_loss(log_p, truth, reduction="none") * known).sum() / known.sum().clamp(min=1)
+    p, truth = log_p[:, 1:].exp(), F.one_hot(truth, CLASSES)[..., 1:].movedim(-1, 1).to(log_p.dtype)
+    counts = known[:, None].to(log_p.dtype)
+    both, either = (p * truth * counts).sum(dim=(0, 2, 3)), ((p + truth) * counts).sum(dim=(0, 2, 3))
+    return entropy + (1 - (2 * both + 1) / (either + 1)).mean()

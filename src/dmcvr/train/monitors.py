@@ -16,8 +16,10 @@ from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
+from dmcvr.model.view_segmenter import with_prior
 from dmcvr.quality.metrics import dice, ssim
 from dmcvr.train.between import Places, mixed_codes
+from dmcvr.train.cuts import UNKNOWN, CutSet
 from dmcvr.train.data import STILL, TrainingSet, random_view
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
@@ -25,6 +27,7 @@ from dmcvr.train.orienter import way_logits
 from dmcvr.train.pairs import PairSet
 from dmcvr.train.pictures import save_tiles
 from dmcvr.train.segmenter import StackViews
+from dmcvr.train.views import ViewDraws
 
 Monitor = Callable[[Trainer], None]
 
@@ -78,6 +81,31 @@ def segmenter_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
         trainer.record_held_out({name: round(float(np.nanmean(of)), 4) for name, of in scores.items() if of})
         images, truth, found = (np.stack(column) for column in zip(*rows[:MONITORED], strict=True))
         save_tiles(trainer.out / "samples.png", [images, images], [truth, found])
+
+    return monitor
+
+
+def views_monitor(held_out: CutSet) -> Monitor:
+    """Dice of each structure over all views of phantoms and of patients, where it is known; and that of the priors."""
+    views = ViewDraws(held_out, batch=1).still()
+    known = views.labels < UNKNOWN
+    kinds = {"phantoms": ~held_out.of_patients, "patients": held_out.of_patients}
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        with torch.no_grad():
+            logits = [model(with_prior(*part).to(device)) for part in views.batches(BATCH)]
+        found = torch.cat([part.argmax(dim=1).cpu() for part in logits])
+        numbers = {}
+        for kind, which in kinds.items():
+            for what, labels in (("", found), ("_prior", views.priors)):
+                for c, name in LABEL_NAMES.items():
+                    chosen = [part[which][known[which]].numpy() == c for part in (labels, views.labels)]
+                    numbers[f"dice_{name}_{kind}{what}"] = round(dice(*chosen), 4)
+        trainer.record_held_out(numbers)
+        some = np.linspace(0, len(found) - 1, MONITORED).astype(int)
+        pictures, *maps = (part[some].numpy() for part in (views.images, views.labels, views.priors, found))
+        save_tiles(trainer.out / "samples.png", [pictures] * 3, maps)
 
     return monitor
 

@@ -15,6 +15,7 @@ from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
 from dmcvr.stages import Stages
 from dmcvr.train.config import Kind, TrainConfig
+from dmcvr.train.cuts import TO_LEARN, TO_LOOK_AT
 from dmcvr.train.data import load_training_set, patient_groups
 from dmcvr.train.inputs import TRAINING, code_version
 from dmcvr.train.loop import LoopConfig, Trainer
@@ -59,8 +60,9 @@ def _train(
     with stages("load"):
         training = load_training_set(config.data, split.train, window=config.window)
         held_out = load_training_set(config.data, watched, window=config.window) if watched else training
-    learnt = Material(training, preset, config.pairs or config.out / "pairs.npz")
-    looked_at = Material(held_out, preset, config.out / "held_out_pairs.npz")
+    pairs, out = config.pairs or config.out / "pairs.npz", config.out
+    learnt = Material(training, preset, pairs, out / "views.npz", TO_LEARN)
+    looked_at = Material(held_out, preset, out / "held_out_pairs.npz", out / "held_out_views.npz", TO_LOOK_AT)
 
     loop = LoopConfig(
         max_steps=config.max_steps or (stage.steps if config.max_minutes is None else NO_LIMIT),

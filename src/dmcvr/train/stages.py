@@ -19,8 +19,10 @@ from dmcvr.model.morphology import Segmenter
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
+from dmcvr.model.view_segmenter import ViewSegmenter
 from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind
+from dmcvr.train.cuts import CutSet, cut
 from dmcvr.train.data import TrainingSet
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
@@ -33,11 +35,13 @@ from dmcvr.train.monitors import (
     morphology_monitor,
     orienter_monitor,
     segmenter_monitor,
+    views_monitor,
 )
 from dmcvr.train.morphology import morphology_objective
 from dmcvr.train.orienter import as_shown, orienter_objective
 from dmcvr.train.pairs import PairSet, registered
 from dmcvr.train.segmenter import segmenter_objective, set_temperature
+from dmcvr.train.views import views_objective
 
 #: Share of the labeller's correction that is kept.
 LABELLER_TRUST = 0.2
@@ -45,15 +49,22 @@ LABELLER_TRUST = 0.2
 
 @dataclass(frozen=True)
 class Material:
-    """Slices to learn from or to look at, and where those between two others are kept once they are registered."""
+    """Slices to learn from or to look at; where those between two others are kept once they are registered, and views
+    once they are cut; the phantoms that views are cut of."""
 
     slices: TrainingSet
     preset: Preset
     pairs_file: Path
+    views_file: Path
+    phantoms: range
 
     @property
     def pairs(self) -> PairSet:
         return registered(self.slices, self.pairs_file)
+
+    @property
+    def views(self) -> CutSet:
+        return cut(self.slices, self.views_file, phantoms=self.phantoms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +104,10 @@ def _new_morphology(preset: Preset, start: Path | None) -> nn.Module:
 
 def _new_segmenter(preset: Preset, start: Path | None) -> nn.Module:
     return StackSegmenter(preset.stack_segmenter)
+
+
+def _new_view_segmenter(preset: Preset, start: Path | None) -> nn.Module:
+    return ViewSegmenter(preset.view_segmenter)
 
 
 def _new_orienter(preset: Preset, start: Path | None) -> nn.Module:
@@ -214,5 +229,13 @@ STAGES = {
         batch=24,
         learning_rate=1e-3,
         settle=_as_sure_as_right,
+    ),
+    "views": Stage(
+        build=_new_view_segmenter,
+        objective=lambda on, batch, device: views_objective(on.views, batch=batch, device=device),
+        monitor=lambda on: views_monitor(on.views),
+        steps=2_911,
+        batch=16,
+        learning_rate=2e-3,
     ),
 }

@@ -18,7 +18,7 @@ from dmcvr.exam.source import LONG_AXIS_CINE
 from dmcvr.exam.stack import Patient
 from dmcvr.io.exam import Exam
 from dmcvr.io.image import is_named_nifti, nifti_files, nifti_stem
-from dmcvr.io.parts import Part, body_size, exam_of
+from dmcvr.io.parts import Beside, Part, body_size, exam_of
 
 #: What a suffix or an entity's value may say beside the view.
 _BESIDE = re.compile(r"cine|b?ssfp|trufi|fiesta|bffe|stack|retro|breathhold|[0-9]+")
@@ -113,7 +113,7 @@ def find_bids(path: Path) -> Exam:
         names = ", ".join(file.name for file in files[:3])
         raise InputError(f"The folder {path} holds {len(files)} short-axis cines ({names}): give one of these files.")
     views = [] if path.is_file() else [file for file, name in _images(path) if name.long_axis and not name.other]
-    beside = [("LA cine", LONG_AXIS_CINE, file, "recognised; not part of the short-axis stack") for file in views]
+    beside = [Beside("LA cine", LONG_AXIS_CINE, file, "recognised; not part of the short-axis stack") for file in views]
     return exam_of("bids", [Part("SA cine", files[0])], patient=_patient(files[0]), beside=beside)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from train.conftest import discs
+from train.test_views import cut_set
 
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.presets import ALIGNED, TINY, Preset
@@ -73,7 +74,9 @@ def learn(folder: Path, name: str) -> torch.Tensor:
     (folder / name).mkdir(parents=True, exist_ok=True)
     pairs = folder / f"pairs{os.getpid()}.npz"
     unregistered().save(pairs)
-    objective = STAGES[name].objective(Material(discs(), preset, pairs), BATCH, "cpu")
+    views = folder / f"views{os.getpid()}.npz"
+    cut_set(discs().sha256).save(views)
+    objective = STAGES[name].objective(Material(discs(), preset, pairs, views, range(1)), BATCH, "cpu")
     loop = LoopConfig(max_steps=STEPS, warmup_steps=1, learning_rate=1e-3, mixed_precision=False, log_every=1)
     trainer = Trainer(model, objective, loop, folder / name)
     before = flat(model)

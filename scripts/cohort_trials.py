@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from dmcvr.cohort.find import Found, Wanted, find_exams
-from dmcvr.cohort.job import EXAMS, SUMMARY, NoRoomError, Task, do_exam, row_of, sync
+from dmcvr.cohort.job import EXAMS, SUMMARY, NoRoomError, Task, do_exam, row_of, sweep, sync
 from dmcvr.cohort.ledger import Row, read_rows
 from dmcvr.cohort.lock import take_lock
 from dmcvr.cohort.pool import Place, client_of
@@ -128,6 +128,7 @@ def client(options: argparse.Namespace) -> int:
                 tally = run(cohort, exams, pool, lock, said)
                 ended = time.monotonic()
         finally:
+            sweep(out, (1, 1))
             lock.release()
     except InputError as error:
         print(f"dmcvr: {error}", file=sys.stderr)
@@ -251,13 +252,15 @@ def storm(options: argparse.Namespace) -> int:
     processes = Processes(folder, options.job, 2)
     kills: dict[str, int] = {"worker": 0, "scheduler": 0, "client": 0}
     removed = folder / "in" / f"exam{options.count - 1:03d}"
+    moments = sorted(random.randrange(int(0.95 * options.count)) for _ in range(options.kills))
     begun = time.monotonic()
     try:
-        while sum(kills.values()) < options.kills:
+        for moment in moments:  # each when so many are done, and a little later
+            while len(_done(folder)) < moment:
+                processes.tend()
+                time.sleep(0.05)
             processes.tend()
-            time.sleep(random.uniform(0.2, 2 * options.pause))
-            if processes.client_ends[-1:] in ([0], [3]):
-                break  # too fast for so many kills: say so
+            time.sleep(random.uniform(0.0, options.pause))
             kind = random.choice(("worker", "worker", "client", "scheduler"))
             processes.kill(kind)
             kills[kind] += 1

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +117,32 @@ def test_as_a_person_starts_it(tmp_path: Path) -> None:
         "measures.json", "measures.csv", "run.json", "summary.json",
     }  # fmt: skip
     assert done.stderr.strip().splitlines()[-1].split()[1:] == []  # the client needs no torch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_quickly_and_it_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    """A terminal sends it to all processes, a batch system to the first: one sentence, and nothing half done stays."""
+    for n in range(6):
+        (tmp_path / "in" / f"e{n}").mkdir(parents=True)
+        save(tmp_path / "in" / f"e{n}" / "sax.nii.gz", grey(64, 64, 4))
+    words = ["cohort", "-i", tmp_path / "in", "-o", tmp_path / "out", "--workers", 2, "--keep", "measures"]
+    words += ["--method", "nearest", "--spacing", "8", "--allow-empty", "--device", "cpu"]
+    code = "from dmcvr.cli.main import main; main()"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not list(tmp_path.glob("out/exams/.e*-*")):
+            time.sleep(0.05)
+        begun = time.monotonic()
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+    assert time.monotonic() - begun < 60
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1] == "dmcvr: interrupted; what is done is kept: the same command goes on."
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("out/exams/.*"))
+    assert run(*words).returncode == 0
+    assert len(list((tmp_path / "out" / "exams").iterdir())) == 6
 
 
 def test_how_far_it_is() -> None:

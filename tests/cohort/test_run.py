@@ -11,7 +11,7 @@ from distributed import Client
 from helpers.jobs import broken, copy, dying, texts
 
 from dmcvr.cohort.find import Found, found_at
-from dmcvr.cohort.job import Task
+from dmcvr.cohort.job import Task, sweep
 from dmcvr.cohort.ledger import Row, read_rows
 from dmcvr.cohort.lock import take_lock
 from dmcvr.cohort.pool import Place, client_of
@@ -42,6 +42,7 @@ def go(tmp_path: Path, threads: Client) -> Go:
         try:
             return run(cohort, found if exams is None else exams, client, lock)
         finally:
+            sweep(cohort.out, cohort.part)
             lock.release()
 
     return start

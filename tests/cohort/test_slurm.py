@@ -17,7 +17,7 @@ from dmcvr.errors import InputError
 
 SBATCH = """#!/bin/bash
 cp "$1" {folder}/submitted.sh
-setsid bash "$1" >{folder}/job.log 2>&1 &
+setsid bash {folder}/submitted.sh >{folder}/job.log 2>&1 &
 echo $! >>{folder}/running
 echo "Submitted batch job $!"
 """
@@ -52,7 +52,8 @@ def test_jobs_of_slurm_do_the_exams(slurm: Path, monkeypatch: pytest.MonkeyPatch
         lock.release()
     assert (tally.done, tally.failed) == (6, 0)
     script = (slurm / "out" / "job_script.txt").read_text()
-    assert script.strip() == (slurm / "submitted.sh").read_text().strip()
+    submitted = (slurm / "submitted.sh").read_text()
+    assert script.strip().replace("dummy-name", "SLURMCluster-0") == submitted.strip()
     assert "#SBATCH --cpus-per-task=3\n" in script
     assert "#SBATCH --mem=4G\n" in script
     assert "--nthreads 1" in script

@@ -107,6 +107,7 @@ class CohortCommand(Options):
 
     def _go(self, place: Place, settings: Settings, part: tuple[int, int], key: bytes | None, lock: Lock) -> None:
         from dmcvr.cohort.find import Wanted
+        from dmcvr.cohort.job import sweep
         from dmcvr.cohort.run import Cohort, run
 
         wanted = Wanted(self.include, self.exclude, part)
@@ -125,6 +126,8 @@ class CohortCommand(Options):
         except KeyboardInterrupt as interrupt:
             told = "interrupted; what is done is kept: the same command goes on."
             raise Interrupted(told, getattr(interrupt, "number", signal.SIGINT)) from None
+        finally:
+            sweep(self.output, part)  # the workers are gone, or their client is
         if tally.found == 0 and part == (1, 1):
             raise InputError(f"No exam was found below {self.input}: dmcvr inspect says of one folder why it is none.")
         _print_end(tally, self.output)

@@ -117,6 +117,8 @@ def sweep(out: Path, part: tuple[int, int]) -> None:
 
     Each is renamed first, so that it cannot get its final name while it goes.
     """
+    if not (out / EXAMS).is_dir():
+        return
     for entry in list(os.scandir(out / EXAMS)):
         name = entry.name.removesuffix(".old")[1 : -_RANDOM - 1]
         if entry.name.startswith(".") and (entry.name.startswith(".gone-") or part_of(name, part[1]) == part[0]):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -186,6 +187,7 @@ def _deaf() -> Iterator[None]:
 
     A terminal sends it to all; workers that it ended would be missed, and started again.
     """
+    resource_tracker.ensure_running()  # when it starts it lets them hear again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -216,7 +218,8 @@ def _batch(place: Place, out: Path) -> Any:
     try:
         cluster = kind(**given)
         (out / "job_script.txt").write_text(cluster.job_script(), encoding="utf-8")
-        cluster.scale(jobs=place.workers)
+        # and again where one has ended, as its time was over
+        cluster.adapt(minimum_jobs=place.workers, maximum_jobs=place.workers)
     except (ValueError, RuntimeError, OSError) as error:
         raise InputError(
             f"No job can be submitted to {place.cluster} ({error}): see dask-jobqueue's manual."

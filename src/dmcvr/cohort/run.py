@@ -106,7 +106,6 @@ def run(
             ledger.commit()
         finally:
             ledger.close()
-    sweep(cohort.out, cohort.part)
     _write_tables(cohort.out)
     said(loop.tally, [])
     return loop.tally

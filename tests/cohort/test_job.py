@@ -38,7 +38,7 @@ def test_an_exam_is_what_reconstruct_makes_of_it(task: Task, tmp_path: Path) -> 
     assert row.bytes == sum(path.stat().st_size for path in task.folder.iterdir())
     assert row.summary is not None
     assert json.loads((task.folder / "summary.json").read_text()) == row.summary
-    reconstruct(task.exam.path, PLAIN).save(tmp_path / "alone", label_formats=("nifti",), mesh_formats=())
+    reconstruct(task.exam.path, PLAIN).save(tmp_path / "alone", label_formats=("nifti",), mesh_formats=(), case="exam")
     ours, theirs = ({path.name for path in folder.iterdir()} for folder in (task.folder, tmp_path / "alone"))
     assert ours == theirs - {"image.nii.gz", "acquired.nii.gz", "report.html"} | {"summary.json"}
     for name in ("labels.nii.gz", "observed.nii.gz", "measures.json", "measures.csv"):

@@ -60,7 +60,7 @@ def told() -> Told:
 
 @pytest.fixture(scope="module")
 def ours(few: SliceStack, told: Told) -> Reconstruction:
-    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu", stages=told.stages)
+    return dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu", complete="off", stages=told.stages)
 
 
 def test_a_run_says_where_it_is(ours: Reconstruction, told: Told) -> None:
@@ -169,7 +169,7 @@ def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
     """The grid and the slices' own measures stay; the filling works on slices in one place; the record says how far."""
     exam = make_phantom(2, Scan(shift_mm=4.0))
     off, auto = (
-        dmcvr.reconstruct(exam.stack, method="shape", spacing_mm=3.0, align_slices=how, engine=engine)
+        dmcvr.reconstruct(exam.stack, method="shape", spacing_mm=3.0, align_slices=how, complete="off", engine=engine)
         for how in ("off", "auto")
     )
     assert off.run["breath_holds"] is None
@@ -334,15 +334,15 @@ def test_stages_are_told_and_plain_methods_fill(few: SliceStack, engine: Engine)
     told = Told()
     heart = dmcvr.reconstruct(few, method="linear", spacing_mm=5.0, engine=engine, stages=(stages := told.stages))
     told.check()
-    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "resample", "measure"]
+    assert list(stages.seconds) == ["load", "locate", "segment", "slide", "fill", "complete", "resample", "measure"]
     assert heart.run["image"] is None  # nothing was drawn
 
 
 def test_a_completed_heart_ends_within_its_grid(few: SliceStack, engine: Engine, tmp_path: Path) -> None:
     """The grid grows by whole voxels; what lies in the slabs is the same picture; what was added is marked."""
     told = Told()
-    off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine)
-    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="auto", stages=told.stages)
+    off = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, complete="off")
+    whole = dmcvr.reconstruct(few, method="shape", spacing_mm=4.0, engine=engine, stages=told.stages)
     told.check()
     assert "complete" in whole.run["seconds"]
     grown = whole.labels.data.shape[3] - off.labels.data.shape[3]
@@ -588,3 +588,42 @@ def test_given_views_win_and_stay_with_a_heart_that_is_unmirrored(viewed: Phanto
     np.testing.assert_allclose(view.affine, views[0].affine, atol=1e-9)
     assert heart.acquired is not None
     np.testing.assert_allclose(heart.acquired.affines, stack.affines, atol=1e-9)
+
+
+def test_a_result_says_how_sure_it_is(ours: Reconstruction, tmp_path: Path) -> None:
+    sure = ours.measures["intervals"]
+    assert {"lv_edv_ml", "lv_ef_percent", "rv_esv_ml", "lv_mass_g"} <= set(sure["measures"])
+    for found in sure["measures"].values():
+        assert found["low"] <= found["value"] <= found["high"]
+    assert ours.uncertainty is not None
+    assert ours.uncertainty.data.shape == ours.labels.data.shape
+    inside = ours.labels.data > 0
+    assert ours.uncertainty.data.max() <= 75
+    assert ours.uncertainty.data[inside].mean() > 3 * ours.uncertainty.data[..., :4, :4, :].mean()
+    assert ours.run["quality"]["verdict"] in ("usable", "look", "do not use")
+    assert set(ours.run["quality"]["expected_dice"]) == {"lv_cavity", "lv_myocardium", "rv_cavity"}
+    write_result(ours, tmp_path)
+    read = read_result(tmp_path)
+    assert read.uncertainty is not None
+    np.testing.assert_array_equal(read.uncertainty.data, ours.uncertainty.data)
+
+
+def test_certainty_costs_nothing_where_it_is_not_asked_for(few: SliceStack, engine: Engine) -> None:
+    heart = dmcvr.reconstruct(few.select_phases([0]), engine=engine, method="linear", spacing_mm=5.0, intervals=False)
+    assert heart.uncertainty is None
+    assert heart.run["quality"] is None
+    assert "intervals" not in heart.measures
+
+
+def test_draws_differ_between_the_slices_alone(few: SliceStack, tmp_path: Path) -> None:
+    three = few.select_phases([0]).select_slices([0, 1])
+    heart = dmcvr.reconstruct(three, steps=2, spacing_mm=5.0, device="cpu", draws=2)
+    assert heart.drawn is not None
+    mean, sd = heart.drawn
+    heights = heart.image.affine[:3, 3] @ three.normal + np.arange(heart.image.data.shape[3]) * 5.0
+    away = np.abs(heights[:, None] - three.positions_mm).min(axis=1)
+    spread = sd.data[0].mean(axis=(0, 1))
+    assert spread[away.argmax()] > 0
+    assert np.corrcoef(mean.data.ravel(), heart.image.data.ravel())[0, 1] > 0.9
+    write_result(heart, tmp_path)
+    assert {"image_mean.nii.gz", "image_sd.nii.gz"} <= {path.name for path in tmp_path.iterdir()}

@@ -60,6 +60,9 @@ MESH_FORMATS: tuple[MeshFormat, ...] = get_args(MeshFormat)
 #: Voxels of the dense grid are between these sizes, in mm.
 SPACING_LIMITS_MM = (0.4, 10.0)
 
+#: Intervals are calibrated between these levels: beyond, too few exams tell.
+LEVEL_LIMITS = (0.5, 0.95)
+
 #: The bundled weights of each method that has networks of its own; the others use the default's segmenter.
 BUNDLED = {"dmcvr": "aligned", "published": "compact"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
@@ -94,12 +97,18 @@ class Options:
     """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
-    complete: Complete = "off"
+    complete: Complete = "auto"
     """Close the apex and end the base at its valves, as an estimate where no slice shows it; or leave both open."""
     align_slices: AlignSlices = "auto"
     """Slide slices into one breath-hold, where grey values and labels say that they lie in another; or leave them."""
+    intervals: bool = True
+    """Say how sure the measures and labels are: intervals, and a map of how likely each label is to be another."""
+    level: Annotated[float, arg(metavar="0..1")] = 0.9
+    """The share of hearts whose true value is meant to lie in an interval."""
+    draws: Annotated[int, arg(metavar="N")] = 0
+    """Draw the slices so often from other noise, and write the images' mean and standard deviation beside the image."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
-    """Let the exam's own long-axis views tell where the slices lie; or leave them out."""
+    """Let the exam's own long-axis views tell where slices lie and, with --complete, the shape; or leave them out."""
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: Annotated[int | None, maybe("N")] = None
@@ -141,6 +150,12 @@ class Options:
         wanted_phases(self.phase)
         if self.image == "mean" and self.method != "dmcvr":
             raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
+        if self.draws < 0 or self.draws == 1:
+            raise InputError(f"Expected --draws of 2 or more, or 0 for none; got {self.draws}.")
+        if self.draws and self.method not in BUNDLED:
+            raise InputError(f"The method {self.method} draws from no noise: leave out --draws, or use --method dmcvr.")
+        if not LEVEL_LIMITS[0] <= self.level <= LEVEL_LIMITS[1]:
+            raise InputError(f"Expected a --level of {LEVEL_LIMITS[0]} to {LEVEL_LIMITS[1]}; got {self.level:g}.")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"Expected --steps of 1 or more; got {self.steps}.")
         low, high = SPACING_LIMITS_MM

@@ -55,9 +55,12 @@ from dmcvr.options import (
     chosen_formats,
     wanted_phases,
 )
-from dmcvr.quality.flags import nearest_slices, quality_flags
+from dmcvr.quality.doubt import doubt
+from dmcvr.quality.flags import Flag, dense_flags, nearest_slices
+from dmcvr.quality.intervals import intervals
 from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
-from dmcvr.quality.training_range import TrainingRange, exam_features
+from dmcvr.quality.spread import Opening, Spread
+from dmcvr.quality.trust import Trust, flags_of_slices, look
 from dmcvr.report.notebook import notebook_html
 from dmcvr.report.page import write_report
 from dmcvr.result import OBSERVED, Result
@@ -203,6 +206,8 @@ def reconstruct(
     method = make_method(options.method, engine)
     image, labels = grid.empty(len(filled), np.float32), grid.empty(len(filled), np.uint8)
     observed = grid.empty(len(filled), np.uint8)
+    uncertainty = grid.empty(len(filled), np.uint8) if options.intervals else None
+    drawn = tuple(grid.empty(len(filled), np.float32) for _ in range(2)) if options.draws else None
     residuals, borders = [], []
     for n, index in enumerate(stages.phases(filled)):
         phase = slid.acquired[index]
@@ -216,13 +221,19 @@ def reconstruct(
                 observed.data[n][grid.restore_mask(whole.completed, region)] = OBSERVED["completed"]
         with stages("resample"):
             image.data[n], labels.data[n], scores = restore(dense, region, grid)
+            if uncertainty is not None:
+                uncertainty.data[n] = grid.doubtful(dense, stack, region)
             image.data[n][..., ~grid.pictured(stack)] = region.scale.low
             borders.append(Borders.of(labels.data[n], grid.affine, scores))
+        if drawn is not None:
+            with stages("draws"):
+                drawn[0].data[n], drawn[1].data[n] = spread_of_draws(phase, options, engine, grid, region)
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered)
+        trust = how_sure(stack, region, acquired, slid, anatomy, filled, found, engine, options)
         segmented, stack = stack.phases, stack.select_phases(filled)
         fitted = _fit(borders, stack, region.located, found.measures)
     run = {
@@ -243,7 +254,8 @@ def reconstruct(
         **engine_record(engine),
         **exam_record(stack, region.located, [*doubts, *found.measures["ed_es_warnings"]]),
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
-        "flags": found.flags,
+        "quality": None if trust is None else trust.record(),
+        "flags": [flag.record() for flag in found.flags],
     }
     if stack.labels is None:
         stack = replace(stack, labels=labels_at_slices(stack, at_slices[filled], region.located.frame))
@@ -256,6 +268,8 @@ def reconstruct(
         borders=tuple(borders),
         fitted=fitted,
         observed=observed,
+        uncertainty=uncertainty,
+        drawn=None if drawn is None else (drawn[0], drawn[1]),
         views=tuple(view for view in views if view.phase in stack.phases),
     )
 
@@ -296,6 +310,7 @@ def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
     segmented = phases if stack.labels is None else 0
     filled = phases if wanted is None else min(phases, len(wanted))
     whole = [*stages_of(options.method, engine), *(["complete"] if options.complete == "auto" else []), "resample"]
+    whole += ["draws"] if options.draws else []
     slide = ["slide"] if options.align_slices == "auto" else []
     return ["locate", *["segment"] * segmented, *slide, *whole * filled, "measure"]
 
@@ -449,6 +464,14 @@ class DenseGrid:
         )
         return np.moveaxis(share >= 0.5, 0, 2)
 
+    def doubtful(self, dense: Dense, stack: SliceStack, region: Region) -> NDArray[np.uint8]:
+        """(I, J, K) the probability that a voxel's label is another, in percent."""
+        frame = region.located.frame
+        away = np.abs(self.heights[:, None] - stack.positions_mm).min(axis=1)
+        found = doubt(dense.scores, away, frame.pixel_mm)
+        found = uncrop(found, frame, self.affines, self.shape[:2], self.normal, order=1)
+        return np.moveaxis(np.rint(100 * np.clip(found, 0, 1)).astype(np.uint8), 0, 2)
+
     def empty(self, phases: int, dtype: DTypeLike) -> Volume:
         """A volume of so many phases on this grid, to be filled."""
         return Volume(np.empty((phases, *self.shape), dtype), self.affine)
@@ -472,7 +495,7 @@ class Assessment:
     """The measures (as measures.json) and the quality flags (as in run.json)."""
 
     measures: dict[str, Any]
-    flags: list[dict[str, str]]
+    flags: list[Flag]
 
 
 def assess(
@@ -506,48 +529,54 @@ def assess(
     ed, es = (numbers[name] if numbers[name] in stack.phases else None for name in ("ed_phase", "es_phase"))
     numbers["wall_thickness"] = _wall(labels, stack, located, ed)
     numbers["valve_planes"] = valve_planes(labels, stack.phases, ed, es)
-    return Assessment(numbers, _flags(slid, grid, labels, numbers, engine, covered))
+    return Assessment(numbers, [*flags_of_slices(slid, engine, covered), *_flags_of_dense(slid, grid, labels, numbers)])
 
 
-def _flags(
-    slid: Slid,
-    grid: DenseGrid,
-    labels: Volume,
-    numbers: dict[str, Any],
-    engine: Engine,
-    covered: Coverage,
-) -> list[dict[str, str]]:
-    stack, region, at_slices = slid.stack, slid.region, slid.labels
-    frame, dense = region.located.frame, np.moveaxis(labels.data, 3, 1)
-    heights = grid.heights
-    nearest = nearest_slices(heights, stack.positions_mm)
-    planes = [
-        uncrop_labels(shares(phase), frame, grid.affines[nearest], dense.shape[2:], stack.normal) for phase in at_slices
-    ]
-    return quality_flags(
-        at_slices,
-        np.stack(planes),
-        dense,
-        pictured=crop_labels(stack, np.ones_like(stack.images[:1], np.uint8), frame)[0] > 0,
-        positions_mm=stack.positions_mm,
-        dense_positions_mm=heights,
-        pixel_mm=frame.pixel_mm,
-        located=region.located,
-        normal=stack.normal,
-        confidence=region.located.confidence if stack.labels is None else None,
-        measures=numbers,
-        features=exam_features(
-            region.images,
-            at_slices,
-            crop_pixel_mm=frame.pixel_mm,
-            positions_mm=stack.positions_mm,
-            pixel_mm=float(np.mean(stack.pixel_mm)),
-        ),
-        trained_on=TrainingRange.read() if is_bundled(engine.info) else None,
-        left_out=() if stack.source is None else stack.source.left_out,
-        moved_mm=slid.holds.lengths_mm if slid.holds else None,
-        covered=covered,
+def _flags_of_dense(slid: Slid, grid: DenseGrid, labels: Volume, numbers: dict[str, Any]) -> list[Flag]:
+    stack, dense, heights = slid.stack, np.moveaxis(labels.data, 3, 1), grid.heights
+    affines, frame = grid.affines[nearest_slices(heights, stack.positions_mm)], slid.region.located.frame
+    planes = [uncrop_labels(shares(phase), frame, affines, dense.shape[2:], stack.normal) for phase in slid.labels]
+    return dense_flags(
+        np.stack(planes), dense, positions_mm=stack.positions_mm, dense_positions_mm=heights, measures=numbers
     )
+
+
+def spread_of_draws(
+    phase: Acquired, options: Options, engine: Engine, grid: DenseGrid, region: Region
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation (I, J, K) of one phase's images, in the exam's grey values, from other noise each."""
+    images = []
+    for seed in range(options.draws):
+        mixing = replace(engine.drawing.mixing, stochastic="fresh", seed=seed)
+        method = make_method(options.method, replace(engine, drawing=replace(engine.drawing, mixing=mixing)))
+        frame = region.located.frame
+        unit = uncrop(method(phase, grid.plan).images, frame, grid.affines, grid.shape[:2], grid.normal)
+        images.append(np.moveaxis(region.scale.restore(np.clip(unit, -1, 1)), 0, 2))
+    return np.mean(images, axis=0, dtype=np.float32), np.std(images, axis=0, ddof=1, dtype=np.float32)
+
+
+def how_sure(
+    stack: SliceStack,
+    region: Region,
+    acquired: Sequence[Acquired],
+    slid: Slid,
+    anatomy: Anatomy,
+    filled: Sequence[int],
+    found: Assessment,
+    engine: Engine,
+    options: Options,
+) -> Trust | None:
+    """The verdict; and the measures' intervals into them. None, and nothing, where that is not asked for."""
+    if not options.intervals:
+        return None
+    phases = tuple(stack.phases[n] for n in filled)
+    openings = [Opening(slid.acquired[n].labels, slid.acquired[n].found, anatomy.ends[n]) for n in filled]
+    sd_mm = None if slid.holds is None else np.sqrt(np.square(slid.holds.sd_mm).mean(axis=1))
+    spread = Spread.of(openings, slid.stack.positions_mm, region.located.frame.pixel_mm, sd_mm)
+    found.measures["intervals"] = intervals(spread, found.measures, phases, level=options.level)
+    looked = look(stack, region, acquired, engine)
+    known = is_bundled(engine.info) and is_bundled(engine.segmenter_info)
+    return Trust.of(looked, found.flags, given=stack.labels is not None, known=known)
 
 
 def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | None) -> dict[str, Any] | None:

@@ -181,23 +181,33 @@ def test_data_that_is_gone_is_said(chromium: Any, tmp_path: Path) -> None:
     context.close()
 
 
+def stretch() -> float:
+    """How many times longer than its processor time work takes at the moment, because the machine has other work."""
+    begun, used = time.perf_counter(), time.process_time()
+    while time.process_time() - used < 0.3:
+        pass
+    return max(1.0, (time.perf_counter() - begun) / 0.3)
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_exams(chromium: Any, tmp_path: Path) -> None:
-    """Opened and searched within two seconds each; of three times the best, for the machine may have other work."""
+    """Opened and searched within two seconds each, on a machine with nothing else to do: the best of three times."""
     write_tables(tmp_path, made_up(100_000))
 
     def opens() -> float:
-        begun = time.perf_counter()
+        slower, begun = stretch(), time.perf_counter()
         with opened(chromium, tmp_path) as page:
-            return time.perf_counter() - begun if "100,000 exams" in page.inner_text("#status") else float("inf")
+            seconds = time.perf_counter() - begun
+            assert page.inner_text("#status").startswith("100,000 exams")
+        return seconds / slower
 
     assert min(opens() for _ in range(3)) < 2
     with opened(chromium, tmp_path) as page:
 
         def finds(words: str, count: int) -> float:
-            begun = time.perf_counter()
+            slower, begun = stretch(), time.perf_counter()
             page.fill("#q", words)
             settled(page, f"{count} of 100,000")
-            return time.perf_counter() - begun
+            return (time.perf_counter() - begun) / slower
 
         assert min(finds("09999", 11), finds("m0123", 100), finds("000001", 1)) < 2

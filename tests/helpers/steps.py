@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from train.conftest import discs
+from train.test_views import cut_set
 
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.presets import ALIGNED, TINY, Preset
@@ -56,8 +58,14 @@ def unregistered() -> PairSet:
     )
 
 
-def learn(folder: Path, name: str) -> dict[str, torch.Tensor]:
-    """The weights and running statistics after a few steps of a stage, and the gradient's norm before each."""
+def flat(model: nn.Module) -> torch.Tensor:
+    """All numbers that training changes, one after the other."""
+    values = model.state_dict().values()
+    return torch.cat([value.detach().clone().ravel() for value in values if value.is_floating_point()])
+
+
+def learn(folder: Path, name: str) -> torch.Tensor:
+    """How a few steps of a stage change its weights and running statistics."""
     preset = ALIGNED if name in STARTS else restless(TINY)
     torch.manual_seed(0)
     model = (
@@ -66,17 +74,20 @@ def learn(folder: Path, name: str) -> dict[str, torch.Tensor]:
     (folder / name).mkdir(parents=True, exist_ok=True)
     pairs = folder / f"pairs{os.getpid()}.npz"
     unregistered().save(pairs)
-    objective = STAGES[name].objective(Material(discs(), preset, pairs), BATCH, "cpu")
+    views = folder / f"views{os.getpid()}.npz"
+    cut_set(discs().sha256).save(views)
+    objective = STAGES[name].objective(Material(discs(), preset, pairs, views, range(1)), BATCH, "cpu")
     loop = LoopConfig(max_steps=STEPS, warmup_steps=1, learning_rate=1e-3, mixed_precision=False, log_every=1)
     trainer = Trainer(model, objective, loop, folder / name)
+    before = flat(model)
     trainer.run()
-    return {name: value for name, value in trainer.model.state_dict().items() if value.is_floating_point()}
+    return flat(model) - before
 
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     with together("cpu"):
         for stage in sys.argv[2:]:
-            learnt = learn(out, stage)
+            change = learn(out, stage)
             if is_first():
-                torch.save(learnt, out / f"{stage}.pt")
+                torch.save(change, out / f"{stage}.pt")

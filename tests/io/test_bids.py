@@ -73,10 +73,15 @@ def test_a_session_is_read_with_the_persons_size(tmp_path: Path) -> None:
     (tmp_path / "participants.tsv").write_text("participant_id\tsex\theight\tweight\nsub-01\tfemale\t1.7\t60\n")
     exam = find_exam(tmp_path / "sub-01" / "ses-1")
     assert exam.source.layout == "bids"
-    assert [(piece.kind, piece.taken) for piece in exam.source.pieces] == [
-        ("short axis cine", True),
-        ("long axis cine", False),
+    assert [(piece.kind, piece.taken, piece.view) for piece in exam.source.pieces] == [
+        ("short axis cine", True, ""),
+        ("long axis cine", False, "4-chamber"),
     ]
+    (plane,) = exam.long_axis
+    pictures = plane.load([str(n) for n in range(6)])
+    stored = np.asarray(nib.load(file.with_name("sub-01_ses-1_acq-4ch_cine.nii.gz")).dataobj)
+    for n, picture in enumerate(pictures):
+        np.testing.assert_array_equal(picture.image, stored[:, :, 0, n])
     for path in (tmp_path / "sub-01" / "ses-1", file):
         stack = read_exam(path)
         assert stack.images.shape[:2] == (6, 4)

@@ -162,10 +162,7 @@ def window_and_ruler(page: Any) -> None:
     """Dragging with both tools, presets, and the keyboard's ruler."""
     bright, words = seen(page, "#dense"), page.inner_text("#window-words")
     assert page.get_attribute("#presets button[value=Heart]", "aria-pressed") == "true"
-    box = page.locator("#dense").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
-    page.locator("input[value=window]").check(force=True)
-    drag(page, (x, y), (x, y + 60))
+    drag(page, "window", (0, 60))
     assert page.inner_text("#window-words") != words
     assert seen(page, "#dense").mean() < bright.mean() - 3  # down: darker
     assert page.get_attribute("#presets button[value=Heart]", "aria-pressed") == "false"
@@ -173,13 +170,10 @@ def window_and_ruler(page: Any) -> None:
     assert page.inner_text("#window-words") == words
     assert changed(bright, seen(page, "#dense")) < 1
 
-    page.locator("input[value=ruler]").check(force=True)
-    drag(page, (x, y), (x + 50, y))
-    measured = float(page.inner_text("#ruler-words").removesuffix(" mm"))
-    # two cuts of 2.5 mm voxels side by side: a pixel of the screen is the field of view's share
-    per_px = page.evaluate("JSON.parse(document.getElementById('data').textContent).sets[0]")
-    wide_mm = per_px["shape"][0] * per_px["spacing_mm"]
-    assert measured == pytest.approx(50 * wide_mm / box["width"], rel=0.05)
+    wide_px = drag(page, "ruler", (50, 0))
+    shown = page.evaluate("JSON.parse(document.getElementById('data').textContent).sets[0]")
+    wide_mm = shown["shape"][0] * shown["spacing_mm"]
+    assert measured(page) == pytest.approx(50 * wide_mm / wide_px, rel=0.1)
     assert page.locator("#ruler-dense line").count() == 2
     assert page.locator("#ruler-acquired line").count() == 2
     page.locator("#ruler-clear").click()
@@ -189,16 +183,26 @@ def window_and_ruler(page: Any) -> None:
     page.locator("#dense").press("m")
     for _ in range(4):
         page.locator("#dense").press("ArrowLeft")
-    assert float(page.inner_text("#ruler-words").removesuffix(" mm")) == pytest.approx(10, abs=0.2)
+    assert measured(page) == pytest.approx(4 * shown["spacing_mm"], abs=0.2)
     page.locator("#dense").press("m")
     page.locator("#ruler-clear").click()
 
 
-def drag(page: Any, start: tuple[float, float], stop: tuple[float, float]) -> None:
-    page.mouse.move(*start)
+def measured(page: Any) -> float:
+    return float(page.inner_text("#ruler-words").removesuffix(" mm"))
+
+
+def drag(page: Any, tool: str, by: tuple[float, float]) -> float:
+    """Drag in the short axis with a tool; returns the pane's width."""
+    page.locator(f"input[value={tool}]").check(force=True)
+    page.locator("#dense").scroll_into_view_if_needed()
+    box = page.locator("#dense").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(*stop, steps=3)
+    page.mouse.move(x + by[0], y + by[1], steps=3)
     page.mouse.up()
+    return float(box["width"])
 
 
 def test_wheel_scrolls_the_page_until_a_pane_is_focused(chromium: Any, made: Path) -> None:

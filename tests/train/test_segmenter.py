@@ -57,7 +57,7 @@ def test_it_learns(tmp_path: object) -> None:
     """Forty steps on discs: the loss of the same batch falls by half."""
     torch.manual_seed(0)
     model = STAGES["segmenter"].build(TINY, None)
-    objective = STAGES["segmenter"].objective(Material(discs(), TINY, None), 8, "cpu")  # type: ignore[arg-type]
+    objective = STAGES["segmenter"].objective(Material(discs(), TINY, None, None, range(0)), 8, "cpu")  # type: ignore[arg-type]
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for step in range(40):

@@ -84,7 +84,7 @@ def test_each_stage_changes_its_own_network_and_keeps_the_record(packed: Path, t
 
 def test_a_share_of_the_labeller_s_correction_is_kept() -> None:
     model, before = load_autoencoder("aligned")[0], load_autoencoder("aligned")[0].state_dict()
-    STAGES["labeller"].settle(model, None, Material(discs(), ALIGNED, Path("pairs.npz")))
+    STAGES["labeller"].settle(model, None, Material(discs(), ALIGNED, Path("pairs.npz"), Path("views.npz"), range(0)))
     for key, value in model.state_dict().items():
         torch.testing.assert_close(value, before[key] * (LABELLER_TRUST if key.startswith("labeller.head.") else 1))
 

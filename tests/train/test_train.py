@@ -157,7 +157,7 @@ def test_killed_and_resumed_is_as_if_never_killed(kind: str, folder: Path, tmp_p
         preset = replace(TINY, between=0.5)
         stage = STAGES[kind]
         model = Autoencoder(preset) if kind == "autoencoder" else stage.build(preset, None)
-        objective = stage.objective(Material(slices, preset, out / "pairs.npz"), 3, "cpu")
+        objective = stage.objective(Material(slices, preset, out / "pairs.npz", out / "views.npz", range(0)), 3, "cpu")
 
         def mortal(model: torch.nn.Module, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
             if made.step == kill_at:

@@ -241,16 +241,38 @@ def _told(
     some = (a + b) % max(1, round(APART_MM / fine_mm)) == 0
     a, b = a[some], b[some]
     points = at.reshape(*had.shape, 3)[a, b]
-    to_seen, to_had = (
-        (ndimage.distance_transform_edt(~mask) - ndimage.distance_transform_edt(mask))[a, b] * fine_mm
-        for mask in (seen, had)
-    )
     foot = (points / lattice.step_mm).T
     normal = np.stack([ndimage.map_coordinates(part, foot, order=1, mode="nearest") for part in surface.normal])
-    sine = np.sqrt(np.clip(1 - (lattice.turned(plane.upright.affine[:3, 2]) @ normal) ** 2, 0, 1))
+    first, second, across = (lattice.turned(axis) @ normal for axis in plane.upright.directions)
+    sine = np.sqrt(np.clip(1 - across**2, 0, 1))
     clear = sine > LEAST_SINE
-    outwards = np.clip((to_had - to_seen) * sine, -MOST_MM, MOST_MM)
-    return (points[clear], outwards[clear]) if clear.any() else None
+    if not clear.any():
+        return None
+    way = np.stack([first, second])[:, clear] / sine[clear]
+    start = np.stack([a, b])[:, clear].astype(np.float64)
+    outwards = (_way_out(seen, start, way, fine_mm) - _way_out(had, start, way, fine_mm)) * sine[clear]
+    return points[clear], np.clip(outwards, -MOST_MM, MOST_MM)
+
+
+def _way_out(inside: Bool[np.ndarray, "A B"], start: Array, way: Array, pixel_mm: float) -> Float64[np.ndarray, " M"]:
+    """How far (mm) it is from points (2, M) in pixels along unit vectors (2, M) to the border; negative against them,
+    where a point lies outside. Where the border is not met that way, how far it is any way."""
+    steps = np.arange(0, MOST_MM + pixel_mm, pixel_mm / 2)
+    there = inside.astype(np.float32)
+    is_in = ndimage.map_coordinates(there, start, order=1, mode="nearest") > 0.5
+    sign = np.where(is_in, 1.0, -1.0)
+    track = start[:, None] + steps[None, :, None] * (sign * way)[:, None] / pixel_mm  # (2, T, M)
+    other = (ndimage.map_coordinates(there, track, order=1, mode="nearest") > 0.5) != is_in
+    met = other.any(axis=0)
+    away = np.where(is_in, ndimage.distance_transform_edt(there)[*_rounded(start)], 0.0)
+    if not inside.all():
+        away = np.where(is_in, away, ndimage.distance_transform_edt(1 - there)[*_rounded(start)])
+    return sign * np.where(met, steps[other.argmax(axis=0)] - pixel_mm / 4, away * pixel_mm)
+
+
+def _rounded(points: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    a, b = np.rint(points).astype(np.intp)
+    return a, b
 
 
 def _span(there: Bool[np.ndarray, " C"]) -> Float64[np.ndarray, " F"]:

@@ -163,6 +163,8 @@ def print_summary(heart: Reconstruction, folder: Path, seconds: float) -> None:
         text = ", ".join(f"{name} is phase {phase}" for name, phase in marked.items())
         print(f"{text}, of {len(run['phases_segmented'])}: {numbers['ed_es_chosen_by']}")
     _print_function(console, numbers)
+    if run["quality"]:
+        print(f"Verdict: {run['quality']['verdict']}. {run['quality']['why']}")
     if run["source"]:
         print(run["source"]["summary"])
     for warning in run["warnings"]:
@@ -175,14 +177,24 @@ def print_summary(heart: Reconstruction, folder: Path, seconds: float) -> None:
 
 
 def _print_function(console: Console, numbers: dict[str, Any]) -> None:
-    """Volumes and ejection fractions, and what should be one number and was measured twice."""
+    """Volumes and ejection fractions with their intervals, and what should be one number and was measured twice."""
     both = numbers["consistency"]
     for side in ("lv", "rv"):
         function = numbers["dense_volume"].get(side)
         if function and function["ef_percent"] is not None:
-            text = f"{side.upper()}: EDV {function['edv_ml']:.0f} mL, ESV {function['esv_ml']:.0f} mL"
-            slices = f" (by slices {both[side]['ef_slices_percent']:.0f} %)" if both[side] else ""
-            console.print(f"{text}, EF {function['ef_percent']:.0f} %{slices}", highlight=False)
+            volumes = ", ".join(
+                f"{name} {function[key]:.0f} mL{_interval(numbers, f'{side}_{key}')}"
+                for name, key in (("EDV", "edv_ml"), ("ESV", "esv_ml"))
+            )
+            slices = f", by slices {both[side]['ef_slices_percent']:.0f} %" if both[side] else ""
+            fraction = f"EF {function['ef_percent']:.0f} %{_interval(numbers, f'{side}_ef_percent')}{slices}"
+            console.print(f"{side.upper()}: {volumes}, {fraction}", highlight=False)
     if both["mass_ed_g"] is not None:
-        text = f"LV mass: {both['mass_ed_g']:.0f} g at ED, {both['mass_es_g']:.0f} g at ES"
-        console.print(text, highlight=False)
+        at_ed = f"{both['mass_ed_g']:.0f} g{_interval(numbers, 'lv_mass_g')} at ED"
+        console.print(f"LV mass: {at_ed}, {both['mass_es_g']:.0f} g at ES", highlight=False)
+
+
+def _interval(numbers: dict[str, Any], name: str) -> str:
+    """ " (140 to 160)", or nothing where there is none."""
+    found = (numbers.get("intervals") or {"measures": {}})["measures"].get(name)
+    return "" if found is None else f" ({found['low']:.0f} to {found['high']:.0f})"

@@ -92,8 +92,8 @@ def _patients(settings: Settings, data: Path, split: Split) -> Cases:
 
 def _pictured(settings: Settings, data: Path, split: Split) -> Cases:
     """Partly labelled slices of each phase: for the protocol that asks for no more."""
-    if settings.protocol != "segmentation":
-        raise InputError(f"{data} has labels of the LV's cavity alone: only the protocol segmentation can use it.")
+    if settings.protocol not in ("segmentation", "trust"):
+        raise InputError(f"{data} has labels of the LV's cavity alone: only segmentation and trust can use it.")
     asked = settings.patients or "development"
     names = getattr(split, asked) if asked in ("development", "validation") else None
     load: dict[str, Load] = {}

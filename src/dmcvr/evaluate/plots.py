@@ -75,6 +75,45 @@ def bland_altman(path: Path, rows: pd.DataFrame) -> None:
     _save(figure, path)
 
 
+def interval_plot(path: Path, rows: pd.DataFrame) -> None:
+    """Each exam's interval less the true value, narrow ones first: a panel for each measure and kind of truth."""
+    from dmcvr.evaluate.intervals import with_ends
+
+    rows = with_ends(rows)
+    tasks, measures = rows["task"].unique(), rows["measure"].unique()
+    figure = _figure(2.1 * len(measures), 2.6 * len(tasks))
+    for line, task in zip(figure.subplots(len(tasks), len(measures), squeeze=False), tasks, strict=True):
+        for axis, measure in zip(line, measures, strict=True):
+            members = rows[(rows["task"] == task) & (rows["measure"] == measure)].dropna(subset=["true"])
+            members = members.iloc[np.argsort((members["high"] - members["low"]).to_numpy())]
+            low, high, value = (members[key] - members["true"] for key in ("low", "high", "value"))
+            inside = (low <= 0) & (high >= 0)
+            colours = np.where(inside, "0.6", css(MARK))
+            axis.vlines(range(len(members)), low, high, colors=colours, lw=1.5)
+            axis.plot(range(len(members)), value, "k.", ms=2)
+            axis.axhline(0, color="0.2", lw=0.8)
+            axis.set_title(f"{_wrapped(task)}: {measure}", fontsize=7)
+            axis.set_xticks([])
+            axis.tick_params(labelsize=6)
+    _save(figure, path)
+
+
+def foretold_plot(path: Path, rows: pd.DataFrame) -> None:
+    """True against foretold Dice: a panel for each structure, a dot for each exam and fault."""
+    names = [key.removeprefix("dice_") for key in map(str, rows) if key.startswith("dice_")]
+    figure = _figure(3.4 * len(names), 3.4)
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        axis.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+        for fault, members in rows.groupby("fault", sort=False):
+            axis.plot(members[f"expected_{name}"], members[f"dice_{name}"], ".", ms=4, label=fault)
+        axis.set_title(METRICS[f"dice_{name}"].heading, fontsize=8)
+        axis.tick_params(labelsize=7)
+    figure.axes[-1].legend(fontsize=5, loc="upper left")
+    figure.supxlabel("foretold", fontsize=8)
+    figure.supylabel("true", fontsize=8)
+    _save(figure, path)
+
+
 def contact_sheet(path: Path, pictures: list[Picture]) -> None:
     """The slices where the first method scored worst: the truth, then every method, with label contours."""
     worst = sorted(pictures, key=lambda picture: picture.score)[:WORST]

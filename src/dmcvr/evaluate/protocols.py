@@ -14,14 +14,16 @@ from dmcvr.evaluate.case import Measure
 from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import clinical
 from dmcvr.evaluate.held_out import held_out
+from dmcvr.evaluate.intervals import coverage, intervals
 from dmcvr.evaluate.long_axis import long_axis
 from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, SOLID
 from dmcvr.evaluate.phantom import phantom
-from dmcvr.evaluate.plots import bland_altman, paired_plot
+from dmcvr.evaluate.plots import bland_altman, foretold_plot, interval_plot, paired_plot
 from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.segmentation import segmentation
 from dmcvr.evaluate.settings import ProtocolName
 from dmcvr.evaluate.tables import Bar, Tabulate, clinical_tables, comparison, segmentation_tables, solid_tables
+from dmcvr.evaluate.trust import trust, trust_tables
 
 #: The strongest that a user has without our networks: neighbours aligned by grey values and labels, averaged; and the
 #: same brought back to the sharpness that ours has.
@@ -32,7 +34,7 @@ PLAIN = ("nearest", "linear", "cubic", "shape", "registration", ALIGNED)
 
 #: Where 3D hearts are compared: ours as a user has it, slid into one breath-hold and completed, by the short axis alone
 #: and with long-axis views, and what it has to beat. The labels are those of `image=sharp`, and are found sooner.
-SOLID_OURS = ("dmcvr:image=mean:slide=auto:complete=auto", "dmcvr:image=mean:slide=views:complete=auto")
+SOLID_OURS = ("dmcvr:image=mean:slide=auto:complete=auto", "dmcvr:image=mean:slide=views:complete=views")
 SOLID_RIVALS = ("shape", "registration", ALIGNED)
 
 #: What ours has to beat by name, among those that are given the same labels.
@@ -87,6 +89,8 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
     "clinical": Protocol(
         clinical, clinical_tables, bland_altman, ("dmcvr", "linear", "shape", "registration", ALIGNED)
     ),
+    "intervals": Protocol(intervals, coverage, interval_plot, ()),
+    "trust": Protocol(trust, trust_tables, foretold_plot, ()),
     "round-trip": Protocol(round_trip, comparison("phase"), paired_plot, ("dmcvr", "published", "linear")),
     "cine": Protocol(cine, comparison(), paired_plot, ("dmcvr", "dmcvr:image=mean", "linear", "registration", ALIGNED)),
     "ablation": Protocol(

@@ -17,18 +17,30 @@ from dmcvr.io.folder import check_output_folder
 from dmcvr.model.weights import describe, find, require_kind
 from dmcvr.options import DEFAULT_WEIGHTS, DeviceName, check_choice, maybe
 
-ProtocolName = Literal["held-out", "phantom", "long-axis", "segmentation", "clinical", "round-trip", "ablation", "cine"]
+ProtocolName = Literal[
+    "held-out",
+    "phantom",
+    "long-axis",
+    "segmentation",
+    "clinical",
+    "round-trip",
+    "ablation",
+    "cine",
+    "intervals",
+    "trust",
+]
 PatientsName = Literal["development", "validation", "unseen", "everyone"]
 
-#: Where the cases of a protocol come from: labelled ACDC-style patients; patients with long-axis views, else phantoms;
-#: phantoms; 4D exams.
-Source = Literal["patients", "views", "phantoms", "cines"]
+#: Where the cases of a protocol come from: labelled ACDC-style patients, for one else phantoms; patients with
+#: long-axis views, else phantoms; phantoms; 4D exams.
+Source = Literal["patients", "patients or phantoms", "views", "phantoms", "cines"]
 
 SOURCES: dict[str, Source] = {
     "phantom": "phantoms",
     "long-axis": "views",
     "cine": "cines",
-    **dict.fromkeys(("held-out", "segmentation", "clinical", "round-trip", "ablation"), "patients"),
+    "intervals": "patients or phantoms",
+    **dict.fromkeys(("held-out", "segmentation", "clinical", "round-trip", "ablation", "trust"), "patients"),
 }
 
 KEEP_EVERY, EXAMS = 2, 6
@@ -62,7 +74,7 @@ class Settings:
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
     keep_every: Annotated[int | None, maybe("N", help="held-out, ablation: one slice in N is kept (2)")] = None
-    exams: Annotated[int | None, maybe("N", help="phantom, long-axis: how many synthetic hearts (6)")] = None
+    exams: Annotated[int | None, maybe("N", help="phantom, long-axis, intervals: how many synthetic hearts (6)")] = None
     steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
@@ -76,7 +88,9 @@ class Settings:
     def source(self) -> Source:
         """Where the cases come from."""
         source = SOURCES[self.protocol]
-        return "phantoms" if source == "views" and self.data is None else source
+        if source == "patients or phantoms" and self.data is not None:
+            return "patients"
+        return "phantoms" if source in ("views", "patients or phantoms") and self.data is None else source
 
     @property
     def contenders(self) -> tuple[str, ...] | None:
@@ -121,7 +135,7 @@ class Settings:
         """What is given to a protocol that would ignore it."""
         meant: dict[str, bool] = {
             "data": SOURCES[self.protocol] != "phantoms",
-            "methods": self.protocol != "segmentation",
+            "methods": self.protocol not in ("segmentation", "intervals", "trust"),
             "patients": self.source == "patients",
             "split": self.source != "phantoms",
             "keep_every": self.protocol in ("held-out", "ablation"),

@@ -19,8 +19,8 @@ LIBRARIES = ("numpy", "scipy", "torch", "SimpleITK", "scikit-image", "monai", "t
 
 
 def code_sha256() -> str:
-    """SHA-256 of the package's source: edited code is another code, whatever its version."""
-    return sources_sha256(("**/*.py",))
+    """SHA-256 of the package's source and of what it is calibrated by: edited, it is another, whatever its version."""
+    return sources_sha256(("**/*.py", "quality/*.json", "quality/*.npz"))
 
 
 def versions() -> dict[str, str]:

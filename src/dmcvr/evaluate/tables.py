@@ -29,11 +29,13 @@ class Table:
     means        the columns that say what a line is about, the number of patients, and a mean each metric
     differences  a line for each metric: both means, their difference and its interval
     agreement    a line for each clinical measure: bias, limits of agreement and so on
+    coverage     a line for each measure: how often the true value lies in its interval, and how wide that is
+    figures      words and plain numbers
     ===========  =====================================================================================
     """
 
     title: str
-    kind: Literal["means", "differences", "agreement"]
+    kind: Literal["means", "differences", "agreement", "coverage", "figures"]
     numbers: pd.DataFrame
     further: bool = False
 
@@ -45,7 +47,7 @@ class Table:
     @property
     def numeric(self) -> list[bool]:
         """Which columns of the text are numbers."""
-        words = ("task", "level", "phase", "kind", "group", "method", "score", "measure", "which")
+        words = ("task", "level", "phase", "kind", "group", "method", "score", "measure", "which", "fault", "structure")
         return [column not in words for column in self.text.columns]
 
     def markdown(self) -> str:
@@ -258,4 +260,35 @@ def _shown_agreement(numbers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-_SHOWN = {"means": _shown_means, "differences": _shown_differences, "agreement": _shown_agreement}
+def _shown_coverage(numbers: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            **{key: numbers[key] for key in ("task", "measure", "group", "spacing_mm") if key in numbers},
+            "exams": numbers["exams"],
+            "mean abs error": numbers["error"].map("{:.1f}".format),
+            "inside": [_percent(share) for share in numbers["inside_part"]],
+            "half width": ["-" if not np.isfinite(half) else f"{half:.1f}" for half in numbers["half_part"]],
+            "inside whole": [_percent(share) for share in numbers["inside"]],
+            "half width whole": numbers["half"].map("{:.1f}".format),
+        }
+    )
+
+
+def _shown_figures(numbers: pd.DataFrame) -> pd.DataFrame:
+    def shown(value: Any) -> Any:
+        return value if not isinstance(value, float) else ("-" if not np.isfinite(value) else f"{value:.2f}")
+
+    return pd.DataFrame({key: [shown(value) for value in column] for key, column in numbers.items()})
+
+
+def _percent(share: float) -> str:
+    return "-" if not np.isfinite(share) else f"{100 * share:.0f} %"
+
+
+_SHOWN = {
+    "means": _shown_means,
+    "differences": _shown_differences,
+    "agreement": _shown_agreement,
+    "coverage": _shown_coverage,
+    "figures": _shown_figures,
+}

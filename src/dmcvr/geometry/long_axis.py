@@ -63,6 +63,11 @@ class Upright:
         affine[:3, 3] = centre - (right + down) * PIXEL_MM * (side - 1) / 2
         return cls(affine, side)
 
+    @property
+    def directions(self) -> Float64[np.ndarray, "3 3"]:
+        """Unit vectors to the picture's right, to the apex, and across the plane; one a row."""
+        return np.asarray((self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)).T)
+
     def points(self, off_mm: float = 0.0) -> Float64[np.ndarray, "3 S S"]:
         """RAS+ mm (3, S, S) of the pixels, or of those so far across the plane."""
         a, b = np.meshgrid(np.arange(self.side), np.arange(self.side), indexing="ij")

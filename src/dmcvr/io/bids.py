@@ -17,13 +17,17 @@ from dmcvr.errors import InputError
 from dmcvr.exam.source import LONG_AXIS_CINE
 from dmcvr.exam.stack import Patient
 from dmcvr.io.exam import Exam
-from dmcvr.io.image import is_named_nifti, nifti_files, nifti_stem
-from dmcvr.io.parts import Part, body_size, exam_of
+from dmcvr.io.image import is_named_nifti, nifti_files, nifti_stem, read_header
+from dmcvr.io.long_axis import long_axis_cine, view_of_name
+from dmcvr.io.parts import Beside, Part, body_size, exam_of
 
 #: What a suffix or an entity's value may say beside the view.
 _BESIDE = re.compile(r"cine|b?ssfp|trufi|fiesta|bffe|stack|retro|breathhold|[0-9]+")
 _SHORT_AXIS = ("sa", "sax", "shax", "shortax", "shortaxis")
 _LONG_AXIS = re.compile(r"^(lax?|longaxis|[234]c|[234]ch|[234]chamber|lvot|rvot|ao.*|.*ch)$")
+
+#: What is left of a view's word: 4ch of acq-lax4chCine.
+_CHAMBERS = re.compile(r"^(?:cine|la|lax)*([234])(?:c|ch|chamber)(?:cine)?$")
 
 #: Entities that say the view.
 _VIEWS = ("acq", "view", "plane", "orient", "desc", "task", "rec")
@@ -112,9 +116,16 @@ def find_bids(path: Path) -> Exam:
     if len(files) > 1:
         names = ", ".join(file.name for file in files[:3])
         raise InputError(f"The folder {path} holds {len(files)} short-axis cines ({names}): give one of these files.")
-    views = [] if path.is_file() else [file for file, name in _images(path) if name.long_axis and not name.other]
-    beside = [("LA cine", LONG_AXIS_CINE, file, "recognised; not part of the short-axis stack") for file in views]
-    return exam_of("bids", [Part("SA cine", files[0])], patient=_patient(files[0]), beside=beside)
+    part, count = Part("SA cine", files[0]), read_header(files[0]).phases
+    fractions = {str(n): n / count for n in range(count)}
+    beside, planes = [], []
+    for file, name in _images(path.parent if path.is_file() else path):
+        if name.long_axis and not name.other:
+            view = next(filter(None, (view_of_name(_CHAMBERS.sub(r"\1c", word)) for word in name.words)), "")
+            why = f"the {view} view" if view else "recognised as a long-axis view"
+            beside.append(Beside("LA cine", LONG_AXIS_CINE, file, why, view, count))
+            planes.append(long_axis_cine(view, file, fractions))
+    return exam_of("bids", [part], patient=_patient(files[0]), beside=beside, long_axis=planes)
 
 
 def _images(folder: Path) -> list[tuple[Path, Name]]:

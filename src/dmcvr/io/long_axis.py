@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Shaped
 
 from dmcvr.errors import InputError
 from dmcvr.exam.view import UNKNOWN_VIEW, View, nearest_in_beat
@@ -77,7 +77,7 @@ def _view(name: str, phase: str, image: GridImage, frame: int) -> View:
     return View(name, phase, _picture(image.data[:, :, 0, frame]), image.affine, thickness_mm=thickness_mm)
 
 
-def _picture(values: Float32[np.ndarray, "I J"]) -> Float32[np.ndarray, "I J"]:
+def _picture(values: Shaped[np.ndarray, "I J"]) -> Float32[np.ndarray, "I J"]:
     """Grey values, padding that is not a number as dark as the darkest; raises `InputError` where nothing is seen."""
     with np.errstate(over="ignore", invalid="ignore"):
         grey = np.asarray(values, dtype=np.float32)

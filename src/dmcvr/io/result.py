@@ -36,7 +36,9 @@ def write_result(
     """Write image, labels, acquired.nii.gz, measures.json and .csv, of `keep`, and run.json into an existing folder.
 
     measures.csv names the `case`, so that many of them make one table; default: the folder's name.
-    With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`).
+    With NIfTI labels comes observed.nii.gz: where each of them comes from (see `dmcvr.result.OBSERVED`); and
+    uncertainty.nii.gz: how likely each is to be another, in percent. Of images drawn several times, image_mean.nii.gz
+    and image_sd.nii.gz.
     Slicer's segmentation holds one phase: several go into labels/<phase>.seg.nrrd.
 
     `acquired.nii.gz` is the input in the frame that was used: where a header's affine and spacing disagree,
@@ -48,10 +50,14 @@ def write_result(
     note = MIRRORED if result.mirrored else ""
     if "image" in keep:
         write_nifti(folder / "image.nii.gz", result.image, note)
+        for name, volume in zip(("mean", "sd"), result.drawn or (), strict=False):
+            write_nifti(folder / f"image_{name}.nii.gz", volume, note)
     if "nifti" in label_formats and "labels" in keep:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:
             write_nifti(folder / "observed.nii.gz", result.observed)
+        if result.uncertainty is not None:
+            write_nifti(folder / "uncertainty.nii.gz", result.uncertainty)
     placement = Placement.of(result.run)
     if "nrrd" in label_formats and "labels" in keep:
         _write_segmentations(folder / "labels", result.labels, result.phases, note, placement)
@@ -93,7 +99,8 @@ def read_result(folder: Path) -> Result:
         acquired = replace(acquired, labels=_acquired_labels(folder, acquired))
     labels = Volume(labels.data.astype(np.uint8), labels.affine)
     views = tuple(view for plane in _planes(run) for view in _views(folder, plane))
-    return Result(image, labels, acquired, measures, run, observed=_observed(folder, labels), views=views)
+    observed, uncertainty = (_beside(name, folder, labels) for name in ("observed", "uncertainty"))
+    return Result(image, labels, acquired, measures, run, views=views, observed=observed, uncertainty=uncertainty)
 
 
 def stack_volume(stack: SliceStack) -> Volume | None:
@@ -164,13 +171,14 @@ def _acquired_labels(folder: Path, acquired: SliceStack) -> NDArray[np.uint8] | 
     return labels
 
 
-def _observed(folder: Path, labels: Volume) -> Volume | None:
-    if not (folder / "observed.nii.gz").is_file():
+def _beside(name: str, folder: Path, labels: Volume) -> Volume | None:
+    """A map of whole numbers on the labels' grid; None where the folder does not hold it."""
+    if not (folder / f"{name}.nii.gz").is_file():
         return None
-    observed = _volume(folder / "observed.nii.gz")
-    if observed.data.shape != labels.data.shape:
+    found = _volume(folder / f"{name}.nii.gz")
+    if found.data.shape != labels.data.shape:
         raise InputError(f"The files in {folder} do not belong together: reconstruct the exam again.")
-    return Volume(observed.data.astype(np.uint8), observed.affine)
+    return Volume(found.data.astype(np.uint8), found.affine)
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

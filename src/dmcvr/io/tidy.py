@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("case", "quantity", "structure", "phase", "value", "unit", "convention")
+COLUMNS = ("case", "quantity", "structure", "phase", "value", "low", "high", "unit", "convention")
 
 #: How a key of measures.json ends, and the unit that says.
 UNITS = {"_ml_per_m2": "mL/m2", "_g_per_m2": "g/m2", "_percent": "%", "_ml": "mL", "_mm": "mm", "_ms": "ms", "_g": "g"}
@@ -32,8 +32,10 @@ def write_measures(path: Path, measures: dict[str, Any], case: str) -> None:
 def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
     """Rows of `COLUMNS`, without the case, from what `dmcvr.clinical.measures` finds: all but the published ones.
 
-    `convention` is a key of measures.json's "conventions", "wall_thickness", "strain", or empty.
+    `low` and `high` are the interval's ends, where there is one. `convention` is a key of measures.json's
+    "conventions", "wall_thickness", "strain", or empty.
     """
+    sure = measures.get("intervals") or {"measures": {}, "phases": {}}
     curve = measures.get("volume_time") or {}
     for phase, time_ms in zip(curve.get("phases", ()), curve.get("times_ms") or (), strict=False):
         yield _row("time_ms", "", phase, time_ms, "")
@@ -44,20 +46,23 @@ def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
                 if key == "lv_mass_g":
                     yield _row("mass_g", "lv_myocardium", phase, value, convention)
                 else:
-                    yield _row("volume_ml", key.removesuffix("_ml"), phase, value, convention)
+                    row = _row("volume_ml", key.removesuffix("_ml"), phase, value, convention)
+                    yield row | (_ends(sure["phases"].get(phase, {}).get(key)) if convention == "dense_volume" else {})
         for side in ("lv", "rv"):
             for key, value in found.get(side, {}).items():
                 phase = measures.get(_AT.get(key.split("_")[0], ""), "") or ""
-                yield _row(key, side, phase, value, convention)
+                row = _row(key, side, phase, value, convention)
+                yield row | (_ends(sure["measures"].get(f"{side}_{key}")) if convention == "dense_volume" else {})
     yield {**_row("body_surface_area", "", "", measures["bsa_m2"], "body_surface_area"), "unit": "m2"}
     wall = measures.get("wall_thickness")
     if wall:
         for segment, value in wall["segments_mm"].items():
             yield _row("wall_thickness_mm", f"aha_segment_{segment}", wall["phase"], value, "wall_thickness")
         for kind in ("mean", "max"):
-            yield _row(
+            row = _row(
                 f"wall_thickness_{kind}_mm", "lv_myocardium", wall["phase"], wall[f"{kind}_mm"], "wall_thickness"
             )
+            yield row | _ends(sure["measures"].get(f"wall_{kind}_mm"))
     strain = measures.get("strain")
     if strain:
         for name in STRAINS:
@@ -66,10 +71,14 @@ def tidy_rows(measures: dict[str, Any]) -> Iterator[Row]:
             yield _row(f"{name}_peak_percent", "lv", "", strain[f"{name}_peak_percent"], "strain")
 
 
+def _ends(interval: dict[str, Any] | None) -> Row:
+    return {} if interval is None else {"low": interval["low"], "high": interval["high"]}
+
+
 def _row(key: str, structure: str, phase: str, value: float | None, convention: str) -> Row:
     """`key` is a quantity's name with its unit, as in measures.json."""
     ending = next((ending for ending in UNITS if key.endswith(ending)), "")
     indexed = "_index" if "_per_m2" in ending else ""
     quantity = key.removesuffix(ending) + indexed
-    cells = (quantity, structure, phase, "" if value is None else value, UNITS.get(ending, ""), convention)
+    cells = (quantity, structure, phase, "" if value is None else value, "", "", UNITS.get(ending, ""), convention)
     return dict(zip(COLUMNS[1:], cells, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from dmcvr.model.blocks import PlainBlock
@@ -48,7 +48,7 @@ class ViewSegmenter(nn.Module):
         return logits
 
 
-def with_prior(views: Float[Tensor, "B H W"], priors: UInt8[Tensor, "B H W"]) -> Float[Tensor, "B 4 H W"]:
+def with_prior(views: Float[Tensor, "B H W"], priors: Integer[Tensor, "B H W"]) -> Float[Tensor, "B 4 H W"]:
     """What the network sees: the picture, then each structure of the prior's labels."""
     structures = [(priors == c).to(views.dtype) for c in range(1, CLASSES)]
     return torch.stack([views, *structures], dim=1)

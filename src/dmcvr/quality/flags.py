@@ -23,6 +23,7 @@ from dmcvr.geometry.orient import SURE, USUAL_DOWN, USUAL_RIGHT, from_scanner
 from dmcvr.labels.base import base_is_first
 from dmcvr.labels.enclosure import ENCLOSED, enclosed_share
 from dmcvr.quality.metrics import dice
+from dmcvr.quality.signs import roughness
 from dmcvr.quality.training_range import TrainingRange
 
 Level = Literal["fine", "look", "unknown"]
@@ -57,6 +58,9 @@ VOLUME_GAP = 0.15
 #: Dice of the dense labels with the slices' own at the acquired positions, over all slices.
 SLICE_DICE = 0.85
 
+#: Sections of a heart differ from the mean of their neighbours by less than this share of all area.
+ROUGH = 0.3
+
 #: Area between two slices, over the larger of their areas or under the smaller, by this share of the largest slice.
 BULGE = 0.15
 
@@ -87,62 +91,75 @@ class Flag:
         return asdict(self)
 
 
-def quality_flags(
-    slice_labels: UInt8[np.ndarray, "P N A B"],
-    at_slices: UInt8[np.ndarray, "P N I J"],
-    dense_labels: UInt8[np.ndarray, "P K I J"],
+def slice_flags(
+    labels: UInt8[np.ndarray, "P N A B"],
     *,
     pictured: Bool[np.ndarray, "N A B"],
     positions_mm: Float64[np.ndarray, " N"],
-    dense_positions_mm: Float64[np.ndarray, " K"],
     pixel_mm: float,
     located: Located,
     normal: Float64[np.ndarray, " 3"],
     confidence: float | None,
-    measures: dict[str, Any],
     features: dict[str, float],
     trained_on: TrainingRange | None,
     left_out: Sequence[str] = (),
     moved_mm: Float64[np.ndarray, " N"] | None = None,
     covered: Coverage | None = None,
-) -> list[dict[str, str]]:
-    """All checks of a result, as run.json keeps them.
+) -> list[Flag]:
+    """The checks that need no more than the acquired slices.
 
-    ==================  ============  =================================================================
-    slice_labels        (P, N, A, B)  labels of the acquired slices, the segmenter's or the user's, in one breath-hold
-    at_slices           (P, N, I, J)  the same labels on the dense grid's planes
+    ============  ============  =================================================================
+    labels        (P, N, A, B)  of the acquired slices, the segmenter's or the user's, in one breath-hold
+    pictured      (N, A, B)     which of their pixels lie in the picture
+    positions_mm  (N,)          of the acquired slices
+    pixel_mm                    of the labels
+    located                     where the heart was found, and how it lies
+    normal        (3,)          of the stack
+    confidence                  the segmenter's; None where the labels were given
+    features                    of the exam, by `training_range.exam_features`
+    trained_on                  what the weights were trained on; None if that is not known
+    left_out                    sentences: slices that the scan has and the reader could not use
+    moved_mm      (N,)          how far each slice was slid into one breath-hold; None if that was not tried
+    covered                     what lies beyond the slices, as an estimate
+    ============  ============  =================================================================
+    """
+    return [
+        lying(located, normal),
+        cut_off(labels, left_out, covered),
+        at_the_edge(labels, pictured, pixel_mm),
+        anatomy(labels),
+        misaligned(labels, positions_mm, pixel_mm, moved_mm),
+        out_of_order(labels),
+        unsure(confidence),
+        out_of_distribution(features, trained_on),
+    ]
+
+
+def dense_flags(
+    at_slices: UInt8[np.ndarray, "P N I J"],
+    dense_labels: UInt8[np.ndarray, "P K I J"],
+    *,
+    positions_mm: Float64[np.ndarray, " N"],
+    dense_positions_mm: Float64[np.ndarray, " K"],
+    measures: dict[str, Any],
+) -> list[Flag]:
+    """The checks of the dense heart and its measures (as measures.json has them).
+
+    ==================  ============  ============================================================
+    at_slices           (P, N, I, J)  the acquired slices' labels on the dense grid's planes
     dense_labels        (P, K, I, J)  the dense labels
-    pictured            (N, A, B)     which pixels of slice_labels lie in the picture
     positions_mm        (N,)          of the acquired slices
     dense_positions_mm  (K,)          of the dense slices
-    pixel_mm                          of slice_labels
-    located                           where the heart was found, and how it lies
-    normal              (3,)          of the stack
-    confidence                        the segmenter's; None where the labels were given
-    measures                          as measures.json
-    features                          of the exam, by `training_range.exam_features`
-    trained_on                        what the weights were trained on; None if that is not known
-    left_out                          sentences: slices that the scan has and the reader could not use
-    moved_mm            (N,)          how far each slice was slid into one breath-hold; None if that was not tried
-    covered                           what lies beyond the slices, as an estimate
-    ==================  ============  =================================================================
+    ==================  ============  ============================================================
     """
     nearest = nearest_slices(dense_positions_mm, positions_mm)
-    flags = [
-        lying(located, normal),
-        cut_off(slice_labels, left_out, covered),
-        at_the_edge(slice_labels, pictured, pixel_mm),
-        anatomy(slice_labels),
-        misaligned(slice_labels, positions_mm, pixel_mm, moved_mm),
-        unsure(confidence),
+    return [
         mass_drifts(measures),
         fractions_differ(measures),
         volumes_differ(measures),
         slices_differ(dense_labels[:, nearest], at_slices),
         implausible_between(dense_labels, dense_positions_mm, positions_mm),
-        out_of_distribution(features, trained_on),
     ]
-    return [flag.record() for flag in flags]
 
 
 def nearest_slices(
@@ -334,6 +351,19 @@ def misaligned(
     if moved_mm is not None and moved_mm.max() > JUMP_MM:
         return Flag(name, "look", slid + found, f"Slices were out of line by up to {moved_mm.max():.1f} mm")
     return Flag(name, "fine", slid + found, f"Slices in line within {worst:.1f} mm")
+
+
+def out_of_order(labels: UInt8[np.ndarray, "P N A B"]) -> Flag:
+    """Whether the sections of (P, N, A, B) labels grow and shrink along the stack as one heart's do."""
+    name = "Order of the slices"
+    found = max((roughness(np.isin(labels, part)) for part in ((1, 2), (3,))), default=0.0)
+    if not labels.any() or labels.shape[1] < 4:
+        return Flag(name, "unknown", "Too little heart was found to tell.", "Order of the slices: not checked")
+    text = f"Sections differ from the mean of their neighbours by {100 * found:.0f} % of their area."
+    if found > ROUGH:
+        more = " Are slices in a wrong order, or is one missing?"
+        return Flag(name, "look", text + more, "Sections jump from slice to slice")
+    return Flag(name, "fine", text, "Sections follow each other")
 
 
 def unsure(confidence: float | None) -> Flag:

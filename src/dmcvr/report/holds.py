@@ -59,8 +59,8 @@ def shifts(holds: dict[str, Any] | None, *, base_first: bool) -> Shifts | None:
     scale = half / reach
 
     def arrow(middle: float, mm: float, sd_mm: float) -> Arrow:
-        ends = [round(middle + scale * value, 1) for value in (mm, mm - sd_mm, mm + sd_mm)]
-        return Arrow(*ends, round(middle, 1))
+        start, low, high = (round(middle + scale * value, 1) for value in (mm, mm - sd_mm, mm + sd_mm))
+        return Arrow(start, low, high, round(middle, 1))
 
     order = list(range(len(slices)))
     rows = []

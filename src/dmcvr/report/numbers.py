@@ -41,8 +41,8 @@ MOTION = {*VALVES.values(), *STRAIN.values()}
 class Line:
     """One measure: by the dense volume, over body surface, by slices; normal range where one is known.
 
-    `beside` is the same quantity measured another way, where one number should be one: EF by slices, mass at ES. The
-    two may be `apart` enough to be told.
+    `interval` is where the true value is meant to lie. `beside` is the same quantity measured another way, where one
+    number should be one: EF by slices, mass at ES. The two may be `apart` enough to be told.
     """
 
     name: str
@@ -55,12 +55,15 @@ class Line:
     source: str
     beside: str = ""
     apart: bool = False
+    interval: str = ""
 
 
 def lines(measures: dict[str, Any]) -> list[Line]:
     """A line for each measure of function, else (no ED and ES) for each phase's volumes."""
     dense, summed = measures["dense_volume"], measures["slice_summation"]
     normal = measures.get("reference") or []
+    sure = measures.get("intervals") or {"measures": {}, "phases": {}}
+    known, of_phase = sure["measures"], sure["phases"]
     found = []
     for side in ("lv", "rv"):
         for key, name, unit, digits in FUNCTION:
@@ -79,6 +82,7 @@ def lines(measures: dict[str, Any]) -> list[Line]:
                     number(summed.get(side, {}).get(key), digits),
                     *_normal(reference),
                     *_beside(measures.get("consistency") or {}, side, key),
+                    interval=_interval(known.get(f"{side}_{key}"), digits),
                 )
             )
     if found:
@@ -91,6 +95,7 @@ def lines(measures: dict[str, Any]) -> list[Line]:
             "",
             number(summed["phases"][phase][key], 0),
             *_normal([]),
+            interval=_interval(of_phase.get(phase, {}).get(key), 0),
         )
         for phase in dense["phases"]
         for key, name, unit in SIZES
@@ -108,6 +113,10 @@ def headline(found: list[Line]) -> list[Line]:
 
 def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(found: dict[str, Any] | None, digits: int) -> str:
+    return "" if found is None else f"{number(found['low'], digits)}–{number(found['high'], digits)}"
 
 
 def _motion(measures: dict[str, Any]) -> list[Line]:

@@ -43,6 +43,7 @@ class Scene:
     axes         (3, 3)            x, y and z in the world (RAS+), by rows
     base_first                     whether the input's slices begin at the base
     window                         grey values shown as black and white, by the heart
+    uncertainty  (P, X, Y, Z)      how likely each label is to be another, in percent; None if that is not known
     ===========  ================  =================================================================================
     """
 
@@ -57,6 +58,7 @@ class Scene:
     axes: NDArray[np.float64]
     base_first: bool
     window: Window
+    uncertainty: NDArray[np.uint8] | None = None
 
     @property
     def voxel_heights_mm(self) -> NDArray[np.float64]:
@@ -110,6 +112,7 @@ class Scene:
             image=self.image[indices],
             labels=self.labels[indices],
             completed=self.completed[indices],
+            uncertainty=None if self.uncertainty is None else self.uncertainty[indices],
             acquired=None if self.acquired is None else self.acquired[indices],
         )
 
@@ -137,6 +140,9 @@ class Scene:
             image=np.stack([sampled(phase) for phase in self.image]),
             labels=np.stack([shares(phase).argmax(axis=0) for phase in self.labels]).astype(np.uint8),
             completed=np.stack([sampled(phase.astype(np.float32)) >= 0.5 for phase in self.completed]),
+            uncertainty=None
+            if self.uncertainty is None
+            else np.rint([sampled(phase.astype(np.float32)) for phase in self.uncertainty]).astype(np.uint8),
             acquired=acquired,
             spacing_mm=spacing_mm,
             origin_mm=self.origin_mm + self.spacing_mm * np.array(start),
@@ -161,6 +167,7 @@ def make_scene(result: Result) -> Scene:
     completed = np.zeros(labels.shape, dtype=np.bool_)
     if result.observed is not None:
         completed = (_laid(result.observed, axes)[0][box] == OBSERVED["completed"]) & (labels > 0)
+    unsure = None if result.uncertainty is None else _laid(result.uncertainty, axes)[0][box].astype(np.uint8)
     origin[:2] += spacing * np.array(low)
     heights, shifts = np.array([]), np.zeros((0, 2))
     base_first = "normal_ras" in result.run.get("input", {}) and _along(result, axes) < 0
@@ -172,7 +179,7 @@ def make_scene(result: Result) -> Scene:
     if len(heights):
         shifts = _shifts(result, axes, len(heights))
     window = heart_window(image, labels)
-    return Scene(image, labels, completed, acquired, heights, shifts, spacing, origin, axes, base_first, window)
+    return Scene(image, labels, completed, acquired, heights, shifts, spacing, origin, axes, base_first, window, unsure)
 
 
 def display_axes(result: Result) -> NDArray[np.float64]:

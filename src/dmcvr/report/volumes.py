@@ -16,6 +16,9 @@ from dmcvr.report.scene import MAX_VOXELS, Scene
 #: All phases of a cine together have no more voxels than this.
 MAX_CINE_VOXELS = 9_000_000
 
+#: A label this likely to be another is shown as unsure, in steps of so much (percent); more than the last is one step.
+UNSURE_PERCENT = (10, 20, 30, 40)
+
 #: What was completed is hatched: bands so wide, in mm, in each cut at 45 degrees.
 BAND_MM = 2.5
 
@@ -24,8 +27,8 @@ def viewer_sets(scene: Scene, phases: Sequence[str], ed_es: list[str]) -> list[d
     """What the viewer loads: up to two phases whole; of more, ED and ES whole and a coarser cine of all.
 
     Each set is ``{"name", "phases", "spacing_mm", "image", "labels", "acquired", "between",
-    "completed"}``, volumes as base64;
-    "acquired" and "completed" are None where there is nothing of the kind.
+    "completed", "unsure"}``, volumes as base64;
+    "acquired", "completed" and "unsure" are None where there is nothing of the kind; a cine has no "unsure".
     """
     if len(phases) <= 2:
         return [_set("full", scene.within(MAX_VOXELS), phases)]
@@ -39,6 +42,9 @@ def viewer_sets(scene: Scene, phases: Sequence[str], ed_es: list[str]) -> list[d
 
 def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
     slabs = scene.as_acquired
+    unsure = None
+    if scene.uncertainty is not None and name == "full":
+        unsure = np.digitize(scene.uncertainty, UNSURE_PERCENT).astype(np.uint8)
     between = np.zeros(scene.labels.shape[1:], dtype=np.uint8)
     between[:, :, ~scene.measured] = 1
     return {
@@ -51,6 +57,7 @@ def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
         "acquired": None if slabs is None else embedded(scene, scene.window.spacious(slabs)),
         "between": embedded(scene, between[None]),
         "completed": embedded(scene, hatched(scene)) if scene.completed.any() else None,
+        "unsure": None if unsure is None else embedded(scene, unsure),
     }
 
 

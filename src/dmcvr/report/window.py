@@ -43,10 +43,6 @@ class Window:
         """The same with room to change the window: `least` to `most` as 0 to 255."""
         return _bytes(images, self.least, self.most)
 
-    def as_bytes(self, value: float) -> float:
-        """A grey value on the scale of `spacious`."""
-        return 255 * (value - self.least) / (self.most - self.least)
-
 
 def heart_window(image: NDArray[np.float32], labels: NDArray[np.uint8]) -> Window:
     """The window of (P, X, Y, Z) pictures by what is labelled in them; by all of them where nothing is."""

@@ -7,6 +7,7 @@ checkpoint carries what it was made from, and goes on with that alone. Several p
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import signal
@@ -152,12 +153,12 @@ class Trainer:
             "sums": self._sums,
             "inputs": self.inputs,
         }
+        packed = io.BytesIO()  # torch says of a full disk what it says of its own faults
+        torch.save(state, packed)
         try:
-            torch.save(state, partial)
+            partial.write_bytes(packed.getbuffer())
             partial.replace(self.checkpoint)
-        except (OSError, RuntimeError) as error:  # torch has no type of its own for a full disk
-            if isinstance(error, RuntimeError) and "write" not in str(error):
-                raise
+        except OSError as error:
             partial.unlink(missing_ok=True)
             raise OutputError(
                 f"The checkpoint of step {self.step} cannot be written to {self.out}: make room, and give the same "

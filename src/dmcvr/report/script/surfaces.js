@@ -53,7 +53,7 @@ function framesOf(heights, meshes, gl) {
   return new globalThis.niivue.NVMesh(Float32Array.from(points), Uint32Array.from(faces), "slices", new Uint8Array([140, 146, 153, 255]), 1, false, gl);
 }
 
-// Look from there, so that the heart of all phases fills the pane.
+// Look from there, so that the heart of all phases fills the pane above its buttons.
 function lookFrom(solid, meshes, [azimuth, elevation]) {
   solid.setRenderAzimuthElevation(azimuth, elevation);
   if (!meshes.length) return;
@@ -66,9 +66,11 @@ function lookFrom(solid, meshes, [azimuth, elevation]) {
       for (const k of [0, 1]) { low[k] = Math.min(low[k], seen[k]); high[k] = Math.max(high[k], seen[k]); }
     }
   const { width, height } = solid.canvas.getBoundingClientRect();
-  const wide = width / height, [across, up] = [0, 1].map((k) => (high[k] - low[k]) / 2 / 0.86);
+  const wide = width / height, taken = Math.min(0.4, ($("seen-from").offsetHeight + 8) / height);
+  const across = (high[0] - low[0]) / 2 / 0.9, up = (high[1] - low[1]) / 2 / (0.9 * (1 - taken));
   const scale = wide < 1 ? Math.max(across, up * wide) : Math.max(across / wide, up);
-  solid.position = [-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, 0];
+  const raised = taken * (wide < 1 ? scale / wide : scale);
+  solid.position = [-(low[0] + high[0]) / 2, raised - (low[1] + high[1]) / 2, 0];
   solid.setScale((0.8 * solid.furthestFromPivot) / scale);
 }
 

@@ -48,6 +48,11 @@ async function start(data) {
   });
   const white = { R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], I: [0, 1], labels: ["", ""] };
   const tint = { R: [0, data.between[0]], G: [0, data.between[1]], B: [0, data.between[2]], A: [0, 255], I: [0, 1], labels: ["", ""] };
+  const heat = [[255, 214, 102], [255, 160, 61], [240, 96, 48], [204, 34, 68]]; // by steps, from a little unsure on
+  const unsure = {
+    R: [0, ...heat.map((c) => c[0])], G: [0, ...heat.map((c) => c[1])], B: [0, ...heat.map((c) => c[2])],
+    A: [0, 255, 255, 255, 255], I: [0, 1, 2, 3, 4], labels: ["", "", "", "", ""],
+  };
   const rgb = (k) => [0, ...LABELS.map((label) => data.structures[label].rgb[k])];
   const colours = {
     R: rgb(0), G: rgb(1), B: rgb(2), A: [0, ...LABELS.map(() => 255)], I: [0, ...LABELS.map(Number)],
@@ -63,7 +68,8 @@ async function start(data) {
     if (!loaded.has(set.name)) {
       const tinted = on("show-between") ? 0.25 : 0;
       const parts = { dense: [await volume(set.image, "dense"), await volume(set.between, "between", tint, tinted), await volume(set.labels, "labels", colours, labelOpacity())] };
-      if (set.completed) parts.dense.push(await volume(set.completed, "completed", white, hatchOpacity()));
+      for (const [name, table, opacity] of [["completed", white, hatchOpacity()], ["unsure", unsure, unsureOpacity()]])
+        if (set[name]) parts.dense.push((parts[name] = await volume(set[name], name, table, opacity)));
       if (cuts.acquired) parts.acquired = [await volume(set.acquired, "acquired"), await volume(set.between, "between", tint, tinted)];
       loaded.set(set.name, parts);
     }
@@ -87,6 +93,7 @@ async function start(data) {
   let phase = data.start, playing = false;
   function on(id) { return $(id).checked; }
   function hatchOpacity() { return $("show-completed")?.checked ? 0.55 : 0; }
+  function unsureOpacity() { return $("show-unsure")?.checked ? 0.85 : 0; }
   function labelOpacity() { return on("show-labels") ? Number($("opacity-labels").value) : 0; }
   function drawSurfaces() {
     for (const part of meshes) {
@@ -99,7 +106,8 @@ async function start(data) {
   function drawOverlays() {
     for (const parts of loaded.values()) {
       parts.dense[2].opacity = labelOpacity();
-      if (parts.dense[3]) parts.dense[3].opacity = hatchOpacity();
+      if (parts.completed) parts.completed.opacity = hatchOpacity();
+      if (parts.unsure) parts.unsure.opacity = unsureOpacity();
       for (const name in cuts) parts[name][1].opacity = on("show-between") ? 0.25 : 0;
     }
     for (const nv of planar) nv.updateGLVolume();
@@ -204,7 +212,7 @@ async function start(data) {
   // controls
   for (const label of LABELS) for (const id of [`show-${label}`, `opacity-${label}`]) $(id).addEventListener("input", drawSurfaces);
   $("show-planes").addEventListener("input", drawSurfaces);
-  for (const id of ["show-labels", "opacity-labels", "show-between", "show-completed"]) $(id)?.addEventListener("input", drawOverlays);
+  for (const id of ["show-labels", "opacity-labels", "show-between", "show-completed", "show-unsure"]) $(id)?.addEventListener("input", drawOverlays);
   for (const button of document.querySelectorAll("#seen-from button"))
     button.addEventListener("click", () => lookFrom(solid, meshes, SEEN_FROM[button.value]));
   $("show-crosshair").addEventListener("input", () => {
@@ -260,13 +268,13 @@ async function start(data) {
   await showPhase(data.start);
   for (const nv of planar) nv.setCustomLayout(tiles);
   solid.setSliceType(SLICE_TYPE.RENDER);
-  lookFrom(solid, meshes, SEEN_FROM.front);
   theme();
   if (cuts.acquired && innerWidth < 600) {
     document.querySelector("input[name=compare][value=wipe]").checked = true;
     compare("wipe");
   }
   for (const id of ["controls", "toolbar", "seen-from"]) $(id).hidden = false;
+  lookFrom(solid, meshes, SEEN_FROM.front);
   moveTo([...cuts.dense.mm2frac(data.middle_mm)]);
   if ($("poster")) $("poster").remove();
   performance.mark("first-picture");

@@ -1,0 +1,107 @@
+"""What tells, without a truth, how well a heart was labelled: numbers that each structure of an exam is judged by.
+
+Two networks look at the same slices: the stack's segmenter, and E_mor's head, which sees each slice by itself. Where
+both are right they agree; where the picture is not what they know, they are wrong in ways of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+
+from dmcvr.exam.stack import LABEL_NAMES
+from dmcvr.geometry.locate import Located
+from dmcvr.labels.enclosure import enclosed_share
+
+#: Shares are compared as logits, between these.
+LEAST, MOST = 0.02, 0.99
+
+#: Nothing is gained by a surer way to lie than this (nats).
+MARGIN = 15.0
+
+#: The names of the numbers of each structure, and how much of each counts as one step.
+STEPS = {
+    "soft": 0.5,
+    "agreement": 0.5,
+    "least soft": 0.5,
+    "least agreement": 0.5,
+    "enclosed": 0.1,
+    "rough": 0.15,
+    "size": 0.7,
+    "contrast": 0.3,
+    "margin": 0.5,
+}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Slices of a few phases, labelled, as both networks see them.
+
+    ============  ===============  ==========================================
+    images        (P, N, S, S)     float32 in [-1, 1]
+    labels        (P, N, S, S)     uint8, the labels that are judged
+    found         (P, N, 4, S, S)  float32, the segmenter's probabilities
+    second        (P, N, S, S)     uint8, E_mor's labels
+    positions_mm  (N,)
+    pixel_mm
+    located                        where the heart was found, and how it lies
+    ============  ===============  ==========================================
+    """
+
+    images: Float32[np.ndarray, "P N S S"]
+    labels: UInt8[np.ndarray, "P N S S"]
+    found: Float32[np.ndarray, "P N 4 S S"]
+    second: UInt8[np.ndarray, "P N S S"]
+    positions_mm: Float64[np.ndarray, " N"]
+    pixel_mm: float
+    located: Located
+
+
+def signs(looked: Looked) -> Float64[np.ndarray, "3 F"]:
+    """(3, F) of LV cavity, myocardium and RV cavity, in steps of `STEPS`, in that order."""
+    labels, soft, agreed = looked.labels, [], []
+    for c in LABEL_NAMES:
+        mask, probability = labels == c, looked.found[:, :, c]
+        soft.append(_logit(_overlap(float(probability[mask].sum()), float(probability.sum() + mask.sum()))))
+        same = int(np.count_nonzero(mask & (looked.second == c)))
+        agreed.append(_logit(_overlap(same, int(mask.sum()) + int(np.count_nonzero(looked.second == c)))))
+    blood, muscle = (float(looked.images[labels == c].mean()) if (labels == c).any() else -1.0 for c in (1, 2))
+    shared = {
+        "least soft": min(soft),
+        "least agreement": min(agreed),
+        "enclosed": enclosed_share(labels, 1, 2),
+        "contrast": blood - muscle,
+        "margin": float(np.log1p(min(looked.located.margin, MARGIN))),
+    }
+    rows = []
+    for n, c in enumerate(LABEL_NAMES):
+        own = {"soft": soft[n], "agreement": agreed[n], "rough": roughness(labels == c), "size": _size(looked, c)}
+        values = own | shared
+        rows.append([values[name] / step for name, step in STEPS.items()])
+    return np.array(rows)
+
+
+def roughness(mask: Bool[np.ndarray, "P N S S"]) -> float:
+    """How far sections' areas lie from the line between their neighbours', of all area: slices in a wrong order."""
+    area = mask.sum(axis=(2, 3)).astype(float)
+    if area.shape[1] < 3 or area.sum() == 0:
+        return 0.0
+    return float(np.abs(area[:, 1:-1] - (area[:, :-2] + area[:, 2:]) / 2).sum() / area.sum())
+
+
+def _overlap(twice: float, both: float) -> float:
+    """Dice of sums; 0 where there is nothing."""
+    return float(2 * twice / both) if both > 0 else 0.0
+
+
+def _logit(share: float) -> float:
+    share = float(np.clip(share, LEAST, MOST))
+    return float(np.log(share / (1 - share)))
+
+
+def _size(looked: Looked, structure: int) -> float:
+    """Logarithm of the largest volume of any phase, in mL."""
+    slab_ml = looked.pixel_mm**2 * float(np.median(np.diff(looked.positions_mm))) / 1000
+    return float(np.log(max(np.count_nonzero(looked.labels == structure, axis=(1, 2, 3)).max() * slab_ml, 1.0)))

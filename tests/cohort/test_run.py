@@ -139,6 +139,23 @@ def test_what_is_no_exams_fault_stops_all(tmp_path: Path, go: Go, changes: dict[
     assert len(ends(tmp_path / "out")) == 31
 
 
+def test_a_scheduler_that_is_gone_is_said(
+    tmp_path: Path, go: Go, threads: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had is cancelled then, as Dask's client does it."""
+    texts(tmp_path / "in", {"a": "1"})
+    submit = threads.submit
+
+    def lost(*args: object, **options: object) -> object:
+        future = submit(*args, **options)
+        threads.cancel([future])
+        return future
+
+    monkeypatch.setattr(threads, "submit", lost)
+    with pytest.raises(InputError, match="The Dask scheduler is gone: start it and this command again"):
+        go()
+
+
 def test_an_interrupt_keeps_what_is_done(tmp_path: Path, go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     texts(tmp_path / "in", {f"e{n:02d}": "x" for n in range(40)})
     enter = Tally.enter

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -190,7 +189,7 @@ class _Loop:
 
     def _row(self, future: Future[Row], task: Task) -> Row | None:
         """What became of a task; None where its worker died, and it may be tried again. Raises `InputError`."""
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
 
         try:
             row: Row = future.result()

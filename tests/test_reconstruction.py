@@ -151,13 +151,14 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
         "Field of view",
         "Anatomy",
         "Slice alignment",
+        "Order of the slices",
         "Segmenter confidence",
+        "Like the training data",
         "LV mass over the heartbeat",
         "3D against slices: ejection fraction",
         "3D against slices: volume",
         "3D against slices: outline",
         "Shape between slices",
-        "Like the training data",
     ]
     stages = {"load", "locate", "segment", "slide", "align", "encode", "invert", "decode", "resample", "measure"}
     assert set(run["seconds"]) == stages
@@ -190,8 +191,8 @@ def test_slices_are_slid_into_one_breath_hold(engine: Engine) -> None:
     kept = {flag["name"]: flag for flag in auto.run["flags"]}
     assert kept["3D against slices: outline"]["level"] == "fine"
     assert "slid by up to" in kept["Slice alignment"]["text"]
-    assert "How far each slice was out of place" in report_html(auto)
-    assert "How far each slice was out of place" not in report_html(off)
+    assert "where each slice's heart lay beside the reference" in report_html(auto)
+    assert "where each slice's heart lay beside the reference" not in report_html(off)
 
 
 def test_files(ours: Reconstruction, tmp_path: Path) -> None:
@@ -599,7 +600,7 @@ def test_a_result_says_how_sure_it_is(ours: Reconstruction, tmp_path: Path) -> N
     assert ours.uncertainty.data.shape == ours.labels.data.shape
     inside = ours.labels.data > 0
     assert ours.uncertainty.data.max() <= 75
-    assert ours.uncertainty.data[inside].mean() > 3 * ours.uncertainty.data[..., :4, :4, :].mean()
+    assert ours.uncertainty.data[inside].mean() > 1.5 * ours.uncertainty.data[:, :4, :4].mean()
     assert ours.run["quality"]["verdict"] in ("usable", "look", "do not use")
     assert set(ours.run["quality"]["expected_dice"]) == {"lv_cavity", "lv_myocardium", "rv_cavity"}
     write_result(ours, tmp_path)
@@ -621,9 +622,8 @@ def test_draws_differ_between_the_slices_alone(few: SliceStack, tmp_path: Path) 
     assert heart.drawn is not None
     mean, sd = heart.drawn
     heights = heart.image.affine[:3, 3] @ three.normal + np.arange(heart.image.data.shape[3]) * 5.0
-    away = np.abs(heights[:, None] - three.positions_mm).min(axis=1)
     spread = sd.data[0].mean(axis=(0, 1))
-    assert spread[away.argmax()] > 0
+    assert spread[np.abs(heights - three.positions_mm.mean()).argmin()] > 0
     assert np.corrcoef(mean.data.ravel(), heart.image.data.ravel())[0, 1] > 0.9
     write_result(heart, tmp_path)
     assert {"image_mean.nii.gz", "image_sd.nii.gz"} <= {path.name for path in tmp_path.iterdir()}

@@ -228,6 +228,8 @@ def reconstruct(
         if drawn is not None:
             with stages("draws"):
                 drawn[0].data[n], drawn[1].data[n] = spread_of_draws(phase, options, engine, grid, region)
+                for part, black in zip(drawn, (region.scale.low, 0), strict=True):
+                    part.data[n][..., ~grid.pictured(stack)] = black
         residuals.append(agreement(phase.images, dense.round_trip))
 
     with stages("measure"):

@@ -38,6 +38,7 @@ def test_demo_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "acquired.nii.gz",
         "acquired_labels.nii.gz",
         "observed.nii.gz",
+        "uncertainty.nii.gz",
         "meshes",
         *records,
     }

@@ -55,9 +55,9 @@ def write_result(
     if "nifti" in label_formats and "labels" in keep:
         write_nifti(folder / "labels.nii.gz", result.labels, note)
         if result.observed is not None:
-            write_nifti(folder / "observed.nii.gz", result.observed)
+            write_nifti(folder / "observed.nii.gz", result.observed, note)
         if result.uncertainty is not None:
-            write_nifti(folder / "uncertainty.nii.gz", result.uncertainty)
+            write_nifti(folder / "uncertainty.nii.gz", result.uncertainty, note)
     placement = Placement.of(result.run)
     if "nrrd" in label_formats and "labels" in keep:
         _write_segmentations(folder / "labels", result.labels, result.phases, note, placement)

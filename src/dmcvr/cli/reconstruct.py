@@ -171,7 +171,7 @@ def print_summary(heart: Reconstruction, folder: Path, seconds: float) -> None:
         print(f"Note: {warning}", file=sys.stderr)
     looks = [flag for flag in run["flags"] if flag["level"] == "look"]
     for flag in looks:
-        print(f"Look: {flag['name']}. {flag['text']}", file=sys.stderr)
+        print(f"Look: {flag['title']}. {flag['text']}", file=sys.stderr)
     where = f"Written to {folder} in {clock(seconds)} min"
     print(f"{where}: open {folder / 'report.html'} (research software, not a medical device)")
 

@@ -5,7 +5,8 @@ so this is what annotators say of the segmentation's part. The shipped calibrati
 each is judged by the others' scores alone (`inside` at the level, leaving one out); `inside whole` is the interval that
 a user sees, which is wider, for it also holds what no annotator knows. Synthetic hearts (no --data): slices 8, 10 and
 12 mm apart, shifted by 1 mm SD; labels given, or found; the true volumes are exact, and the interval is the one that a
-user sees. Half widths are means. A row is one measure of one exam.
+user sees. Hearts are filled by shape, every 2.5 mm, which takes seconds: between the slices our labels have nearly the
+same volumes, and what the intervals are made of is the same. Half widths are means. A row is one measure of one exam.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ SPACINGS_MM = (8.0, 10.0, 12.0)
 #: Breath-holds of synthetic exams (mm, SD along each axis).
 SHIFT_MM = 1.0
 
-#: As a result comes out without an option.
-OPTIONS = Options(complete="auto")
+#: How hearts are filled here.
+OPTIONS = Options(method="shape", spacing_mm=2.5)
 
 
 def intervals(case: Case, bench: Bench) -> Findings:

@@ -35,6 +35,10 @@ OFFSET = 1.0
 #: Pixels further than this from an even chance (logits) stay what they are.
 FARTHEST = 6.0
 
+#: How often the most basal section of a structure is taken for the atrium or the outflow tract, or one of those for it:
+#: that many gaps of its area are lost or gained.
+MISTAKEN = 0.05
+
 #: Halving a gap divides the error between its slices by four: the area's curvature makes it.
 CURVED = 4.0
 
@@ -125,7 +129,19 @@ def _borders_ml(phases: list[Opening], slab_ml: Array, rng: np.random.Generator)
             inside = (slice_[1], slice_[1] + slice_[2], slice_[3])
             for structure, probability in zip((CAVITY, WHOLE, RIGHT), inside, strict=True):
                 off[:, p, structure] += slab_ml[n] * _more_pixels(probability, offset[:, p, n, structure])
+        off[:, p] += np.sqrt(2 * MISTAKEN) * _basal_ml(phase.ends) * _opposites(rng.normal(size=(PAIRS, 1)))
     return off
+
+
+def _basal_ml(ends: Ends) -> Array:
+    """(3,) of the most basal section of each structure, as far as the next."""
+    out = np.zeros(3)
+    for structure in (CAVITY, WHOLE, RIGHT):
+        seen = ends.sections.seen(structure)
+        if len(seen):
+            first = int(seen[0])
+            out[structure] = ends.sections.area_mm2[first, structure] * ends.sections.gap_mm(first) / 1000
+    return out
 
 
 def _more_pixels(probability: Float32[np.ndarray, "S S"], offset: Array) -> Array:

@@ -66,7 +66,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def client_of(*args: object) -> Iterator[Client]:
-        with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0") as client:
             yield client
 
     monkeypatch.setattr("dmcvr.cli.cohort.client_of", client_of)

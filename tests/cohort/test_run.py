@@ -24,7 +24,7 @@ from dmcvr.errors import InputError
 @pytest.fixture(scope="module")
 def threads() -> Iterator[Client]:
     """A cluster in this process."""
-    with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
+    with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as client:
         yield client
 
 

@@ -227,7 +227,7 @@ def _told(
     inside = plane.inside(phase, structure)
     if not inside.any():
         return None
-    a, b = (_span(inside.any(axis=axis)) for axis in (1, 0))
+    a, b = (_span(np.asarray(inside.any(axis=axis))) for axis in (1, 0))
     pixels = np.stack(np.meshgrid(a, b, indexing="ij"))
     fine_mm = PIXEL_MM / SPLIT
     at = lattice.of_world(plane.upright.place(pixels).reshape(3, -1))

@@ -266,7 +266,7 @@ def _without_strays(found: Float32[np.ndarray, "4 C C"], prior: UInt8[np.ndarray
         sizes = np.bincount(pieces.ravel())
         sizes[0] = 0
         kept = np.bincount(pieces[np.isin(prior, LABELS_OF[structure])], minlength=len(sizes)) > sizes * LEAST_SHARED
-        kept[[0, sizes.argmax()]] = True
+        kept[0] = kept[int(sizes.argmax())] = True
         out[:, ~kept[pieces]] = np.array([[1.0], [0.0], [0.0], [0.0]])
     return out
 
@@ -297,7 +297,7 @@ def _breath_hold(found: Float32[np.ndarray, "Q 4 C C"], numbers: list[int], upri
             for p in numbers
         ]
     )  # (Q, N, C)
-    heart = (lines > 0).any(axis=0)
+    heart = np.asarray((lines > 0).any(axis=0))
     within = (b > MOST_PX) & (b < side - 2 - MOST_PX)
     near = within & np.stack(
         [ndimage.distance_transform_edt(~line) * PIXEL_MM < NEAR_MM if line.any() else line for line in heart]

@@ -97,11 +97,11 @@ def coverage(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Tabl
 def with_ends(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with `low` and `high` of the interval that a user sees, by the package's own calibration."""
     known = Calibration.read()
-    parts = [
-        rows[f"sd_{kind}"] * [known.reach(kind, name) if name in QUANTITIES else np.nan for name in rows["measure"]]
+    segmentation, geometry = (
+        rows[f"sd_{kind}"].to_numpy() * np.array([known.reach(kind, name) for name in rows["measure"]])
         for kind in KINDS
-    ]
-    half = np.hypot(*parts)
+    )
+    half = np.hypot(segmentation, geometry)
     return rows.assign(low=rows["value"] - half, high=rows["value"] + half)
 
 

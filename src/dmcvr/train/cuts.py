@@ -113,8 +113,8 @@ class CutSet:
     def load(cls, path: Path) -> CutSet:
         try:
             with np.load(path, allow_pickle=False) as archive:
-                arrays = (archive[name] for name in ("images", "labels", "priors"))
-                return cls(*arrays, slices=str(archive["slices"]), code=str(archive["code"]))
+                images, labels, priors = (archive[name] for name in ("images", "labels", "priors"))
+                return cls(images, labels, priors, str(archive["slices"]), str(archive["code"]))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path} is not a set of cut views: remove it, it is made again.") from error
 
@@ -167,10 +167,10 @@ def _of_phantom(seed: int) -> Iterator[Cut]:
     frame = HeartFrame.random(rng)
     x, y = (axis_samples(c, 128, FINE_MM) for c in rng.uniform((-12, 5), (4, 25)))
     grid = Grid(x, y, axis_samples(20, 116, FINE_MM))
-    scene = make_body(rng, grid, frame, _random_tissues(rng))
+    relaxed = heart.at(0.0)
+    scene = make_body(rng, grid, frame, relaxed.apices["lv_epicardium"], _random_tissues(rng))
     volume = np.diag([FINE_MM, FINE_MM, FINE_MM, 1.0])
     volume[:3, 3] = x[0], y[0], grid.z[0]
-    relaxed = heart.at(0.0)
     for phase in range(PHASES):
         contraction = float(rng.uniform(*((0, 0.2), (0.7, 1), (0, 1))[phase]))
         shape = heart.at(contraction, opening=float(rng.uniform(0, 1) * (phase != 1)))
@@ -350,8 +350,8 @@ def _of_stack(stack: StackData) -> Iterator[Cut]:
         picture = sampled(image, affine, view.points(), mode="nearest")
         found = sampled(truth, affine, view.points(), order=0)
         inside = sampled(np.ones_like(truth), affine, view.points(), order=0) > 0
-        found = np.where(inside, found, UNKNOWN).astype(np.uint8)
-        yield normalised(picture).astype(np.float16), found, _nearest(prior, at, view)
+        known_there = np.where(inside, found, UNKNOWN).astype(np.uint8)
+        yield normalised(picture).astype(np.float16), known_there, _nearest(prior, at, view)
 
 
 def _known(

@@ -16,6 +16,9 @@ from helpers.cohorts import made_up
 from dmcvr.cohort.ledger import Row
 from dmcvr.cohort.tables import write_tables
 
+#: Each opens pages in a browser without a GPU.
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'dmcvr[cohort]'")
 
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--no-first-run", "--disable-component-update"]
@@ -189,7 +192,6 @@ def stretch() -> float:
     return max(1.0, (time.perf_counter() - begun) / 0.3)
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_exams(chromium: Any, tmp_path: Path) -> None:
     """Opened and searched within two seconds each, on a machine with nothing else to do: the best of three times."""
     write_tables(tmp_path, made_up(100_000))

@@ -41,7 +41,7 @@ def test_every_source_is_drawn_and_the_same_each_time() -> None:
 
 def test_softer_borders_are_less_sure() -> None:
     sharp, soft = (spread_of(px)[0].off_ml["segmentation"].std(axis=(0, 1)) for px in (0.5, 3.0))
-    assert np.all(soft[:2] > 3 * sharp[:2])
+    assert np.all(soft[:2] > 2 * sharp[:2])
 
 
 def test_a_borders_offset_moves_it_as_far_as_its_logits_say() -> None:

@@ -49,7 +49,7 @@ def test_slices_are_counted() -> None:
 
 
 def test_nowhere_to_write(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="4"):
         main(["benchmark", "-o", str(tmp_path / "no" / "b.json")])
     assert "There is no folder" in capsys.readouterr().err
 

@@ -44,4 +44,4 @@ def test_the_tidy_table_has_every_number(tmp_path: Path) -> None:
     assert value("gls_midwall", "lv", "1", "strain") == ("-20.5", "%")
     assert value("grs_peak", "lv", "", "strain") == ("-20.5", "%")
     assert len({tuple(row[key] for key in COLUMNS if key != "value") for row in rows}) == len(rows)
-    assert len(rows) == len(list(tidy_rows(numbers))) == 3 + 2 * (3 * 4 + 8 + 6) + 1 + 19 + len(STRAINS) * (3 + 1)
+    assert len(rows) == len(list(tidy_rows(numbers))) == 3 + 2 * (3 * 4 + 9 + 7) + 1 + 19 + len(STRAINS) * (3 + 1)

@@ -33,7 +33,7 @@ def leaning(labels: UInt8[np.ndarray, "P N A B"]) -> float:
     inside = np.flatnonzero(np.isin(labels, (1, 2)).any(axis=(0, 2, 3)))
     if len(inside) < 2:
         return 0.0
-    slices = _spread(inside[-1] - inside[0] + 1, MOST_SLICES) + inside[0]
+    slices = _spread(int(inside[-1] - inside[0] + 1), MOST_SLICES) + inside[0]
     phases = labels[_spread(len(labels), MOST_PHASES)][:, slices]
     heart = np.flatnonzero(phases.any(axis=(0, 1, 3))), np.flatnonzero(phases.any(axis=(0, 1, 2)))
     phases = phases[:, :, heart[0][0] : heart[0][-1] + 1, heart[1][0] : heart[1][-1] + 1]

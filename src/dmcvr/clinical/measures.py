@@ -77,6 +77,14 @@ def dense_volumes(labels: Volume) -> tuple[PhaseVolumes, ...]:
     )
 
 
+def slabs_mm(positions_mm: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+    """(N,) how thick a slab each slice at these ascending positions stands for: half way to each neighbour; at an end,
+    its one gap on both sides."""
+    gaps = np.diff(positions_mm)
+    around = np.concatenate([gaps[:1], gaps, gaps[-1:]])
+    return np.asarray((around[:-1] + around[1:]) / 2)
+
+
 def slice_summation(
     stack_labels: UInt8[np.ndarray, "P N I J"], positions_mm: Float64[np.ndarray, " _"], pixel_mm: tuple[float, float]
 ) -> tuple[PhaseVolumes, ...]:
@@ -98,9 +106,7 @@ def slice_summation(
             f"Expected at least two ascending positions, one a slice ({stack_labels.shape[1]}); "
             f"got {np.asarray(positions_mm).tolist()}: sort the slices by position."
         )
-    gaps_around = np.concatenate([gaps[:1], gaps, gaps[-1:]])
-    slab_mm = (gaps_around[:-1] + gaps_around[1:]) / 2
-    weight_ml = slab_mm * pixel_mm[0] * pixel_mm[1] / 1000
+    weight_ml = slabs_mm(positions_mm) * pixel_mm[0] * pixel_mm[1] / 1000
     return tuple(
         PhaseVolumes(
             **{

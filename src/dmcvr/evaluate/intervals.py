@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dmcvr.clinical.measures import measure_wall
+from dmcvr.clinical.measures import MYOCARDIAL_DENSITY_G_PER_ML, measure_wall
 from dmcvr.evaluate.case import Bench, Case, Findings, Row
 from dmcvr.evaluate.contenders import Contender
 from dmcvr.evaluate.tables import Table
@@ -66,7 +66,7 @@ def _true(exam: Phantom, heart: Reconstruction) -> dict[str, float]:
     ed, es = exam.shapes[exam.ed], exam.shapes[exam.es]
     left = ed.lv_cavity_volume_ml(), es.lv_cavity_volume_ml()
     right = ed.rv_cavity_volume_ml(), es.rv_cavity_volume_ml()
-    found = {"lv_mass_g": 1.05 * ed.lv_myocardial_volume_ml()}
+    found = {"lv_mass_g": MYOCARDIAL_DENSITY_G_PER_ML * ed.lv_myocardial_volume_ml()}
     for side, (full, emptied) in (("lv", left), ("rv", right)):
         found |= {f"{side}_edv_ml": full, f"{side}_esv_ml": emptied, f"{side}_sv_ml": full - emptied}
         found[f"{side}_ef_percent"] = 100 * (full - emptied) / full

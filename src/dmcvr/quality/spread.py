@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dmcvr.anatomy.complete import Ends
 from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE
+from dmcvr.clinical.measures import slabs_mm
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ class Spread:
     ) -> Spread:
         """Of slices at these positions; `sd_mm` (N,) is how unsure their places in the plane are, along an axis."""
         rng = np.random.default_rng(0)
-        slab_ml = _slabs_mm(positions_mm) * pixel_mm**2 / 1000
+        slab_ml = slabs_mm(positions_mm) * pixel_mm**2 / 1000
         count = (PAIRS, len(phases), 3)
 
         def drawn(alike: float) -> Array:
@@ -91,10 +92,9 @@ class Spread:
 
         ends = [p.ends for p in phases]
         gaps, tips, sheets = (np.stack([f(e) for e in ends]) for f in (_between_ml, _tip_ml, _sheet_ml))
-        one = np.array([1.0, 0.0, 1.0])  # cavity and whole LV end together
         tip, sheet = drawn(ALIKE), drawn(ALIKE)
-        for z in (tip, sheet):
-            z[..., WHOLE] = z @ (one * [1, 0, 0])
+        for z in (tip, sheet):  # cavity and whole LV end together
+            z[..., WHOLE] = z[..., CAVITY]
         return cls(
             {
                 "segmentation": _borders_ml(phases, slab_ml, rng),
@@ -107,12 +107,6 @@ class Spread:
 
 def _opposites(draws: Array) -> Array:
     return np.concatenate([draws, -draws])
-
-
-def _slabs_mm(positions_mm: Array) -> Array:
-    gaps = np.diff(positions_mm)
-    around = np.concatenate([gaps[:1], gaps, gaps[-1:]])
-    return np.asarray((around[:-1] + around[1:]) / 2)
 
 
 def _borders_ml(phases: list[Opening], slab_ml: Array, rng: np.random.Generator) -> Array:

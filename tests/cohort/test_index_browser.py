@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.browser import browser, until
 from helpers.cohorts import made_up
 
 from dmcvr.cohort.ledger import Row
@@ -21,20 +21,13 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'dmcvr[cohort]'")
 
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--no-first-run", "--disable-component-update"]
 EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    program = os.environ.get("DMCVR_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in DMCVR_CHROMIUM")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'dmcvr[dev]'")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+    with browser() as launched:
+        yield launched
 
 
 @contextmanager
@@ -61,7 +54,7 @@ def names(page: Any) -> list[str]:
 
 
 def settled(page: Any, status: str) -> None:
-    page.wait_for_function("text => document.getElementById('status').textContent.startsWith(text)", arg=status)
+    until(page, f"document.getElementById('status').textContent.startsWith({status!r})")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from helpers.browser import browser, until
 from PIL import Image
 
 from dmcvr.fill.engine import Engine
@@ -22,33 +22,18 @@ from dmcvr.phantom import Phantom
 from dmcvr.reconstruction import Reconstruction, reconstruct
 from dmcvr.report.page import VIEWER, write_report
 
-#: WebGL in software, and nothing that talks to the network by itself.
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
+#: WebGL in software, and nothing kept in step with an account.
+FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-sync"]
 SCRIPT = "<script>alert(1)</script>"
 SLOW_MS = 120_000
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    program = os.environ.get("DMCVR_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in DMCVR_CHROMIUM")
     if not (VIEWER / "niivue.umd.js").is_file():
         pytest.skip("the 3D viewer was not fetched when the package was installed: install npm, then scripts/setup")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'dmcvr[dev]'")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+    with browser(FLAGS) as launched:
+        yield launched
 
 
 @pytest.fixture(scope="module")
@@ -213,12 +198,12 @@ def test_wheel_scrolls_the_page_until_a_pane_is_focused(chromium: Any, made: Pat
         before, box = page.evaluate("scrollY"), dense.bounding_box()
         page.mouse.move(box["x"] + 80, box["y"] + 80)
         page.mouse.wheel(0, 120)
-        page.wait_for_function(f"scrollY > {before}")
+        until(page, f"scrollY > {before}")
         box = dense.bounding_box()
         page.mouse.click(box["x"] + 80, box["y"] + 80)
         held, status = page.evaluate("scrollY"), page.inner_text("#status")
         page.mouse.wheel(0, 120)
-        page.wait_for_function(f"document.getElementById('status').textContent !== {status!r}")
+        until(page, f"document.getElementById('status').textContent !== {status!r}")
         assert page.evaluate("scrollY") == held
         assert page.evaluate("getComputedStyle(document.getElementById('dense')).touchAction") == "none"
         dense.press("Escape")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Sequence
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.exam.volume import Volume
+from dmcvr.io.nifti import nifti_bytes
+from dmcvr.io.pack import packed
 from dmcvr.report.scene import MAX_VOXELS, Scene
 
 #: All phases of a cine together have no more voxels than this.
@@ -76,12 +77,9 @@ def embedded(scene: Scene, data: NDArray[np.uint8]) -> str:
     affine = np.zeros((4, 4))
     affine[2, 0] = affine[0, 1] = affine[1, 2] = scene.spacing_mm
     affine[:3, 3], affine[3, 3] = scene.origin_mm, 1
-    stored = data.transpose(3, 1, 2, 0)
-    image = nib.Nifti1Image(stored[..., 0] if len(data) == 1 else stored, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    return packed(image.to_bytes())
+    return encoded(nifti_bytes(Volume(data.transpose(0, 3, 1, 2), affine)))
 
 
-def packed(data: bytes) -> str:
+def encoded(data: bytes) -> str:
     """Gzipped base64; the same bytes give the same text."""
-    return base64.b64encode(gzip.compress(data, compresslevel=6, mtime=0)).decode("ascii")
+    return base64.b64encode(packed(data)).decode("ascii")

@@ -98,10 +98,8 @@ def _linear(
     values: Float32[np.ndarray, "N *C H W"], which: Int[np.ndarray, " M"], points: Float64[np.ndarray, "M 2 H W"]
 ) -> Float32[np.ndarray, "M *C H W"]:
     """(M, ..., H, W) of these slices at these points, in pixels; beyond the border, the border's."""
-    flat = torch.from_numpy(values.reshape(len(values), -1, *values.shape[-2:]))
-    sampled = [
-        sample(flat[n : n + 1].double(), at[None]) for n, at in zip(which, torch.from_numpy(points), strict=True)
-    ]
+    flat = torch.from_numpy(values.reshape(len(values), -1, *values.shape[-2:]).astype(np.float64))
+    sampled = [sample(flat[n : n + 1], at[None]) for n, at in zip(which, torch.from_numpy(points), strict=True)]
     return torch.cat(sampled).float().numpy().reshape(-1, *values.shape[1:])
 
 

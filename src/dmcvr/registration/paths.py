@@ -13,6 +13,7 @@ from scipy import ndimage
 from dmcvr.geometry.plan import Plan, mixed
 from dmcvr.labels.distances import probabilities
 from dmcvr.registration.demons import FAR, NEAR, register, sample
+from dmcvr.threads import each
 
 #: Gaps (mm) that a clinical stack has are narrower than this; across wider ones, a heart is looked for farther away.
 NARROW_MM = 12.0
@@ -113,7 +114,10 @@ def _cubic(
         [ndimage.spline_filter(part, mode="nearest") for part in slice_] for slice_ in np.pad(flat, rim, mode="edge")
     ]
     out = np.empty((len(which), *flat.shape[1:]), dtype=np.float32)
-    for sampled, n, at in zip(out, which, points + SPLINE_RIM, strict=True):
-        for part, spline in zip(sampled, splines[n], strict=True):
-            ndimage.map_coordinates(spline, at, part, order=3, mode="nearest", prefilter=False)
+
+    def fill(m: int) -> None:
+        for part, spline in zip(out[m], splines[which[m]], strict=True):
+            ndimage.map_coordinates(spline, points[m] + SPLINE_RIM, part, order=3, mode="nearest", prefilter=False)
+
+    each(fill, range(len(which)))
     return out.reshape(-1, *values.shape[1:])

@@ -13,6 +13,7 @@ from dmcvr.exam.volume import Volume
 from dmcvr.io.nifti import nifti_bytes
 from dmcvr.io.pack import packed
 from dmcvr.report.scene import MAX_VOXELS, Scene
+from dmcvr.threads import each
 
 #: All phases of a cine together have no more voxels than this.
 MAX_CINE_VOXELS = 9_000_000
@@ -48,18 +49,17 @@ def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
         unsure = np.digitize(scene.uncertainty, UNSURE_PERCENT).astype(np.uint8)
     between = np.zeros(scene.labels.shape[1:], dtype=np.uint8)
     between[:, :, ~scene.measured] = 1
-    return {
-        "name": name,
-        "phases": phases,
-        "spacing_mm": scene.spacing_mm,
-        "shape": list(scene.image.shape[1:]),
-        "image": embedded(scene, scene.window.spacious(scene.image)),
-        "labels": embedded(scene, scene.labels),
-        "acquired": None if slabs is None else embedded(scene, scene.window.spacious(slabs)),
-        "between": embedded(scene, between[None]),
-        "completed": embedded(scene, hatched(scene)) if scene.completed.any() else None,
-        "unsure": None if unsure is None else embedded(scene, unsure),
+    volumes = {
+        "image": scene.window.spacious(scene.image),
+        "labels": scene.labels,
+        "acquired": None if slabs is None else scene.window.spacious(slabs),
+        "between": between[None],
+        "completed": hatched(scene) if scene.completed.any() else None,
+        "unsure": unsure,
     }
+    texts = each(lambda data: None if data is None else embedded(scene, data), volumes.values())
+    about = {"name": name, "phases": phases, "spacing_mm": scene.spacing_mm, "shape": list(scene.image.shape[1:])}
+    return about | dict(zip(volumes, texts, strict=True))
 
 
 def hatched(scene: Scene) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from dmcvr.surface.ply import ply_bytes, stl_bytes
 from dmcvr.surface.template import template
 from dmcvr.surface.triangles import Triangles
 from dmcvr.surface.vtp import pvd_bytes, vtp_bytes
+from dmcvr.threads import each
 
 #: Written into the header of every PLY, STL and VTP file, since the formats know neither frame nor unit. 3D Slicer
 #: reads `SPACE=RAS` there; without it, it takes a mesh to be LPS.
@@ -53,7 +54,7 @@ def write_meshes(
     morphs = fitted is not None and len(phases) > 1
     for n, (phase, of_phase) in enumerate(zip(phases, borders, strict=True)):
         where = folder / phase if len(phases) > 1 else folder
-        meshes = dict(_meshes(of_phase)) if set(formats) - {"glb"} or ("glb" in formats and not morphs) else {}
+        meshes = _meshes(of_phase) if set(formats) - {"glb"} or ("glb" in formats and not morphs) else {}
         hearts[phase] = meshes
         for name, mesh in meshes.items():
             for kind, to_bytes in _OF_SURFACE.items():
@@ -86,11 +87,10 @@ class _Writer:
         self.written.append(path)
 
 
-def _meshes(borders: Borders) -> Iterator[tuple[str, Triangles]]:
-    for name in STRUCTURES:
-        mesh = structure_mesh(borders, name)
-        if mesh is not None:
-            yield name, mesh
+def _meshes(borders: Borders) -> dict[str, Triangles]:
+    """Of the structures that are there."""
+    found = zip(STRUCTURES, each(lambda name: structure_mesh(borders, name), STRUCTURES), strict=True)
+    return {name: mesh for name, mesh in found if mesh is not None}
 
 
 def _vtp_bytes(mesh: Triangles, note: str) -> bytes:

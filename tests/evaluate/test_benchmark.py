@@ -103,7 +103,7 @@ def test_the_published_time_is_called_multiplied_out() -> None:
         "bfloat16: 8500 calls, multiplied out from the fastest of 2 timed | 9.4 h (4.000 s a call), 4000 times" in shown
     )
     assert "2000 times ours in the same precision (17.0 s)" in shown
-    assert "included | 1.0 s (networks 0.7 s, rest 0.3 s), 1.8 s of all cores, 500 MiB |" in shown
+    assert "included | 1.0 s (networks 0.7 s, rest 0.3 s; 1.8 s of all cores), 500 MiB |" in shown
     assert "a cine of 20 phases | 61.2 s" in shown
 
 

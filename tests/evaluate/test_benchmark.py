@@ -63,6 +63,7 @@ def test_the_published_time_is_called_multiplied_out() -> None:
         "stages_seconds": {},
         "whole_process": {"seconds": 1.0, "peak_mib": 1.0},
         "denoiser_calls": 3,
+        "how_sure": {"cpu_seconds": 12.0, "cpu_seconds_without": 10.0, "share_more": 0.2},
         "denoiser": {"gflop_a_slice": 1.0, "gflop_per_s": 1.0, "share_of_ceiling": 0.5},
         **{key: {} for key in ("seconds_a_slice_by_batch", "seconds_by_steps", "seconds_by_slices")},
         "published_calls": 8500,
@@ -75,6 +76,7 @@ def test_the_published_time_is_called_multiplied_out() -> None:
     assert (
         "bfloat16: 8500 calls, multiplied out from the fastest of 2 timed | 9.4 h (4.000 s a call), 4000 times" in shown
     )
+    assert "12.0 s against 10.0 s (+20 %)" in shown
     assert "2000 times ours in the same precision (17.0 s)" in shown
 
 
@@ -86,4 +88,5 @@ def test_everything_is_measured() -> None:
     ratios = {(part["network"], part["precision"]): part["ratio"] for part in found["published"]}
     assert len(ratios) == len({found["machine"]["precision"], "float32"}) * 2
     assert ratios["preset paper", "float32"] > ratios["these weights", "float32"] > 1
+    assert found["how_sure"]["cpu_seconds_without"] > 0
     assert "whole process" in table(found)

@@ -20,7 +20,7 @@ from dmcvr.anatomy.coverage import Coverage
 from dmcvr.errors import InputError
 from dmcvr.evaluate.case import Bench, Case, Findings, Row
 from dmcvr.evaluate.contenders import Contender
-from dmcvr.evaluate.spoil import FAULTS
+from dmcvr.evaluate.spoil import FAULTS, VARIANTS
 from dmcvr.evaluate.tables import Table
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.fill.engine import Engine
@@ -53,7 +53,7 @@ def spoiled(case: Case, fault: str) -> SliceStack | None:
         return case.stack
     rng = np.random.default_rng([ord(letter) for letter in case.name + fault])
     try:
-        return FAULTS[fault](case.stack, rng)
+        return {**FAULTS, **VARIANTS}[fault](case.stack, rng)
     except InputError:
         return None
 

@@ -2,7 +2,7 @@
 
 Every exam is taken as it is and with each fault of `dmcvr.evaluate.spoil`. What the segmenter finds is compared with
 the manual labels, which move with the slices (Dice over all phases; what lies outside of the region that was looked at
-is missed), and with the Dice that was foretold from what both networks see. An exam in which no heart is seen is
+is missed), and with the Dice that was foretold from what the segmenter sees. An exam in which no heart is seen is
 refused by `dmcvr reconstruct`: its verdict is "no heart". Flags are those of the acquired slices; the dense heart's
 (volumes and outlines in 3D against slices, mass over the heartbeat) are not judged here. A row is one exam with one
 fault.

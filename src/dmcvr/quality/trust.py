@@ -20,7 +20,7 @@ from dmcvr.model.weights import is_bundled
 from dmcvr.quality.expected import FAILED, Expected, Remembered
 from dmcvr.quality.flags import SPOKEN, Flag, slice_flags
 from dmcvr.quality.metrics import dice
-from dmcvr.quality.signs import Looked, signs
+from dmcvr.quality.signs import Looked, look_again, signs
 from dmcvr.quality.training_range import TrainingRange, exam_features
 
 Verdict = Literal["usable", "look", "do not use"]
@@ -38,6 +38,7 @@ APART, UNLIKE = 0.5, 0.7
 #: Flags that say that a heart is not what it seems. The others tell of one number beside another, and speak too often.
 SERIOUS = (
     "How the heart lies",
+    "Base of the heart",
     "Field of view",
     "Anatomy",
     "Order of the slices",
@@ -66,7 +67,7 @@ class Trust:
 
     @classmethod
     def of(cls, looked: Looked, flags: Sequence[Flag], *, given: bool, known: bool) -> Trust:
-        """By slices as both networks see them, and by the flags of slices; `known`: by the bundled networks."""
+        """By slices as the segmenter sees them, and by the flags of slices; `known`: by the bundled networks."""
         expected = Remembered.read().expected(signs(looked)) if known and not given else None
         agreed = _agreement(looked) if given else None
         serious = [flag for flag in flags if flag.level == "look" and flag.name in SERIOUS]
@@ -104,7 +105,7 @@ class Trust:
 
 
 def look(stack: SliceStack, region: Region, acquired: Sequence[Acquired], engine: Engine) -> Looked:
-    """A few phases as both networks see them, before any slice is slid."""
+    """A few phases as the segmenter sees them, before any slice is slid; twice, where their labels are its own."""
     count = len(acquired)
     chosen = np.unique(np.linspace(0, count - 1, min(PHASES, count)).round().astype(int))
     pixel_mm, positions = region.located.frame.pixel_mm, stack.positions_mm
@@ -113,9 +114,11 @@ def look(stack: SliceStack, region: Region, acquired: Sequence[Acquired], engine
         engine.segment_stack(pictures, positions) if (kept := acquired[p].found) is None else kept
         for p, pictures in zip(chosen, images, strict=True)
     ]
-    second = [tidy_labels(engine.segment(p).argmax(axis=1).astype(np.uint8), pixel_mm) for p in images]
+    again = None
+    if stack.labels is None:
+        again = np.stack([look_again(pictures, positions, engine.segment_stack) for pictures in images])
     labels = np.stack([acquired[p].labels for p in chosen])
-    return Looked(images, labels, np.stack(found), np.stack(second), positions, pixel_mm, region.located)
+    return Looked(images, labels, np.stack(found), again, positions, pixel_mm, region.located)
 
 
 def flags_of_slices(slid: Slid, engine: Engine, covered: Coverage) -> list[Flag]:

@@ -37,8 +37,8 @@ SPOKEN = {name: LABEL_TITLES[label] for label, name in LABEL_NAMES.items()}
 CUT_OFF_SHARE = 0.3
 
 #: An LV that is shorter than this share of its own width, in a stack whose first section is larger than the next, lacks
-#: its base. By the manual labels of 80 of ACDC's training and development exams, 79 are told so without their basal 40 %,
-#: and 2 as they are.
+#: its base. By the manual labels of 80 of ACDC's training and development exams, 79 without their basal 40 % are told
+#: so, and 2 as they are.
 SHORT = 0.9
 
 #: A cavity wider than this in the last slice: the apex was not seen.

@@ -276,7 +276,7 @@ def _shown_coverage(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown_calibration(numbers: pd.DataFrame) -> pd.DataFrame:
-    shown = {key: numbers[key] for key in ("task", "structure", "patients")}
+    shown: dict[str, Any] = {key: numbers[key] for key in ("task", "structure", "patients")}
     shown |= {"pixels": numbers["pixels"].map("{:,}".format), "labels right": numbers["right"].map("{:.3f}".format)}
     for kind in ("drawn", "shown"):
         error, low, high = (numbers[f"{kind}_{key}"].astype(float) for key in ("error", "low", "high"))

@@ -2,7 +2,8 @@
 
 The segmenter looks at the same slices twice: as they are, and moved and dimmed. Where the picture is what it knows, it
 finds the same heart; where it guesses, it guesses something else (test-time augmentation: Wang et al., Neurocomputing
-2019, 338:34). How sure it is, and whether what it finds is shaped like a heart, tells the rest.
+2019, 338:34). How sure it is, how sure the other network was that found the heart, and whether what was found is shaped
+like one tell the rest.
 """
 
 from __future__ import annotations
@@ -20,9 +21,6 @@ from dmcvr.labels.segment import SegmentStack
 #: Shares are compared as logits, between these.
 LEAST, MOST = 0.02, 0.99
 
-#: Nothing is gained by a surer way to lie than this (nats).
-MARGIN = 15.0
-
 #: The names of the numbers of each structure, and how much of each counts as one step.
 STEPS = {
     "soft": 0.5,
@@ -33,7 +31,7 @@ STEPS = {
     "rough": 0.15,
     "size": 0.7,
     "contrast": 0.3,
-    "margin": 0.5,
+    "confidence": 0.5,
 }
 
 
@@ -83,16 +81,15 @@ def signs(looked: Looked) -> Float64[np.ndarray, "3 F"]:
         mask, probability = labels == c, looked.found[:, :, c]
         soft.append(_logit(_overlap(float(probability[mask].sum()), float(probability.sum() + mask.sum()))))
         again = looked.again == c
-        steady.append(
-            _logit(_overlap(np.count_nonzero(mask & again), np.count_nonzero(mask) + np.count_nonzero(again)))
-        )
+        both = np.count_nonzero(mask) + np.count_nonzero(again)
+        steady.append(_logit(_overlap(int(np.count_nonzero(mask & again)), int(both))))
     blood, muscle = (float(looked.images[labels == c].mean()) if (labels == c).any() else -1.0 for c in (1, 2))
     shared = {
         "least soft": min(soft),
         "least steady": min(steady),
         "enclosed": enclosed_share(labels, 1, 2),
         "contrast": blood - muscle,
-        "margin": float(np.log1p(min(looked.located.margin, MARGIN))),
+        "confidence": _logit(looked.located.confidence),
     }
     rows = []
     for n, c in enumerate(LABEL_NAMES):

@@ -23,6 +23,9 @@ WORST = 12
 #: Panels side by side: as many as a page's width lets be read.
 COLUMNS = 6
 
+#: Bins with a smaller share of the pixels are not drawn.
+FEW = 0.0005
+
 #: What is drawn where a protocol has it.
 PAIRED = (
     *("psnr_db", "ssim", "haarpsi", "gmsd", "vif", "ms_ssim", "sharpness", "spectrum_fine", "spectrum_middle"),
@@ -124,6 +127,7 @@ def reliability_plot(path: Path, rows: pd.DataFrame) -> None:
             axis.plot([0, 1], [0, 1], color="0.7", lw=0.8)
             for (kind, of_kind), colour in zip(members.groupby("kind", sort=False), ("0.5", css(MARK)), strict=False):
                 bins = of_kind.groupby("bin")[["pixels", "foretold", "right"]].sum()
+                bins = bins[bins["pixels"] > FEW * bins["pixels"].sum()]
                 share = 100 * bins["pixels"] / bins["pixels"].sum()
                 said, true = bins["foretold"] / bins["pixels"], bins["right"] / bins["pixels"]
                 axis.plot(said, true, "-", color=colour, lw=1, label=kind)

@@ -47,7 +47,7 @@ DRAWING = ("align", "encode", "invert", "decode")
 BATCHES, STEPS, SLICES = (1, 4, 16, 32), (3, 10, 20), (10, 30, 60)
 
 #: Whole results are made so often, each way in turn.
-REPEATED = 3
+REPEATED = 2
 
 #: A measurement goes on for at least so long, and counts its fastest repetition.
 LEAST_SECONDS = 0.5

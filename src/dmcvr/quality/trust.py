@@ -28,8 +28,10 @@ Verdict = Literal["usable", "look", "do not use"]
 #: Of a cine, so many phases are looked at.
 PHASES = 4
 
-#: Labels that fail more likely than this are not to be used; more likely than the second, someone should look.
-FAILING, DOUBTFUL = 0.3, 0.1
+#: Labels that fail more likely than this are not to be used; more likely than the second, someone should look. Of the
+#: development patients' spoiled exams, each foretold by the other patients, the first finds 91 % of the failures at 3 %
+#: false alarms, the second 97 % at 9 %.
+FAILING, DOUBTFUL = 0.25, 0.1
 
 #: Given labels that agree less with the segmenter's are not of this heart, or lie elsewhere; below the second, someone
 #: should look.

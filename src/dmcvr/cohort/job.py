@@ -177,7 +177,7 @@ def _engine_of(settings: Settings) -> Engine:
     options = settings.options
     with _loading:
         return _engine(
-            options.weights_name, options.segmenter, options.device, options.steps, options.image, settings.threads
+            options.weights_name, options.segmenter, options.device, options.steps, settings.image, settings.threads
         )
 
 

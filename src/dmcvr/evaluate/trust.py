@@ -72,6 +72,12 @@ def seen(stack: SliceStack, engine: Engine) -> tuple[SliceStack, Region, tuple[A
     return bare, region, found
 
 
+def refused(bare: SliceStack, region: Region, found: tuple[Acquired, ...]) -> bool:
+    """Whether no heart is seen, so that there is no result."""
+    labels = np.stack([phase.labels for phase in found])
+    return not region.located.found or HeartSeen.of(labels, bare.positions_mm).missing is not None
+
+
 def true_dice(
     stack: SliceStack, region: Region, found: tuple[Acquired, ...], judged: tuple[int, ...]
 ) -> dict[str, float]:
@@ -91,8 +97,8 @@ def true_dice(
 def _judged(stack: SliceStack, case: Case, engine: Engine) -> Row:
     bare, region, found = seen(stack, engine)
     row: Row = {f"dice_{name}": v for name, v in true_dice(stack, region, found, case.judged).items()}
-    labels, looked = np.stack([phase.labels for phase in found]), look(bare, region, found, engine)
-    if not region.located.found or HeartSeen.of(labels, bare.positions_mm).missing is not None:
+    looked = look(bare, region, found, engine)
+    if refused(bare, region, found):
         foretold = _foretold_of(Trust.of(looked, [], given=False, known=True))
         return row | foretold | {"verdict": NO_HEART, "flags": ""}
     slid = Slid(bare, region, found).slide()

@@ -90,6 +90,7 @@ def test_the_published_time_is_called_multiplied_out() -> None:
         "whole_process": PROCESS,
         "cine": PROCESS | {"phases": 20, "seconds": 61.25},
         "denoiser_calls": 3,
+        "how_sure": {"cpu_seconds": 12.0, "cpu_seconds_without": 10.0, "share_more": 0.2},
         "denoiser": {"gflop_a_slice": 1.0, "gflop_per_s": 1.0, "share_of_ceiling": 0.5},
         **{key: {} for key in ("seconds_a_slice_by_batch", "seconds_by_steps", "seconds_by_slices")},
         "published_calls": 8500,
@@ -102,6 +103,7 @@ def test_the_published_time_is_called_multiplied_out() -> None:
     assert (
         "bfloat16: 8500 calls, multiplied out from the fastest of 2 timed | 9.4 h (4.000 s a call), 4000 times" in shown
     )
+    assert "12.0 s against 10.0 s (+20 %)" in shown
     assert "2000 times ours in the same precision (17.0 s)" in shown
     assert "included | 1.0 s (networks 0.7 s, rest 0.3 s; 1.8 s of all cores), 500 MiB |" in shown
     assert "a cine of 20 phases | 61.2 s" in shown
@@ -115,6 +117,7 @@ def test_everything_is_measured() -> None:
     ratios = {(part["network"], part["precision"]): part["ratio"] for part in found["published"]}
     assert len(ratios) == len({found["machine"]["precision"], "float32"}) * 2
     assert ratios["preset paper", "float32"] > ratios["these weights", "float32"] > 1
+    assert found["how_sure"]["cpu_seconds_without"] > 0
     for name in ("whole_process", "cine"):
         process = found[name]
         assert process["seconds"] == pytest.approx(process["networks_seconds"] + process["rest_seconds"])

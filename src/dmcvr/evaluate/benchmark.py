@@ -43,6 +43,9 @@ DRAWING = ("align", "encode", "invert", "decode")
 #: What is tried as things grow.
 BATCHES, STEPS, SLICES = (1, 4, 16, 32), (3, 10, 20), (10, 30, 60)
 
+#: Whole results are made so often, each way in turn.
+REPEATED = 2
+
 #: A measurement goes on for at least so long, and counts its fastest repetition.
 LEAST_SECONDS = 0.5
 
@@ -80,6 +83,8 @@ def benchmark(
         timed, counted, slices = _stages(exam, engine)
     with stages("stages, exact"):
         exactly = _stages(exam, replace(engine, precision=torch.float32))[0]
+    with stages("how sure"):
+        sureness = _sureness(exam, engine)
     with stages("whole process"):
         process = timed_process(exam, str(weights), device, repeats=repeats)
     beating = None
@@ -113,6 +118,7 @@ def benchmark(
         "exam": {"acquired_slices": acquired, "drawn_slices": drawn},
         "stages_seconds": timed,
         "denoiser_calls": counted,
+        "how_sure": sureness,
         "whole_process": process,
         "cine": beating,
         "convolution_ceiling_gflop_per_s": ceiling,
@@ -155,6 +161,21 @@ def _stages(exam: SliceStack, engine: Engine) -> tuple[dict[str, float], int, tu
         calls[0],
         (exam.images.shape[1], drawn),
     )
+
+
+def _sureness(exam: SliceStack, engine: Engine) -> dict[str, float]:
+    """CPU seconds of all threads for a result in its folder, with intervals, maps and verdict and without; the least of
+    `REPEATED`."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(REPEATED):
+        for intervals, found in seconds.items():
+            begun = time.process_time()
+            heart = reconstruct(exam, engine=engine, intervals=intervals)
+            with tempfile.TemporaryDirectory() as folder:
+                heart.save(Path(folder) / "out")
+            found.append(time.process_time() - begun)
+    with_, without = (min(found) for found in seconds.values())
+    return {"cpu_seconds": with_, "cpu_seconds_without": without, "share_more": with_ / without - 1}
 
 
 def _call(model: nn.Module, preset: Preset, device: torch.device, dtype: torch.dtype, batch: int) -> Call:

@@ -17,6 +17,12 @@ def table(found: dict[str, Any]) -> str:
     add("exam", f"{exam['acquired_slices']} slices acquired, {exam['drawn_slices']} drawn")
     for name, seconds in found["stages_seconds"].items():
         add(f"stage: {name}", f"{seconds:.2f} s")
+    if sure := found.get("how_sure"):
+        with_, without = sure["cpu_seconds"], sure["cpu_seconds_without"]
+        add(
+            "intervals, maps and verdict: CPU time of a result with and without them",
+            f"{with_:.1f} s against {without:.1f} s ({100 * sure['share_more']:+.0f} %)",
+        )
     add("whole process, imports and writing included", _process(found["whole_process"]))
     if cine := found.get("cine"):
         add(f"whole process, a cine of {cine['phases']} phases", _process(cine))

@@ -27,6 +27,7 @@ ProtocolName = Literal[
     "ablation",
     "cine",
     "intervals",
+    "reliability",
     "trust",
 ]
 PatientsName = Literal["development", "validation", "unseen", "everyone"]
@@ -40,10 +41,15 @@ SOURCES: dict[str, Source] = {
     "long-axis": "views",
     "cine": "cines",
     "intervals": "patients or phantoms",
-    **dict.fromkeys(("held-out", "segmentation", "clinical", "round-trip", "ablation", "trust"), "patients"),
+    **dict.fromkeys(
+        ("held-out", "segmentation", "clinical", "round-trip", "ablation", "reliability", "trust"), "patients"
+    ),
 }
 
 KEEP_EVERY, EXAMS = 2, 6
+
+#: Protocols that leave slices out.
+LEAVING_OUT: tuple[ProtocolName, ...] = ("held-out", "ablation", "reliability")
 
 METHODS_HELP = (
     f"methods, separated by commas: {', '.join(ALL)}; with options such as shape:labels=manual or "
@@ -73,7 +79,9 @@ class Settings:
     not trained on. Everyone: all, for plain methods with labels=manual, which no network touches."""
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
-    keep_every: Annotated[int | None, maybe("N", help="held-out, ablation: one slice in N is kept (2)")] = None
+    keep_every: Annotated[
+        int | None, maybe("N", help="held-out, ablation, reliability: one slice in N is kept (2)")
+    ] = None
     exams: Annotated[int | None, maybe("N", help="phantom, long-axis, intervals: how many synthetic hearts (6)")] = None
     steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
@@ -135,10 +143,10 @@ class Settings:
         """What is given to a protocol that would ignore it."""
         meant: dict[str, bool] = {
             "data": SOURCES[self.protocol] != "phantoms",
-            "methods": self.protocol not in ("segmentation", "intervals", "trust"),
+            "methods": self.protocol not in ("segmentation", "intervals", "reliability", "trust"),
             "patients": self.source == "patients",
             "split": self.source != "phantoms",
-            "keep_every": self.protocol in ("held-out", "ablation"),
+            "keep_every": self.protocol in LEAVING_OUT,
             "exams": self.source == "phantoms",
         }
         for name, has_meaning in meant.items():

@@ -19,7 +19,7 @@ from dmcvr.exam.structures import check_label_map
 LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "bids", "nnunet", "sunnybrook", "dicom"]
 
 #: How the gaps between slices are filled.
-MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
+MethodName = Literal["dmcvr", "published", "deeprecon", "registration", "shape", "linear", "cubic", "nearest"]
 
 #: Between the slices: as sharp as those, or what is expected there.
 ImageKind = Literal["sharp", "mean"]
@@ -64,7 +64,7 @@ SPACING_LIMITS_MM = (0.4, 10.0)
 LEVEL_LIMITS = (0.5, 0.95)
 
 #: The bundled weights of each method that has networks of its own; the others use the default's segmenter.
-BUNDLED = {"dmcvr": "aligned", "published": "compact"}
+BUNDLED = {"dmcvr": "aligned", "published": "compact", "deeprecon": "deeprecon"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 
 #: The bundled segmenter of acquired slices.

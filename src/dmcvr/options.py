@@ -63,7 +63,8 @@ SPACING_LIMITS_MM = (0.4, 10.0)
 #: Intervals are calibrated between these levels: beyond, too few exams tell.
 LEVEL_LIMITS = (0.5, 0.95)
 
-#: The bundled weights of each method that has networks of its own; the others use the default's segmenter.
+#: The bundled weights of each method that has networks of its own; the others use the default's segmenter, and so does
+#: DeepRecon, whose generator stands beside it.
 BUNDLED = {"dmcvr": "aligned", "published": "compact", "deeprecon": "deeprecon"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 
@@ -94,7 +95,8 @@ class Options:
     es: Annotated[str | None, maybe("N")] = None
     """Phase of end-systole; default: the one named so, else found by LV volume."""
     method: MethodName = "dmcvr"
-    """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
+    """How the gaps are filled: ours, the paper's way (published), what that was compared with (deeprecon), or a plain
+    interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
     complete: Complete = "auto"
@@ -112,7 +114,7 @@ class Options:
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: Annotated[int | None, maybe("N")] = None
-    """DDIM steps each way; default: the preset's."""
+    """DDIM steps each way, or deeprecon's of its search; default: the preset's, or 100."""
     device: DeviceName = "auto"
     """Where the networks run."""
     labels_in: Annotated[Path | None, maybe("PATH")] = None
@@ -152,7 +154,7 @@ class Options:
             raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
         if self.draws < 0 or self.draws == 1:
             raise InputError(f"Expected --draws of 2 or more, or 0 for none; got {self.draws}.")
-        if self.draws and self.method not in BUNDLED:
+        if self.draws and self.method not in ("dmcvr", "published"):
             raise InputError(f"The method {self.method} draws from no noise: leave out --draws, or use --method dmcvr.")
         if not LEVEL_LIMITS[0] <= self.level <= LEVEL_LIMITS[1]:
             raise InputError(f"Expected a --level of {LEVEL_LIMITS[0]} to {LEVEL_LIMITS[1]}; got {self.level:g}.")
@@ -178,8 +180,17 @@ class Options:
 
     @property
     def weights_name(self) -> str:
-        """The weights that are used: those asked for, else the bundled ones of the method."""
+        """The autoencoder that is used: the one asked for, else the bundled one of the method."""
+        if self.method == "deeprecon":
+            return DEFAULT_WEIGHTS
         return str(self.weights) if self.weights is not None else BUNDLED.get(self.method, DEFAULT_WEIGHTS)
+
+    @property
+    def generator_name(self) -> str | None:
+        """The generator that is used: the one asked for, else the bundled one; None: the method needs none."""
+        if self.method != "deeprecon":
+            return None
+        return str(self.weights) if self.weights is not None else BUNDLED["deeprecon"]
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps them: no path, for a path can name a person, and nothing of the patient."""

@@ -28,6 +28,7 @@ ProtocolName = Literal[
     "cine",
     "intervals",
     "trust",
+    "paper",
 ]
 PatientsName = Literal["development", "validation", "unseen", "everyone"]
 
@@ -40,10 +41,13 @@ SOURCES: dict[str, Source] = {
     "long-axis": "views",
     "cine": "cines",
     "intervals": "patients or phantoms",
-    **dict.fromkeys(("held-out", "segmentation", "clinical", "round-trip", "ablation", "trust"), "patients"),
+    **dict.fromkeys(("held-out", "segmentation", "clinical", "round-trip", "ablation", "trust", "paper"), "patients"),
 }
 
 KEEP_EVERY, EXAMS = 2, 6
+
+#: The protocols that leave slices out.
+KEEPING: tuple[ProtocolName, ...] = ("held-out", "ablation", "paper")
 
 METHODS_HELP = (
     f"methods, separated by commas: {', '.join(ALL)}; with options such as shape:labels=manual or "
@@ -73,8 +77,8 @@ class Settings:
     not trained on. Everyone: all, for plain methods with labels=manual, which no network touches."""
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
-    keep_every: Annotated[int | None, maybe("N", help="held-out, ablation: one slice in N is kept (2)")] = None
-    exams: Annotated[int | None, maybe("N", help="phantom, long-axis, intervals: how many synthetic hearts (6)")] = None
+    keep_every: Annotated[int | None, maybe("N", help="held-out, ablation, paper: one slice in N is kept (2)")] = None
+    exams: Annotated[int | None, maybe("N", help="phantom, long-axis, intervals, paper: how many synthetic hearts (6)")] = None
     steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
@@ -138,8 +142,8 @@ class Settings:
             "methods": self.protocol not in ("segmentation", "intervals", "trust"),
             "patients": self.source == "patients",
             "split": self.source != "phantoms",
-            "keep_every": self.protocol in ("held-out", "ablation"),
-            "exams": self.source == "phantoms",
+            "keep_every": self.protocol in KEEPING,
+            "exams": self.source == "phantoms" or self.protocol == "paper",
         }
         for name, has_meaning in meant.items():
             if getattr(self, name) is not None and not has_meaning:

@@ -102,9 +102,10 @@ class Generator(nn.Module):
 
     def map(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Random numbers to a code w each."""
-        w = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
-        for layer in self.mapping:
-            w = _active(layer(w))
+        with torch.autocast(z.device.type, enabled=False):
+            w = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+            for layer in self.mapping:
+                w = _active(layer(w))
         return w
 
     def spread(self, w: Float[Tensor, "B D"]) -> Float[Tensor, "B codes D"]:

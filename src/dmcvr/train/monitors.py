@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from dmcvr.exam.stack import LABEL_NAMES
-from dmcvr.fill.deeprecon import Search, search_codes
 from dmcvr.fill.engine import BATCH, Engine
+from dmcvr.fill.search import Search, search_codes
 from dmcvr.geometry.orient import VIEW_MM, VIEW_PIXELS
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes

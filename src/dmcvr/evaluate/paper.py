@@ -12,6 +12,7 @@ drawing one with its labels. Training minutes are those that the weights were tr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,9 @@ CLAIMS = (
 
 #: Days of training, DeepRecon's over DMCVR's.
 TRAINING_RATIO = 14 / 4.8
+
+#: What is found, and the ends of its interval.
+FOUND = ("here", "low", "high")
 
 _KEPT = {"patient", "group", "phase", "task", "slice", "level", "method", *(metric.key for metric in (*IMAGE, *DICE))}
 
@@ -109,31 +113,37 @@ def paper_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[
 
 
 def _claims(rows: pd.DataFrame, contenders: tuple[Contender, ...], reference: str) -> Table:
-    lines: list[dict[str, Any]] = []
     theirs = _cost(rows, next(c for c in contenders if c.name == reference))
+    lines: list[dict[str, Any]] = []
     for contender in (c for c in contenders if isinstance(c.method, Published)):
-        for claim in CLAIMS:
-            for task in claim.tasks:
-                of_task = rows[rows["task"] == task]
-                if claim.metric.key not in rows or not len(of_task):
-                    continue
-                own, its = (
-                    per_patient(of_task[of_task["method"] == name], claim.metric) for name in (contender.name, reference)
-                )
-                gap, base = paired_difference(own, its), float(its.mean()) / 100
-                what = {"method": contender.name, "claim": f"{claim.metric.title}, % more", "task": task}
-                found = {"paper": claim.percent, "here": gap.mean / base, "low": gap.low / base, "high": gap.high / base}
-                lines.append({**what, **found, "patients": gap.patients})
         ours = _cost(rows, contender)
-        for title, said, key in (
-            ("training, times as long", TRAINING_RATIO, "training minutes"),
-            ("codes of a slice, times as long", float("nan"), "CPU s acquired"),
-        ):
-            ratio = theirs[key] / ours[key] if ours[key] else float("nan")
-            nothing = dict.fromkeys(("low", "high"), float("nan"))
-            what = {"method": contender.name, "claim": title, "task": ""}
-            lines.append({**what, "paper": said, "here": ratio, **nothing, "patients": 0})
+        for line in (*_scores_claimed(rows, contender.name, reference), *_costs_claimed(ours, theirs)):
+            lines.append({"method": contender.name, **line})
     return Table(f"The paper's claims, against {reference}", "figures", pd.DataFrame(lines))
+
+
+def _scores_claimed(rows: pd.DataFrame, name: str, reference: str) -> Iterator[dict[str, Any]]:
+    """How many percent of the reference's score a method has more."""
+    for claim in CLAIMS:
+        for task in (task for task in claim.tasks if claim.metric.key in rows and (rows["task"] == task).any()):
+            of_task = rows[rows["task"] == task]
+            own, its = (per_patient(of_task[of_task["method"] == m], claim.metric) for m in (name, reference))
+            gap, percent = paired_difference(own, its), float(its.mean()) / 100
+            found = {key: value / percent for key, value in zip(FOUND, (gap.mean, gap.low, gap.high), strict=True)}
+            what = {"claim": f"{claim.metric.title}, % more", "task": task, "paper": claim.percent}
+            yield {**what, **found, "patients": gap.patients}
+
+
+def _costs_claimed(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """How many times the reference's cost is a method's; of time at use, the paper says that it is gone."""
+    nan = float("nan")
+    for claim, paper_says, key in (
+        ("training, times as long", TRAINING_RATIO, "training minutes"),
+        ("codes of a slice, times as long", nan, "CPU s acquired"),
+    ):
+        ratio = theirs[key] / ours[key] if ours[key] else nan
+        found = dict(zip(FOUND, (ratio, nan, nan), strict=True))
+        yield {"claim": claim, "task": "", "paper": paper_says, **found, "patients": 0}
 
 
 def _costs(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> Table:

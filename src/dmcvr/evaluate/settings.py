@@ -78,7 +78,9 @@ class Settings:
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
     keep_every: Annotated[int | None, maybe("N", help="held-out, ablation, paper: one slice in N is kept (2)")] = None
-    exams: Annotated[int | None, maybe("N", help="phantom, long-axis, intervals, paper: how many synthetic hearts (6)")] = None
+    exams: Annotated[
+        int | None, maybe("N", help="phantom, long-axis, intervals, paper: how many synthetic hearts (6)")
+    ] = None
     steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"

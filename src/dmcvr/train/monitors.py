@@ -184,7 +184,8 @@ def deeprecon_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
         scores |= {f"search_{f.__name__}": float(np.mean([f(a, b) for a, b in pairs])) for f in (psnr_db, ssim)}
         trainer.record_held_out(scores)
         save_tiles(
-            trainer.out / "samples.png", [images, images, found, found, drawn[0], drawn[0]],
+            trainer.out / "samples.png",
+            [images, images, found, found, drawn[0], drawn[0]],
             [np.zeros_like(labels), labels, np.zeros_like(labels), its_labels, np.zeros_like(labels), drawn[1]],
         )
 

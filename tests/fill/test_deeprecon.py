@@ -1,4 +1,4 @@
-"""Codes are found for what a generator drew, each slice's by itself, and what lies between is drawn from their mixture."""
+"""Codes are found for what a generator drew, each slice's by itself; what lies between is drawn from their mixture."""
 
 from __future__ import annotations
 

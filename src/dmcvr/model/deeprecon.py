@@ -5,7 +5,8 @@ building blocks are StyleGAN2's (Karras et al. 2020, Sect. 2 and 4): weights are
 the generator adds up the outputs of all levels, the discriminator is residual. What is not here: noise at each level,
 which no code of a slice could tell, and the statistics over a batch.
 
-As in the autoencoder, both networks see patches of 2 x 2 pixels.
+As in the autoencoder, both networks see patches of 2 x 2 pixels: what the generator's finest level adds within them starts
+at nothing, or its slices would be plaids.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        c, d, outputs = config.channels, config.dimension, (1 + CLASSES) * config.patch**2
+        c, d, outputs = config.channels, config.dimension, 1 + CLASSES
         self.mapping = nn.ModuleList(EqualLinear(d, d, rate=0.01) for _ in range(config.mapping_layers))
         self.start = nn.Parameter(torch.randn(1, c[0], config.coarsest, config.coarsest))
         pairs = [(c[n // 2], c[(n + 1) // 2]) for n in range(config.codes)]
@@ -99,6 +100,8 @@ class Generator(nn.Module):
         self.heads = nn.ModuleList(
             ModulatedConv(channels, outputs, 1, code_dimension=d, demodulate=False) for channels in c
         )
+        self.detail = ModulatedConv(c[-1], outputs * config.patch**2, 1, code_dimension=d, demodulate=False)
+        nn.init.zeros_(self.detail.conv.weight)
 
     def map(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Random numbers to a code w each."""
@@ -123,11 +126,13 @@ class Generator(nn.Module):
         total: Tensor | None = None
         for level, head in enumerate(self.heads):
             for n in (2 * level - 1, 2 * level) if level else (0,):
-                h = _doubled(h) if level and n % 2 else h
+                h = _larger(h) if n % 2 else h
                 h = _active(self.convs[n](h, codes[:, n]))
-            seen = F.pixel_shuffle(head(h, codes[:, 2 * level]), self.config.patch).float()
-            total = seen if total is None else _doubled(total) + seen
+            seen = head(h, codes[:, 2 * level]).float()
+            total = seen if total is None else _larger(total) + seen
         assert total is not None
+        detail = F.pixel_shuffle(self.detail(h, codes[:, -1]), self.config.patch)
+        total = _larger(total, self.config.patch) + detail.float()
         return total[:, :1], total[:, 1:]
 
 
@@ -182,6 +187,6 @@ def _active(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
-def _doubled(x: Tensor) -> Tensor:
-    """Twice the resolution; StyleGAN2's filter (1, 3, 3, 1) is just this."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+def _larger(x: Tensor, times: int = 2) -> Tensor:
+    """Twice the resolution, or more; StyleGAN2's filter (1, 3, 3, 1) is just this."""
+    return F.interpolate(x, scale_factor=times, mode="bilinear", align_corners=False)

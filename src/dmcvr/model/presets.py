@@ -152,8 +152,8 @@ class Preset:
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
     `segmenter` is E_mor with its head. `labeller` labels drawn slices from their surroundings as well; without one,
-    that head labels them alone. `stack_segmenter` labels acquired slices, `view_segmenter` long-axis views, `generator` is DeepRecon's:
-    networks with weights of their own.
+    that head labels them alone. `stack_segmenter` labels acquired slices, `view_segmenter` long-axis views, `generator`
+    is DeepRecon's: networks with weights of their own.
     """
 
     name: str

@@ -49,6 +49,7 @@ def commands(page: Path) -> list[str]:
     return [call.split(" #")[0].split(" 2>")[0].strip() for call in calls]
 
 
+@pytest.mark.slow
 def test_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     snippets = blocks(ROOT / "docs" / "tutorial.md", "python")

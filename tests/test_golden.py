@@ -1,7 +1,7 @@
 """A few numbers of what comes out, pinned: a change of the output that nobody meant is noticed here.
 
 One phase of the synthetic exam that `dmcvr demo` reconstructs, on coarse voxels. Half a millilitre is more than
-bfloat16 and float32 differ by (a quarter), and less than any change of method makes.
+bfloat16 and float32 differ by, or the arithmetic of two machines (a quarter), and less than any change of method makes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dmcvr.options import MethodName
 #: Volumes of LV cavity, LV myocardium and RV cavity in mL, and mean and standard deviation of the image (the synthetic
 #: exam's blood is about 1).
 GOLDEN: dict[MethodName, tuple[float, float, float, float, float]] = {
-    "dmcvr": (227.6, 152.9, 212.7, 0.2494, 0.2493),
-    "published": (234.5, 148.9, 213.6, 0.2161, 0.2888),
-    "registration": (225.5, 160.8, 212.5, 0.2492, 0.2485),
-    "shape": (228.4, 150.5, 210.9, 0.2495, 0.2386),
-    "linear": (229.6, 161.0, 215.8, 0.2495, 0.2386),
-    "cubic": (228.5, 163.2, 215.4, 0.2500, 0.2468),
-    "nearest": (226.5, 153.8, 211.9, 0.2495, 0.2511),
+    "dmcvr": (227.6, 153.1, 212.6, 0.2494, 0.2493),
+    "published": (234.5, 148.9, 213.5, 0.2161, 0.2888),
+    "registration": (225.5, 160.8, 212.4, 0.2492, 0.2485),
+    "shape": (228.4, 150.7, 210.6, 0.2495, 0.2386),
+    "linear": (229.6, 161.1, 215.6, 0.2495, 0.2386),
+    "cubic": (228.5, 163.2, 215.2, 0.2500, 0.2468),
+    "nearest": (226.5, 153.8, 211.7, 0.2495, 0.2511),
 }
 
 

@@ -28,6 +28,8 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, 
         ({"layout": "dicm"}, "Unknown layout 'dicm'"),
         ({"image": "mean", "method": "linear"}, "The method linear draws no mean: use --image sharp"),
         ({"image": "mean", "method": "published"}, "The method published draws no mean"),
+        ({"image": "warped", "method": "shape"}, "The method shape draws no warped"),
+        ({"image": "warped", "draws": 4}, "With --image warped nothing is drawn"),
         *(
             ({"phase": text}, "Expected --phase as all, ED,ES, 3,7 or 0-9")
             for text in ("", "1,,2", "5-3", "all,2", "3-x")

@@ -22,7 +22,7 @@ LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "bids", "
 MethodName = Literal["dmcvr", "published", "deeprecon", "registration", "shape", "linear", "cubic", "nearest"]
 
 #: Between the slices: as sharp as those, or what is expected there.
-ImageKind = Literal["sharp", "mean"]
+ImageKind = Literal["sharp", "mean", "warped"]
 
 #: In which gaps the labeller corrects the mixture of the neighbours' labels. Across narrow ones it knows no better.
 LabellerUse = Literal["wide", "all", "none"]
@@ -98,7 +98,8 @@ class Options:
     """How the gaps are filled: ours, the paper's way (published), what that was compared with (deeprecon), or a plain
     interpolation."""
     image: ImageKind = "sharp"
-    """Between the slices: as sharp as those, or what is expected there: smoother, and nearer to the truth."""
+    """Between the slices: as sharp as those; what is expected there (mean): smoother, and nearer to the truth; or the
+    aligned neighbours' mean, without the network (warped): fastest, and the labels are the same."""
     complete: Complete = "auto"
     """Close the apex and end the base at its valves, as an estimate where no slice shows it; or leave both open."""
     align_slices: AlignSlices = "auto"
@@ -150,12 +151,14 @@ class Options:
             if getattr(self, name) is not None:
                 check_choice(name, getattr(self, name), get_args(kind))
         wanted_phases(self.phase)
-        if self.image == "mean" and self.method != "dmcvr":
-            raise InputError(f"The method {self.method} draws no mean: use --image sharp, or --method dmcvr.")
+        if self.image != "sharp" and self.method != "dmcvr":
+            raise InputError(f"The method {self.method} draws no {self.image}: use --image sharp, or --method dmcvr.")
         if self.draws < 0 or self.draws == 1:
             raise InputError(f"Expected --draws of 2 or more, or 0 for none; got {self.draws}.")
         if self.draws and self.method not in ("dmcvr", "published"):
             raise InputError(f"The method {self.method} draws from no noise: leave out --draws, or use --method dmcvr.")
+        if self.draws and self.image == "warped":
+            raise InputError("With --image warped nothing is drawn: leave out --draws, or use another --image.")
         if not LEVEL_LIMITS[0] <= self.level <= LEVEL_LIMITS[1]:
             raise InputError(f"Expected a --level of {LEVEL_LIMITS[0]} to {LEVEL_LIMITS[1]}; got {self.level:g}.")
         if self.steps is not None and self.steps < 1:

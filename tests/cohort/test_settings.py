@@ -54,6 +54,13 @@ def test_a_folder_of_something_else_is_no_output(tmp_path: Path) -> None:
     check_out(tmp_path)
 
 
+def test_what_nobody_sees_is_not_drawn() -> None:
+    lean = ("labels", "measures")
+    assert [Settings(keep=keep).image for keep in (lean, (*lean, "report"), ("image",))] == ["warped", "sharp", "sharp"]
+    for other in (Options(weights="compact"), Options(method="linear"), Options(draws=4)):
+        assert Settings(options=other, keep=lean).image == "sharp"
+
+
 def test_what_is_kept() -> None:
     assert chosen_keep("labels,measures") == ("labels", "measures")
     assert chosen_keep("measures,labels,labels") == ("labels", "measures")

@@ -58,6 +58,18 @@ def test_untrained_it_draws_the_registration(slices: np.ndarray, image: str) -> 
     np.testing.assert_allclose(found[3:], plain, atol=2e-3)
 
 
+def test_warped_it_is_the_registration_and_the_labels_are_the_same(slices: np.ndarray) -> None:
+    labels = np.zeros(slices.shape, np.uint8)
+    labels[:, 40:80, 40:80] = 1
+    plan, seen = Plan.between(POSITIONS, np.array([0.0, 4.0, 14.0])), Acquired(slices, labels, labels_given=True)
+    warped, sharp = method(image="warped")(seen, plan), method(steps=2)(seen, plan)
+    sides = paths_by_labels(slices, labels, plan).warp(slices)
+    np.testing.assert_array_equal(warped.images, mixed(*(side.clip(-1, 1) for side in sides), plan).astype(np.float32))
+    np.testing.assert_array_equal(warped.round_trip, slices)
+    np.testing.assert_array_equal(warped.scores, sharp.scores)
+    assert method(image="warped").calls == (0, 0)
+
+
 def test_untrained_its_labels_are_the_neighbours_mixture(slices: np.ndarray) -> None:
     """Given labels are carried along the paths, as probabilities, and mixed; the largest share is 0.02 at least."""
     labels = np.zeros(slices.shape, np.uint8)

@@ -153,6 +153,7 @@ def test_the_twins_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "phantom001 = renamed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_bundled_split_parts_no_twins_of_acdc(data: Path) -> None:
     names = {folder.name for folder in list_patients(data / "acdc")}
     twins = twins_in(data / "acdc")

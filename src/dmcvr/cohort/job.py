@@ -182,7 +182,7 @@ def _engine_of(settings: Settings) -> Engine:
             options.generator_name,
             options.device,
             options.steps,
-            options.image,
+            settings.image,
             settings.threads,
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dmcvr.errors import InputError
-from dmcvr.options import KEPT, Kept, Options, chosen_formats
+from dmcvr.options import KEPT, ImageKind, Kept, Options, chosen_formats
 
 if TYPE_CHECKING:
     from dmcvr.cohort.find import Found
@@ -44,6 +44,12 @@ class Settings:
     label_formats: tuple[str, ...] = ("nifti",)
     mesh_formats: tuple[str, ...] = ("ply",)
     threads: int = 1
+
+    @property
+    def image(self) -> ImageKind:
+        """As the options say; undrawn, where nobody is to see it: labels and measures are the same."""
+        ours = self.options.method == "dmcvr" and self.options.weights is None and not self.options.draws
+        return "warped" if ours and not {"image", "report"} & set(self.keep) else self.options.image
 
     def of(self, exam: Found) -> Options:
         """The options for one exam."""

@@ -46,7 +46,7 @@ class Drawn:
     ========  =========  =====================================================================
     images    (K, S, S)  float32 in [-1, 1]
     where     (N + M,)   indices into the K positions
-    rendered  (N, S, S)  the acquired slices as the model draws them
+    rendered  (N, S, S)  the acquired slices as the model draws them; as they are, where it draws nothing
     between              how the neighbours were warped there
     around               and the warped neighbours
     ========  =========  =====================================================================
@@ -84,7 +84,7 @@ class Aligned:
     def calls(self) -> tuple[int, int]:
         """Denoiser calls for each acquired slice (inversion) and for each drawn one."""
         drawing = self.engine.drawing
-        return drawing.steps * (drawing.corrections + 1), drawing.steps + 1
+        return (0, 0) if drawing.image == "warped" else (drawing.steps * (drawing.corrections + 1), drawing.steps + 1)
 
     def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         stages = stages or Stages()
@@ -101,6 +101,9 @@ class Aligned:
         with stages("align"):
             between = find_paths(images, acquired.labels, stops, self.align)
             around = self._surroundings(images, between)
+        warped = around.middle[:, 0].cpu().numpy()
+        if how.image == "warped":
+            return Drawn(warped, where, images, between, around)
         with stages("encode"):
             guides = self._guides(around)
         expected = self._mean(guides, around, stages)
@@ -109,8 +112,7 @@ class Aligned:
         noise = how.mixing.noise(own_noise[lower], own_noise[upper], f)
         drawn = self._draw(expected, noise, guides, around, stages)
         if how.image == "sharp":
-            seen = around.middle[:, 0].cpu().numpy()
-            drawn = sharpen_like(drawn + how.texture * (seen - drawn), images, stops, how.detail)
+            drawn = sharpen_like(drawn + how.texture * (warped - drawn), images, stops, how.detail)
         rendered = drawn[where[: len(images)]]
         return Drawn(keep_acquired(drawn, images - rendered, between), where, rendered, between, around)
 

@@ -45,5 +45,6 @@ def stages_of(name: MethodName, engine: Engine) -> list[str]:
     if name in PLAIN:
         return ["fill"]
     if name == "dmcvr" and engine.aligned is not None:
-        return ["align", "encode", "decode", "invert", "decode", "segment"]
+        drawing = [] if engine.drawing.image == "warped" else ["encode", "decode", "invert", "decode"]
+        return ["align", *drawing, "segment"]
     return ["search", "decode"] if name == "deeprecon" else ["invert", "decode", "segment"]

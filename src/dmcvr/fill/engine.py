@@ -68,7 +68,7 @@ class Drawing:
     temperature  scale of the noise there: less is nearer to the expected slice
     texture      share of the warped neighbours' mean in a sharp slice: theirs is measured, if averaged
     detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
-    image        "sharp", or "mean": the expected slice, without that detail
+    image        "sharp"; "mean": the expected slice, without that detail; "warped": the neighbours' mean, undrawn
     mixing       how the neighbours' codes are mixed
     ===========  =========================================================================================
     """

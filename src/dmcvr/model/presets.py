@@ -191,8 +191,8 @@ class Preset:
             raise InputError(f"Expected --steps of 1 to {last}; got {steps}.")
         if not steps <= start <= last:
             raise InputError(f"Expected to start at time {steps} to {last}; got {start}.")
-        if image == "mean" and not self.denoiser.surroundings:
-            raise InputError(f"Weights of preset {self.name} draw no mean: use others, or --image sharp.")
+        if image != "sharp" and not self.denoiser.surroundings:
+            raise InputError(f"Weights of preset {self.name} draw no {image}: use others, or --image sharp.")
 
     @property
     def pixel_mm(self) -> float:

@@ -5,8 +5,8 @@ building blocks are StyleGAN2's (Karras et al. 2020, Sect. 2 and 4): weights are
 the generator adds up the outputs of all levels, the discriminator is residual. What is not here: noise at each level,
 which no code of a slice could tell, and the statistics over a batch.
 
-As in the autoencoder, both networks see patches of 2 x 2 pixels: what the generator's finest level adds within them starts
-at nothing, or its slices would be plaids.
+As in the autoencoder, both networks see patches of 2 x 2 pixels: what the generator's finest level adds within them
+starts at nothing, or its slices would be plaids.
 """
 
 from __future__ import annotations

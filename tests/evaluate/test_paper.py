@@ -76,7 +76,7 @@ def test_phantoms_are_measured_in_3d(bench: Bench) -> None:
     exam = make_phantom(3)
     quick = Bench(bench.engine, bench.contenders[-1:], spacing_mm=10.0)
     found = pd.DataFrame(paper(Case("phantom003", exam.stack, exam), quick).rows)
-    assert set(found["task"]) == {"phantoms, clean", "phantoms, disturbed"}
+    assert set(found["task"]) == {"phantoms"}
     assert (found["dice_lv_cavity"] > 0.5).all()
     assert found["level"].eq("all").all()
 
@@ -120,6 +120,19 @@ def test_its_cases_are_patients_and_phantoms(tmp_path: Path) -> None:
     Split((), ("patient001",), ()).write(tmp_path / "split.json")
     chosen = settings("paper", tmp_path / "data", split=tmp_path / "split.json", exams=2)
     assert list(find_cases(chosen).load) == ["patient001", "phantom000", "phantom001"]
+
+
+def test_fewer_patients_are_spread_over_their_list(tmp_path: Path) -> None:
+    names = [f"patient{n:03d}" for n in range(1, 6)]
+    for n, name in enumerate(names):
+        write_phantom(make_phantom(n, Scan(spacing_mm=20)), tmp_path / "data" / name)
+    Split((), tuple(names), ()).write(tmp_path / "split.json")
+    some = settings("held-out", tmp_path / "data", split=tmp_path / "split.json", limit=2, methods=("linear",))
+    assert list(find_cases(some).load) == ["patient001", "patient003"]
+    with pytest.raises(Exception, match="Expected --limit of 1 or more; got 0"):
+        settings("held-out", tmp_path / "data", limit=0)
+    with pytest.raises(Exception, match="does not use --limit"):
+        settings("phantom", limit=2)
 
 
 def test_deeprecon_takes_its_own_options() -> None:

@@ -80,6 +80,8 @@ def _patients(settings: Settings, data: Path, split: Split) -> Cases:
     trained = [] if asked == "everyone" else [name for name in found if name in split.train]
     pairs: list[tuple[str, str]] = []
     chosen, left_out = _without_twins({name: found[name] for name in chosen}, {name: found[name] for name in trained})
+    if settings.limit is not None and settings.limit < len(chosen):
+        chosen = [chosen[n * len(chosen) // settings.limit] for n in range(settings.limit)]
     if settings.protocol == "segmentation":
         pairs = sorted(_twins(list(found.values())).items())
     if not chosen:

@@ -2,7 +2,8 @@
 
 `acquired slices`: each method renders the slices that it is given, from their codes (the paper's 2D generation). `5 mm
 stacks`, `10 mm stacks`: slices left out, as in `held-out`, with the manual labels as truth. `phantoms`: whole hearts in
-3D with exact labels, as in `phantom`, slices 10 mm apart, once clean and once disturbed.
+3D with exact labels, as in `phantom`, under disturbed scans with slices 10 mm apart. Of patients, the first phase (ED)
+alone is measured: a search takes long, and patients tell more than phases.
 
 The paper's claims stand beside what is found here: how much better DMCVR is than DeepRecon in percent of DeepRecon's
 score, with the interval of the paired difference, and ratios of costs. CPU seconds (of all cores, for others that work
@@ -13,7 +14,7 @@ drawing one with its labels. Training minutes are those that the weights were tr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ from dmcvr.evaluate.case import Bench, Case, Findings, Row, image_scores
 from dmcvr.evaluate.contenders import Contender
 from dmcvr.evaluate.held_out import appearance_scores, held_out
 from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, Metric
-from dmcvr.evaluate.phantom import CONDITIONS, of_scan
+from dmcvr.evaluate.phantom import of_scan
 from dmcvr.evaluate.statistics import paired_difference, per_patient
 from dmcvr.evaluate.tables import Table, comparison
 from dmcvr.evaluate.watched import Watched, watch
@@ -31,8 +32,10 @@ from dmcvr.fill.engine import Engine
 from dmcvr.fill.published import Published
 from dmcvr.geometry.roi import ROI_MM
 
-#: How far apart the phantoms' slices are.
-SPACING_MM = 10.0
+#: The phantoms' scan.
+SPACING_MM, CONDITION = 10.0, "disturbed"
+
+PHANTOMS = "phantoms"
 
 ACQUIRED = "acquired slices"
 
@@ -49,11 +52,7 @@ class Claim:
 #: He et al. 2023: SSIM of generated slices, and the accuracy of the myocardium in 3D.
 CLAIMS = (
     Claim(METRICS["ssim"], (ACQUIRED,), 35.0),
-    Claim(
-        METRICS["dice_lv_myocardium"],
-        ("5 mm stacks", "10 mm stacks", *(f"phantoms, {name}" for name in CONDITIONS)),
-        8.0,
-    ),
+    Claim(METRICS["dice_lv_myocardium"], ("5 mm stacks", "10 mm stacks", PHANTOMS), 8.0),
 )
 
 #: Days of training, DeepRecon's over DMCVR's.
@@ -69,8 +68,10 @@ def paper(case: Case, bench: Bench) -> Findings:
     """Rows of one patient's slices, acquired and left out; or of one phantom's whole heart."""
     timed, watched = watch(bench)
     if case.phantom is not None:
-        findings = Findings(_of_phantom(case, timed))
+        of_scans = of_scan(case.phantom.seed, SPACING_MM, CONDITION, timed, PHANTOMS)
+        findings = Findings([row for row in of_scans if row["level"] == "all"])
     else:
+        case = replace(case, stack=case.stack.select_phases([0]))
         findings = held_out(case, timed)
         if findings.rows:  # else there were too few slices
             findings = Findings(_of_acquired(case, bench, watched) + findings.rows, findings.pictures)
@@ -92,15 +93,6 @@ def _of_acquired(case: Case, bench: Bench, watched: dict[str, Watched]) -> list[
                 about = {"phase": phase, "task": ACQUIRED, "slice": n * bench.keep_every, "method": name}
                 scores = {**image_scores(image, truth), **appearance_scores(image, truth, pixel_mm)}
                 rows.append({**case.about, **about, **scores})
-    return rows
-
-
-def _of_phantom(case: Case, bench: Bench) -> list[Row]:
-    assert case.phantom is not None
-    rows = []
-    for condition in CONDITIONS:
-        of_this = of_scan(case.phantom.seed, SPACING_MM, condition, bench, f"phantoms, {condition}")
-        rows += [row for row in of_this if row["level"] == "all"]
     return rows
 
 

@@ -75,6 +75,8 @@ class Settings:
     patients: Annotated[PatientsName | None, maybe("|".join(get_args(PatientsName)))] = None
     """Of the split: development (the default), to choose by; validation, for the last look alone; unseen: all that were
     not trained on. Everyone: all, for plain methods with labels=manual, which no network touches."""
+    limit: Annotated[int | None, maybe("N")] = None
+    """So many of those patients, spread evenly over their list: for methods that take long; default: all."""
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
     keep_every: Annotated[int | None, maybe("N", help="held-out, ablation, paper: one slice in N is kept (2)")] = None
@@ -112,6 +114,8 @@ class Settings:
         if (self.keep_every or KEEP_EVERY) < 2 or (EXAMS if self.exams is None else self.exams) < 1:
             given = KEEP_EVERY if self.keep_every is None else self.keep_every
             raise InputError(f"Expected --keep-every of 2 or more and at least one exam; got {given} and {self.exams}.")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"Expected --limit of 1 or more; got {self.limit}.")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"Expected --steps of 1 or more; got {self.steps}.")
         if self.data is None and self.source in ("patients", "cines"):
@@ -143,6 +147,7 @@ class Settings:
             "data": SOURCES[self.protocol] != "phantoms",
             "methods": self.protocol not in ("segmentation", "intervals", "trust"),
             "patients": self.source == "patients",
+            "limit": self.source == "patients",
             "split": self.source != "phantoms",
             "keep_every": self.protocol in KEEPING,
             "exams": self.source == "phantoms" or self.protocol == "paper",

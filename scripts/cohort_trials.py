@@ -5,6 +5,7 @@
     python scripts/cohort_trials.py full DIR               a disk that is full, and then is not (as root: a tmpfs)
     python scripts/cohort_trials.py many DIR               100,000 exams of 10 ms: memory of the client, overhead
     python scripts/cohort_trials.py scaling DIR            1 against 2 workers, here and by --scheduler
+    python scripts/cohort_trials.py hosts DIR              workers with network addresses of their own (as root)
 
 DIR is made, and takes everything. `--job small` (the default) reads an exam and writes a label map and volumes by a
 threshold; `--job real` is what `dmcvr cohort` does (64 pixels, method linear). Each prints one JSON line at its end and
@@ -165,8 +166,8 @@ def make_exams(folder: Path, count: int, size: int = 64) -> None:
 class Processes:
     """A scheduler, workers and a client, each in a process group of its own, restarted when they are dead."""
 
-    def __init__(self, folder: Path, job: str, workers: int) -> None:
-        self.folder, self.job = folder, job
+    def __init__(self, folder: Path, job: str, workers: int, host: str = "127.0.0.1", away: bool = False) -> None:
+        self.folder, self.job, self.host, self.away = folder, job, host, away
         self.names = ["scheduler", *(f"worker{n}" for n in range(workers)), "client"]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.client_ends: list[int] = []
@@ -199,13 +200,13 @@ class Processes:
             process.wait()
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
-        address = f"tcp://127.0.0.1:{PORT}"
+        address = f"tcp://{self.host}:{PORT}"
         if name == "scheduler":
             words = [
                 "-m",
                 "distributed.cli.dask_scheduler",
                 "--host",
-                "127.0.0.1",
+                self.host,
                 "--port",
                 str(PORT),
                 "--no-dashboard",
@@ -216,11 +217,17 @@ class Processes:
         else:
             words = ["-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
             words += ["--local-directory", str(self.folder / "scratch")]
+        before = ["ip", "netns", "exec", _namespace(name)] if self.away and name.startswith("worker") else []
         log = (self.folder / f"{name}.log").open("ab")
         environment = os.environ | {"PYTHONPATH": f"{ME.parent.parent / 'src'}:{ME.parent}", "OMP_NUM_THREADS": "1"}
         environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
         return subprocess.Popen(
-            [sys.executable, *words], stdout=log, stderr=log, env=environment, start_new_session=True, cwd=self.folder
+            [*before, sys.executable, *words],
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+            cwd=self.folder,
         )
 
 
@@ -416,11 +423,71 @@ def scaling(options: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def hosts_apart(count: int) -> Iterator[str]:
+    """So many network namespaces worker0, worker1, ..., each with an address on a bridge; the address of that."""
+    bridge, network = "dmcvr-trial", "10.77.0"
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True)
+
+    names = [f"worker{n}" for n in range(count)]
+    try:
+        ip("link", "add", bridge, "type", "bridge")
+        ip("addr", "add", f"{network}.1/24", "dev", bridge)
+        ip("link", "set", bridge, "up")
+        for n, name in enumerate(names):
+            space, here, there = _namespace(name), f"dmcvr{n}", f"dmcvr{n}away"
+            ip("netns", "add", space)
+            ip("link", "add", here, "type", "veth", "peer", "name", there)
+            ip("link", "set", here, "master", bridge, "up")
+            ip("link", "set", there, "netns", space)
+            ip("-n", space, "addr", "add", f"{network}.{n + 2}/24", "dev", there)
+            ip("-n", space, "link", "set", there, "up")
+            ip("-n", space, "link", "set", "lo", "up")
+        yield f"{network}.1"
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", _namespace(name)], check=False)
+        subprocess.run(["ip", "link", "del", bridge], check=False)
+
+
+def _namespace(name: str) -> str:
+    return f"dmcvr-{name}"
+
+
+def hosts(options: argparse.Namespace) -> int:
+    """Two workers that reach the scheduler over a network alone; all is as in a run on one host."""
+    folder = Path(options.folder).absolute()
+    (folder / "in").mkdir(parents=True)
+    make_exams(folder / "in", options.count)
+    alone = [str(ME), "client", str(folder / "in"), str(folder / "alone"), "--job", options.job, "--workers", "2"]
+    for out in ("alone", "out"):
+        (folder / out).mkdir()
+    subprocess.run([sys.executable, *alone], check=True, stdout=subprocess.DEVNULL)
+    with hosts_apart(2) as host:
+        processes = Processes(folder, options.job, 2, host, away=True)
+        try:
+            while not processes.client_ends:
+                processes.tend()
+                time.sleep(0.2)
+        finally:
+            processes.stop()
+    seen = {name: (folder / f"{name}.log").read_text() for name in ("worker0", "worker1")}
+    where = {name: sorted(set(re.findall(r"tcp://(10[.][0-9.]+)", text))) for name, text in seen.items()}
+    faults = compare(folder / "alone", folder / "out", set())
+    if processes.client_ends[0] != 0 or len({tuple(found) for found in where.values()}) < 2:
+        faults.append(f"ended with {processes.client_ends}, workers at {where}")
+    print(json.dumps({"exams": options.count, "addresses": where, "ends": processes.client_ends, "faults": faults}))
+    return 1 if faults else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Trials of dmcvr cohort.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, run_, count in (
         ("storm", storm, 200), ("full", full, 200), ("many", many, 100_000), ("scaling", scaling, 40),
+        ("hosts", hosts, 40),
     ):  # fmt: skip
         command = commands.add_parser(name)
         command.add_argument("folder")

@@ -26,6 +26,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / PACKAGE
 #: What each room is for. A room may import those above it.
 ABOUT = {
     "errors": "what is said when something cannot be used",
+    "threads": "independent pieces on all cores",
     "stages": "timings, and how far a run is",
     "progress": "how that is shown: a line, a log",
     "exam": "slice stack, volume, structures, what was read: arrays with their place in the patient",

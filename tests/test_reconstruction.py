@@ -148,6 +148,7 @@ def test_the_record(ours: Reconstruction, few: SliceStack) -> None:
     assert [flag["name"] for flag in run["flags"]] == [
         "How the heart lies",
         "Coverage",
+        "Base of the heart",
         "Field of view",
         "Anatomy",
         "Slice alignment",

@@ -8,7 +8,7 @@ import architecture
 import pytest
 
 #: The top folder is short: rooms, the package's face, and not more modules than this.
-MOST_AT_THE_TOP = 6
+MOST_AT_THE_TOP = 7
 
 
 def test_the_rooms_are_in_order() -> None:

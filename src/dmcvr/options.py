@@ -45,7 +45,7 @@ Sex = Literal["F", "M"]
 #: Of a person, from a newborn on.
 HEIGHTS_CM, WEIGHTS_KG = (30.0, 250.0), (1.0, 400.0)
 
-DeviceName = Literal["auto", "cpu", "cuda"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 LabelFormat = Literal["nifti", "nrrd"]
 MeshFormat = Literal["ply", "stl", "vtp", "glb"]

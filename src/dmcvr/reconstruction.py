@@ -68,6 +68,7 @@ from dmcvr.stages import Stages
 from dmcvr.surface.borders import Borders
 from dmcvr.surface.files import write_meshes
 from dmcvr.surface.fit import Fitted, fit_template, fitted_strain
+from dmcvr.threads import together
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,12 @@ class Reconstruction(Result):
         case: str | None = None,
     ) -> None:
         """The same files, of `keep`, into an empty folder that is there. Meshes and the report are made here or not."""
-        write_result(self, folder, label_formats=label_formats, keep=keep, case=case)
         beat = beat_ms(self.acquired.times_ms if self.acquired else None) or 1000
-        if "meshes" in keep:
+
+        def files() -> None:
+            write_result(self, folder, label_formats=label_formats, keep=keep, case=case)
+
+        def meshes() -> None:
             write_meshes(
                 folder / "meshes",
                 self.borders,
@@ -127,8 +131,12 @@ class Reconstruction(Result):
                 beat_s=beat / 1000,
                 mirrored=self.mirrored,
             )
-        if "report" in keep:
+
+        def report() -> None:
             write_report(self, folder / "report.html")
+
+        wanted = {"report": report, "meshes": meshes}  # the longest first
+        together(*(job for name, job in wanted.items() if name in keep), files)
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: a middle slice, a long-axis cut before and after, and the measures."""

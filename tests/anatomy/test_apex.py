@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from dmcvr.anatomy.apex import FARTHEST_MM, beyond, beyond_ml, find_tip
+from dmcvr.anatomy.apex import FARTHEST_MM, _between, beyond, beyond_ml, find_tip
 from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections
 from dmcvr.labels.base import base_is_first
 from dmcvr.phantom import Phantom
@@ -90,3 +91,11 @@ def test_nothing_ends_nowhere() -> None:
     depths = 10 * np.arange(4.0)
     sections = Sections.of(np.zeros((4, 16, 16), np.uint8), depths, PIXEL_MM)
     assert find_tip(sections, WHOLE) is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "low", "high"), [(12, 3, 10, 18), (10, 1, 10, 12), (40, 6, 10, 20), (3, 2, 1, 40)]
+)
+def test_a_distribution_that_is_cut_off_is_scipy_s(mean: float, sd: float, low: float, high: float) -> None:
+    cut = stats.truncnorm((low - mean) / sd, (high - mean) / sd, loc=mean, scale=sd)
+    np.testing.assert_allclose(_between(mean, sd, low, high), (cut.mean(), cut.std()), rtol=1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.models import TRAINING
 from helpers.niftis import grey, save
-from helpers.program import refusal, run
+from helpers.program import NEEDLESS, refusal, run
 
 from dmcvr.cli.main import main
 from dmcvr.model.checkpoint import save_weights
@@ -134,6 +134,13 @@ def test_such_a_refusal_imports_nothing_heavy(tmp_path: Path) -> None:
         sentence, imported = done.stderr.strip().splitlines()
         assert sentence.startswith("dmcvr: ")
         assert imported == "IMPORTED"
+
+
+def test_a_whole_run_imports_nothing_needless(exam: Path, tmp_path: Path) -> None:
+    words = ("--method", "linear", "--spacing", "6", "--allow-empty")
+    done = run("reconstruct", "-i", exam, "-o", tmp_path / "out", *words, heavy=NEEDLESS)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip().splitlines()[-1] == "IMPORTED"
 
 
 def test_too_little_room_is_said_at_once(tmp_path: Path) -> None:

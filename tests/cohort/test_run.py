@@ -230,3 +230,11 @@ def test_the_tally_says_what_is_left() -> None:
 def test_a_task_shows_no_path() -> None:
     task = Task(Found(Path("/in/MILLER"), "MILLER", "abc"), Path("/out"), Settings(), "1", ("MILLER",))
     assert repr(task) == "Task(abc)"
+
+
+def test_the_scheduler_forgets_exams_that_are_done(tmp_path: Path, threads: Client, go: Go) -> None:
+    """Of whatever a key begins with, Dask keeps a record for ever: a hundred thousand exams have one between them."""
+    texts(tmp_path / "in", {f"e{n:02d}": "heart" for n in range(20)})
+    before = threads.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.task_prefixes))
+    go()
+    assert threads.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.task_prefixes)) <= before + 1

@@ -84,7 +84,9 @@ def test_held_out_is_held_out(engine: Engine, fine: Case) -> None:
     assert {row["task"] for row in rows} == {"5 mm stacks"}
     images = fine.stack.images.copy()
     images[:, 1::2] = images[:, 1::2][:, ::-1]
-    spoilt = held_out(replace(fine, stack=replace(fine.stack, images=images)), bench_of(engine, "dmcvr:steps=1", "shape")).rows
+    spoilt = held_out(
+        replace(fine, stack=replace(fine.stack, images=images)), bench_of(engine, "dmcvr:steps=1", "shape")
+    ).rows
     for method in ("dmcvr:steps=1", "shape"):
         assert mean(spoilt, method, "dice_lv_cavity") == mean(rows, method, "dice_lv_cavity")
         assert mean(spoilt, method, "psnr_db") < mean(rows, method, "psnr_db") - 2
@@ -101,7 +103,10 @@ def test_manual_labels_reach_those_who_ask(engine: Engine, fine: Case) -> None:
     names = ("dmcvr:image=warped", "dmcvr:image=warped:labels=manual", "registration:labels=manual")
     rows = held_out(fine, bench_of(engine, *names)).rows
     assert mean(rows, names[0], "psnr_db") == pytest.approx(mean(rows, names[1], "psnr_db"), abs=0.3)
-    grey = ("dmcvr:image=warped:align=grey", "dmcvr:image=warped:align=grey:labels=manual")  # only labels that lead the alignment change images
+    grey = (
+        "dmcvr:image=warped:align=grey",
+        "dmcvr:image=warped:align=grey:labels=manual",
+    )  # only labels that lead the alignment change images
     same = held_out(fine, bench_of(engine, *grey)).rows
     assert mean(same, grey[0], "psnr_db") == mean(same, grey[1], "psnr_db")
     assert mean(rows, names[1], "dice_lv_cavity") != mean(rows, names[0], "dice_lv_cavity")

@@ -8,7 +8,7 @@ import pytest
 
 from dmcvr.evaluate.case import Case
 from dmcvr.evaluate.intervals import coverage, scores_of
-from dmcvr.evaluate.spoil import FAULTS
+from dmcvr.evaluate.spoil import FAULTS, VARIANTS
 from dmcvr.evaluate.trust import seen, spoiled, true_dice, trust_tables
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.fill.engine import Engine
@@ -16,7 +16,7 @@ from dmcvr.phantom import Phantom
 from dmcvr.quality.intervals import Calibration
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *VARIANTS])
 def test_a_fault_changes_the_exam_and_is_always_the_same(fault: str, phantom: Phantom) -> None:
     case = Case("p", phantom.stack)
     once, again = spoiled(case, fault), spoiled(case, fault)

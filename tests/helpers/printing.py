@@ -8,8 +8,15 @@ from manifold3d import Error, Manifold, Mesh
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from dmcvr.surface.triangles import Triangles
+
 #: A triangle's plane is met, and its inside, where that is clearer than rounding.
 ROUNDING = 1e-9
+
+
+def solid(mesh: Triangles) -> trimesh.Trimesh:
+    """The same as trimesh has it."""
+    return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
 
 
 def complaints(mesh: trimesh.Trimesh) -> list[str]:

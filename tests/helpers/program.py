@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,15 +14,19 @@ from dmcvr.cli.main import main
 HEAVY = ("torch", "nibabel", "scipy", "skimage", "SimpleITK", "pydicom")
 
 
-def run(*arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
-    """In a process of its own, whose last line of stderr lists what of HEAVY it imported; `before` runs first."""
+#: What a whole reconstruction of an image does without.
+NEEDLESS = ("trimesh", "SimpleITK", "pydicom", "scipy.stats", "matplotlib", "pandas", "monai", "tensorboard", "dask")
+
+
+def run(*arguments: object, before: str = "", heavy: Sequence[str] = HEAVY) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, whose last line of stderr lists what of `heavy` it imported; `before` runs first."""
     code = f"""{before}
 import sys
 from dmcvr.cli.main import main
 try:
     main()
 finally:
-    heavy = [name for name in {HEAVY} if name in sys.modules]
+    heavy = [name for name in {heavy} if name in sys.modules]
     print("IMPORTED", *heavy, file=sys.stderr)
 """
     command = [sys.executable, "-c", code, *map(str, arguments)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dmcvr.errors import InputError
-from dmcvr.model.device import choose_device, fast_precision
+from dmcvr.model.device import choose_device, fast_precision, finest
 
 
 def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +18,18 @@ def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("cuda")
+
+
+def test_apple_s_device_is_chosen_by_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no Apple GPU"):
+        choose_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("mps") == torch.device("mps")
+    assert choose_device("auto") == torch.device("cpu")
+    assert fast_precision(torch.device("mps")) == finest(torch.device("mps")) == torch.float32
+    assert finest(torch.device("cuda")) == torch.float64
 
 
 @pytest.mark.parametrize(("native", "wanted"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -27,6 +27,7 @@ from dmcvr.quality.flags import (
     slices_differ,
     unsure,
     volumes_differ,
+    without_base,
 )
 from dmcvr.quality.training_range import TrainingRange
 
@@ -52,6 +53,21 @@ def test_cut_off() -> None:
     assert cut_off(whole[:, ::-1][:, 3:]).level == "look"
     assert "base" in cut_off(ring()).text
     assert cut_off(np.zeros((1, 5, 4, 4), np.uint8)).level == "unknown"
+
+
+def test_a_stack_without_its_base() -> None:
+    """Where it begins the LV grows, and what is left is wide and short; either way round, and at either spacing."""
+    whole = cone(10, radius=14.0)
+    apart = np.arange(10) * 8.0
+    assert without_base(whole, apart, 1.5).level == "fine"
+    short = whole[:, 5:]
+    for part in (short, short[:, ::-1]):
+        found = without_base(part, apart[:5] / 2, 1.5)
+        assert found.level == "look"
+        assert "20 mm long" in found.text
+    begins_above = np.concatenate([np.zeros_like(short[:, :1]), short], axis=1)
+    assert without_base(begins_above, apart[:6] / 2, 1.5).level == "fine"
+    assert without_base(np.zeros_like(whole), apart, 1.5).level == "unknown"
 
 
 def test_an_open_cavity_is_told_with_what_lies_beyond() -> None:

@@ -12,7 +12,7 @@ from dmcvr.geometry.locate import Located
 from dmcvr.geometry.region import Frame
 from dmcvr.labels.distances import probabilities
 from dmcvr.quality.flags import Flag, out_of_order
-from dmcvr.quality.signs import STEPS, Looked, roughness, signs
+from dmcvr.quality.signs import STEPS, Looked, look_again, roughness, signs
 from dmcvr.quality.trust import SERIOUS, Trust
 
 FINE = Flag("Anatomy", "fine", "", "Enclosed")
@@ -34,11 +34,26 @@ def test_signs_are_finite_whatever_is_missing() -> None:
         assert np.isfinite(found).all()
 
 
-def test_networks_that_disagree_are_a_sign() -> None:
+def test_another_heart_at_the_second_look_is_a_sign() -> None:
     names = list(STEPS)
     alike = looked(cone())
-    other = replace(alike, second=np.roll(alike.second, 8, axis=2))
-    assert (signs(other)[:, names.index("agreement")] < signs(alike)[:, names.index("agreement")]).all()
+    other = replace(alike, again=np.roll(cone(), 8, axis=2))
+    for name in ("steady", "least steady"):
+        assert (signs(other)[:, names.index(name)] < signs(alike)[:, names.index(name)]).all()
+
+
+def test_the_second_look_is_moved_back() -> None:
+    """A segmenter that goes by grey values alone finds the same at both looks."""
+    images = np.choose(cone()[0], [-0.5, 0.8, -0.2, 0.7]).astype(np.float32)
+
+    def by_grey(pictures: np.ndarray, positions_mm: np.ndarray) -> np.ndarray:
+        assert pictures.dtype == np.float32
+        assert np.abs(pictures).max() <= 1
+        bright = pictures > 0.8 * 0.75 - 0.1
+        return np.stack([~bright, bright, 0 * bright, 0 * bright], axis=1).astype(np.float32)
+
+    found = look_again(images, np.arange(len(images)) * 10.0, by_grey)
+    np.testing.assert_array_equal(found, images > 0.75)
 
 
 def test_sections_in_a_wrong_order_are_rough() -> None:

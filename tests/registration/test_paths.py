@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.exams import disc
+from scipy import ndimage
 
 from dmcvr.geometry.plan import Plan
 from dmcvr.registration.itk import paths_by_grey
-from dmcvr.registration.paths import Paths, _meeting_points, paths_by_labels, spline_sample
+from dmcvr.registration.paths import Paths, _linear, _meeting_points, paths_by_labels
 
 PIXELS = np.indices((32, 32)).astype(float)
 
@@ -35,18 +36,34 @@ def test_points_meet() -> None:
     """x + f D(x) = y, for a field that varies."""
     i, j = PIXELS
     field = np.stack([2 * np.sin(j / 8), np.cos(i / 9)])
-    start, stop = _meeting_points(field, 0.25)
+    start, stop = (found[0] for found in _meeting_points(field[None], np.array([0]), np.array([0.25])))
     inner = (slice(None), slice(4, -4), slice(4, -4))
     np.testing.assert_allclose((start + 0.25 * (stop - start))[inner], PIXELS[inner], atol=1e-3)
-    np.testing.assert_allclose(stop, start + spline_sample(field, start, 1), atol=1e-12)
+    there = [ndimage.map_coordinates(part, start, order=1, mode="nearest") for part in field]
+    np.testing.assert_allclose(stop, start + there, atol=1e-12)
 
 
 def test_sampling_beyond_the_border_is_the_border_s() -> None:
-    ramp = np.broadcast_to(np.arange(8.0)[:, None], (2, 3, 8, 8))
+    ramp = np.broadcast_to(np.arange(8.0, dtype=np.float32)[:, None], (2, 3, 8, 8))
     points = np.stack([np.linspace(-3, 10, 8)[:, None].repeat(8, axis=1), np.full((8, 8), 2.0)])
-    found = spline_sample(ramp, points, 1)
-    assert found.shape == ramp.shape
-    np.testing.assert_allclose(found[1, 2, :, 0], np.clip(np.linspace(-3, 10, 8), 0, 7))
+    found = _linear(ramp, np.array([1]), points[None])
+    assert found.shape == (1, 3, 8, 8)
+    np.testing.assert_allclose(found[0, 2, :, 0], np.clip(np.linspace(-3, 10, 8), 0, 7), rtol=1e-6)
+
+
+def test_warping_is_scipy_s_sampling() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, 2, 32, 32)).astype(np.float32)
+    plan = Plan.between(np.arange(3.0), np.array([0.3, 1.5, 1.7]))
+    paths = Paths(plan, *(PIXELS + rng.normal(scale=4, size=(3, 2, 32, 32)) for _ in range(2)))
+    for order in (1, 3):
+        sides = ((plan.lower, paths.below), (plan.upper, paths.above))
+        for found, (slices, points) in zip(paths.warp(values, order=order), sides, strict=True):
+            wanted = [
+                [ndimage.map_coordinates(part, at, order=order, mode="nearest") for part in values[n]]
+                for n, at in zip(slices, points, strict=True)
+            ]
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("by_labels", [False, True])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from helpers.printing import complaints
+from helpers.printing import complaints, solid
 
 import dmcvr
 from dmcvr.fill.engine import Engine
@@ -24,7 +24,7 @@ def check(folder: Path, engine: Engine) -> list[str]:
             mesh = structure_mesh(heart.borders[n], name)
             assert mesh is not None
             where = f"{folder.name} {phase} {name}"
-            wrong += [f"{where}: {complaint}" for complaint in complaints(mesh)]
+            wrong += [f"{where}: {complaint}" for complaint in complaints(solid(mesh))]
             voxels_ml = np.isin(heart.labels.data[n], inside).sum() * heart.labels.voxel_ml
             error = mesh.volume / 1000 / voxels_ml - 1
             if abs(error) > 0.01:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
+from scipy.special import ndtr
 
 from dmcvr.anatomy.sections import CAVITY, RIGHT, WHOLE, Sections
 
@@ -71,8 +72,18 @@ def find_tip(sections: Sections, structure: int) -> Tip | None:
     sd = max(UNSURE_MM, UNSURE_SHARE * way)
     if not shown:
         return Tip(last, min(low + way, high), low, high, sd, shown)
-    bounded = stats.truncnorm(-way / sd, (high - low - way) / sd, loc=low + way, scale=sd)
-    return Tip(last, float(bounded.mean()), low, high, float(bounded.std()), shown)
+    depth, sd = _between(low + way, sd, low, high)
+    return Tip(last, depth, low, high, sd, shown)
+
+
+def _between(mean: float, sd: float, low: float, high: float) -> tuple[float, float]:
+    """Mean and standard deviation of a normal distribution that is cut off at both sides."""
+    a, b = (low - mean) / sd, (high - mean) / sd
+    share = float(ndtr(b) - ndtr(a))
+    at_a, at_b = (float(np.exp(-x * x / 2) / np.sqrt(2 * np.pi)) for x in (a, b))
+    moved = (at_a - at_b) / share
+    variance = 1 + (a * at_a - b * at_b) / share - moved**2
+    return mean + sd * moved, sd * float(np.sqrt(max(variance, 0.0)))
 
 
 def _foreseen_mm(sections: Sections, structure: int, seen: NDArray[np.intp]) -> float:

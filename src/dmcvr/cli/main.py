@@ -7,7 +7,6 @@ import platform
 import signal
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import tyro
@@ -105,6 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(words: list[str]) -> None:
     if words == ["--version"]:
+        from importlib.metadata import version
+
         print(f"dmcvr {version('dmcvr')} (torch {version('torch')}, Python {platform.python_version()})")
         return
     command: Any = tyro.cli(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from dmcvr.cli.terminal import Device, LogJson, Output, Steps
+from dmcvr.cli.terminal import Device, LogJson, Output, Steps, quick_imports
 from dmcvr.errors import InputError
 from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, maybe, wanted_phases
 from dmcvr.progress import clock, shown_progress
@@ -45,8 +45,9 @@ class Demo:
         options = Options(spacing_mm=self.spacing, steps=self.steps, device=self.device)
         with stages("start"):
             check_before(options, self.output, phases=2)
-            from dmcvr.phantom import make_phantom
-            from dmcvr.reconstruction import reconstruct
+            with quick_imports():
+                from dmcvr.phantom import make_phantom
+                from dmcvr.reconstruction import reconstruct
 
         stages.expect(["write"])
         with stages("synthetic exam"):
@@ -82,8 +83,9 @@ class Reconstruct(Options):
             label_formats = chosen_formats("label", self.label_format, LABEL_FORMATS)
             mesh_formats = chosen_formats("mesh", self.mesh_format, MESH_FORMATS)
             check_before(self, self.output)
-            exam = check_exam(self, self.input, self.output)
-            from dmcvr.reconstruction import reconstruct
+            with quick_imports():
+                exam = check_exam(self, self.input, self.output)
+                from dmcvr.reconstruction import reconstruct
 
         stages.expect(["write"])
         heart = reconstruct(exam, self, stages=stages)

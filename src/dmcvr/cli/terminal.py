@@ -1,9 +1,14 @@
-"""What commands share: how their progress is followed, and common arguments."""
+"""What commands share: how their progress is followed, how they start, and common arguments."""
 
 from __future__ import annotations
 
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, cast
 
 from tyro.conf import arg
 
@@ -15,3 +20,25 @@ Steps = Annotated[int | None, maybe("N", help="DDIM steps each way; default: the
 LogJson = Annotated[
     Path | None, maybe("FILE", help="append what is done and the time left to this file, a JSON object a line")
 ]
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """What is imported here stays for good: no garbage is looked for meanwhile, nor among it ever after.
+
+    nibabel tries to import pydicom, which takes longer than all the rest of it and which images have no use for: here
+    it finds none. For programs' own processes; a library leaves such things as they are.
+    """
+    alone = "pydicom" not in sys.modules
+    gc.disable()
+    try:
+        if alone:
+            sys.modules["pydicom"] = cast(ModuleType, None)
+            try:
+                import nibabel  # noqa: F401
+            finally:
+                del sys.modules["pydicom"]
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

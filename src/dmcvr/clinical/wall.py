@@ -20,6 +20,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from dmcvr.labels.base import base_is_first
+from dmcvr.threads import each
 
 Array = NDArray[np.float64]
 
@@ -164,15 +165,18 @@ def _mid_wall(wall: _Wall) -> tuple[Array, Array]:
     padded = np.pad(np.pad(heart, ((0, 0), (0, 0), (pad, 0 if wall.ends else pad)), mode="edge"), 3)
     shift = np.array([3 - i, 3 - j, pad + 3])
     near_muscle = ndimage.distance_transform_edt(padded != 2)
-    trees = []
-    for mask in (padded == 1, np.isin(padded, (1, 2))):
-        surface = _surface(mask)
-        keep = ndimage.map_coordinates(near_muscle, surface.T, order=1) <= 1.2
-        trees.append(KDTree(wall.world(surface[keep] - shift)))
     points = wall.world(np.argwhere(wall.labels == 2))
-    if any(tree.n == 0 for tree in trees) or len(points) == 0:
+
+    def away(inside: tuple[int, ...]) -> Array | None:
+        """(M,) how far each point is from the surface of what has these labels; None without one beside muscle."""
+        surface = _surface(np.isin(padded, inside))
+        keep = ndimage.map_coordinates(near_muscle, surface.T, order=1) <= 1.2
+        tree = KDTree(wall.world(surface[keep] - shift))
+        return np.asarray(tree.query(points)[0]) if tree.n and len(points) else None
+
+    inner, outer = each(away, ((1,), (1, 2)))
+    if inner is None or outer is None:
         return np.empty((0, 3)), np.empty(0)
-    inner, outer = (np.asarray(tree.query(points)[0]) for tree in trees)
     middle = np.abs(inner - outer) <= wall.voxel_mm
     return points[middle], (inner + outer)[middle]
 
@@ -238,7 +242,9 @@ def _angles_deg(wall: _Wall, points: Array, axes: Array) -> Array:
 def _insertions_deg(wall: _Wall, axes: Array) -> list[float]:
     """The angle of the anterior RV insertion at each level; a level without RV takes its neighbour's."""
     spacing = np.linalg.norm(wall.affine[:3, :3], axis=0)
-    to_right = ndimage.distance_transform_edt(wall.labels != 3, sampling=spacing)
+    box = ndimage.find_objects(np.minimum(wall.labels, 1))[0]
+    to_right = np.full(wall.labels.shape, np.inf)
+    to_right[box] = ndimage.distance_transform_edt(wall.labels[box] != 3, sampling=spacing)
     near = (wall.labels == 2) & (to_right <= max(SEPTUM_MM, 1.8 * wall.voxel_mm))
     of_level: list[list[float]] = [[], [], []]
     for k in np.flatnonzero(near.any(axis=(0, 1))):

@@ -115,6 +115,7 @@ class _Loop:
 
     def __init__(self, cohort: Cohort, client: Client, ledger: Ledger, lock: Lock) -> None:
         self.cohort, self.client, self.ledger, self.lock = cohort, client, ledger, lock
+        self.group = f"exam-{uuid4().hex}"  # one for all: Dask remembers every name that a key begins with
         self.tally = Tally()
         self.states = states(cohort.out)
         self.folders = {entry.name for entry in os.scandir(cohort.out / EXAMS)}
@@ -152,7 +153,7 @@ class _Loop:
                 task = self.cohort.task(exam)
                 if not self._to_do(task.exam):
                     continue
-            key = f"{task.exam.name}-{uuid4().hex[:8]}"
+            key = (self.group, task.exam.name, uuid4().hex)
             future = self.client.submit(self.cohort.work, task, key=key, pure=False)
             self.out[future] = task
             future.add_done_callback(self.ended.put)

@@ -7,9 +7,6 @@ compute in the same precision.
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,13 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dmcvr.evaluate.process import timed_process
 from dmcvr.evaluate.store import code_sha256
 from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.engine import Drawing, Engine
-from dmcvr.io.nifti import write_nifti
-from dmcvr.io.result import stack_volume
 from dmcvr.model.aligned import CONTEXT
 from dmcvr.model.denoiser import Denoiser
+from dmcvr.model.device import finish
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.presets import PAPER, Preset
 from dmcvr.options import DEFAULT_WEIGHTS
@@ -45,6 +42,9 @@ DRAWING = ("align", "encode", "invert", "decode")
 
 #: What is tried as things grow.
 BATCHES, STEPS, SLICES = (1, 4, 16, 32), (3, 10, 20), (10, 30, 60)
+
+#: Whole results are made so often, each way in turn.
+REPEATED = 2
 
 #: A measurement goes on for at least so long, and counts its fastest repetition.
 LEAST_SECONDS = 0.5
@@ -64,11 +64,17 @@ class Call:
 
 
 def benchmark(
-    *, weights: str | Path = DEFAULT_WEIGHTS, device: str = "auto", stages: Stages | None = None
+    *,
+    weights: str | Path = DEFAULT_WEIGHTS,
+    device: str = "auto",
+    cine: int = 0,
+    repeats: int = 1,
+    stages: Stages | None = None,
 ) -> dict[str, Any]:
     """Measure everything; a dictionary for JSON and `benchmark_table.table`. Takes a few minutes on a laptop.
 
-    The exam is one phase of a synthetic one: 10 slices 10 mm apart, filled every 1.5 mm.
+    The exam is one phase of a synthetic one: 10 slices 10 mm apart, filled every 1.5 mm. With `cine`, so many phases of
+    it are a whole process as well. Of whole processes the median of `repeats` counts.
     """
     stages = stages or Stages()
     engine = Engine.load(weights, device=device)
@@ -77,8 +83,15 @@ def benchmark(
         timed, counted, slices = _stages(exam, engine)
     with stages("stages, exact"):
         exactly = _stages(exam, replace(engine, precision=torch.float32))[0]
+    with stages("how sure"):
+        sureness = _sureness(exam, engine)
     with stages("whole process"):
-        process = _process(exam, str(weights), device)
+        process = timed_process(exam, str(weights), device, repeats=repeats)
+    beating = None
+    if cine:
+        with stages("whole process, a cine"):
+            phases = make_phantom(0, Scan(phases=cine)).stack.without_labels()
+            beating = timed_process(phases, str(weights), device, repeats=repeats)
     fast = engine.precision
     precisions = list(dict.fromkeys((fast, torch.float32)))
     with stages("network"):
@@ -105,7 +118,9 @@ def benchmark(
         "exam": {"acquired_slices": acquired, "drawn_slices": drawn},
         "stages_seconds": timed,
         "denoiser_calls": counted,
+        "how_sure": sureness,
         "whole_process": process,
+        "cine": beating,
         "convolution_ceiling_gflop_per_s": ceiling,
         "denoiser": {
             "gflop_a_slice": same[fast].gflop_a_slice,
@@ -148,19 +163,19 @@ def _stages(exam: SliceStack, engine: Engine) -> tuple[dict[str, float], int, tu
     )
 
 
-def _process(exam: SliceStack, weights: str, device: str) -> dict[str, float]:
-    """`dmcvr reconstruct` as a user starts it: wall-clock seconds and peak memory."""
-    volume = stack_volume(exam)
-    assert volume is not None
-    with tempfile.TemporaryDirectory() as folder:
-        write_nifti(Path(folder) / "exam.nii.gz", volume)
-        command = [sys.executable, "-m", "dmcvr", "reconstruct", "-i", f"{folder}/exam.nii.gz", "-o", f"{folder}/out"]
-        begun = time.perf_counter()
-        subprocess.run([*command, "--weights", weights, "--device", device], check=True, capture_output=True)
-        seconds = time.perf_counter() - begun
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return {"seconds": seconds, "peak_mib": peak / 2**20}
+def _sureness(exam: SliceStack, engine: Engine) -> dict[str, float]:
+    """CPU seconds of all threads for a result in its folder, with intervals, maps and verdict and without; the least of
+    `REPEATED`."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(REPEATED):
+        for intervals, found in seconds.items():
+            begun = time.process_time()
+            heart = reconstruct(exam, engine=engine, intervals=intervals)
+            with tempfile.TemporaryDirectory() as folder:
+                heart.save(Path(folder) / "out")
+            found.append(time.process_time() - begun)
+    with_, without = (min(found) for found in seconds.values())
+    return {"cpu_seconds": with_, "cpu_seconds_without": without, "share_more": with_ / without - 1}
 
 
 def _call(model: nn.Module, preset: Preset, device: torch.device, dtype: torch.dtype, batch: int) -> Call:
@@ -233,8 +248,7 @@ def _fastest(run: Callable[[], None], device: torch.device) -> tuple[float, int]
     def once() -> float:
         begun = time.perf_counter()
         run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        finish(device)
         return time.perf_counter() - begun
 
     once()

@@ -17,8 +17,15 @@ def table(found: dict[str, Any]) -> str:
     add("exam", f"{exam['acquired_slices']} slices acquired, {exam['drawn_slices']} drawn")
     for name, seconds in found["stages_seconds"].items():
         add(f"stage: {name}", f"{seconds:.2f} s")
-    process = found["whole_process"]
-    add("whole process, imports and writing included", f"{process['seconds']:.1f} s, {process['peak_mib']:.0f} MiB")
+    if sure := found.get("how_sure"):
+        with_, without = sure["cpu_seconds"], sure["cpu_seconds_without"]
+        add(
+            "intervals, maps and verdict: CPU time of a result with and without them",
+            f"{with_:.1f} s against {without:.1f} s ({100 * sure['share_more']:+.0f} %)",
+        )
+    add("whole process, imports and writing included", _process(found["whole_process"]))
+    if cine := found.get("cine"):
+        add(f"whole process, a cine of {cine['phases']} phases", _process(cine))
     add("denoiser calls, slices counted one by one", str(found["denoiser_calls"]))
     denoiser = found["denoiser"]
     add(
@@ -40,6 +47,17 @@ def table(found: dict[str, Any]) -> str:
             f"{_duration(part['seconds'])} ({part['seconds_a_call']:.3f} s a call), {ratio}",
         )
     return "\n".join(lines)
+
+
+def _process(found: dict[str, Any]) -> str:
+    """The networks' share and what the rest takes, of records that tell it."""
+    split = ""
+    if "networks_seconds" in found:
+        split = (
+            f" (networks {found['networks_seconds']:.1f} s, rest {found['rest_seconds']:.1f} s; "
+            f"{found['cpu_seconds']:.1f} s of all cores)"
+        )
+    return f"{found['seconds']:.1f} s{split}, {found['peak_mib']:.0f} MiB"
 
 
 def _duration(seconds: float) -> str:

@@ -48,12 +48,17 @@ from dmcvr.quality import appearance
 FINE_MM = 6.0
 
 
+def kept_and_left(count: int, keep_every: int) -> tuple[list[int], list[int]]:
+    """Which of so many slices are kept, and which are left out between them."""
+    kept = list(range(0, count, keep_every))
+    return kept, [n for n in range(kept[-1]) if n not in kept]
+
+
 def held_out(case: Case, bench: Bench) -> Findings:
     """Scores of every left-out slice by every contender; nothing where fewer than two slices would be kept."""
     stack = case.stack
     count = stack.images.shape[1]
-    kept = list(range(0, count, bench.keep_every))
-    left = [n for n in range(kept[-1]) if n not in kept]
+    kept, left = kept_and_left(count, bench.keep_every)
     findings = Findings()
     if len(kept) < 2:
         return findings

@@ -23,6 +23,9 @@ WORST = 12
 #: Panels side by side: as many as a page's width lets be read.
 COLUMNS = 6
 
+#: Bins with a smaller share of the pixels are not drawn.
+FEW = 0.0005
+
 #: What is drawn where a protocol has it.
 PAIRED = (
     *("psnr_db", "ssim", "haarpsi", "gmsd", "vif", "ms_ssim", "sharpness", "spectrum_fine", "spectrum_middle"),
@@ -111,6 +114,30 @@ def foretold_plot(path: Path, rows: pd.DataFrame) -> None:
     figure.axes[-1].legend(fontsize=5, loc="upper left")
     figure.supxlabel("foretold", fontsize=8)
     figure.supylabel("true", fontsize=8)
+    _save(figure, path)
+
+
+def reliability_plot(path: Path, rows: pd.DataFrame) -> None:
+    """Labels that are right against what was foretold: a panel for each distance and structure."""
+    tasks, structures = rows["task"].unique(), rows["structure"].unique()
+    figure = _figure(2.3 * len(structures), 2.3 * len(tasks))
+    for line, task in zip(figure.subplots(len(tasks), len(structures), squeeze=False), tasks, strict=True):
+        for axis, structure in zip(line, structures, strict=True):
+            members = rows[(rows["task"] == task) & (rows["structure"] == structure)]
+            axis.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+            for (kind, of_kind), colour in zip(members.groupby("kind", sort=False), ("0.5", css(MARK)), strict=False):
+                bins = of_kind.groupby("bin")[["pixels", "foretold", "right"]].sum()
+                bins = bins[bins["pixels"] > FEW * bins["pixels"].sum()]
+                share = 100 * bins["pixels"] / bins["pixels"].sum()
+                said, true = bins["foretold"] / bins["pixels"], bins["right"] / bins["pixels"]
+                axis.plot(said, true, "-", color=colour, lw=1, label=kind)
+                axis.scatter(said, true, s=3 * np.sqrt(share) + 2, color=colour)
+            axis.set_title(f"{structure.replace('_', ' ')}, {task}", fontsize=7)
+            axis.set_aspect("equal")
+            axis.tick_params(labelsize=6)
+    figure.axes[0].legend(fontsize=6)
+    figure.supxlabel("foretold probability", fontsize=8)
+    figure.supylabel("labels right", fontsize=8)
     _save(figure, path)
 
 

@@ -19,7 +19,8 @@ from dmcvr.evaluate.long_axis import long_axis
 from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, SOLID
 from dmcvr.evaluate.paper import paper, paper_tables
 from dmcvr.evaluate.phantom import phantom
-from dmcvr.evaluate.plots import bland_altman, foretold_plot, interval_plot, paired_plot
+from dmcvr.evaluate.plots import bland_altman, foretold_plot, interval_plot, paired_plot, reliability_plot
+from dmcvr.evaluate.reliability import reliability, reliability_tables
 from dmcvr.evaluate.round_trip import round_trip
 from dmcvr.evaluate.segmentation import segmentation
 from dmcvr.evaluate.settings import ProtocolName
@@ -91,6 +92,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
         clinical, clinical_tables, bland_altman, ("dmcvr", "linear", "shape", "registration", ALIGNED)
     ),
     "intervals": Protocol(intervals, coverage, interval_plot, ()),
+    "reliability": Protocol(reliability, reliability_tables, reliability_plot, ("dmcvr:image=mean",)),
     "trust": Protocol(trust, trust_tables, foretold_plot, ()),
     "round-trip": Protocol(round_trip, comparison("phase"), paired_plot, ("dmcvr", "published", "linear")),
     "cine": Protocol(cine, comparison(), paired_plot, ("dmcvr", "dmcvr:image=mean", "linear", "registration", ALIGNED)),

@@ -17,7 +17,7 @@ from dmcvr.evaluate.contenders import Contender, Contenders
 from dmcvr.evaluate.page import write_evaluation
 from dmcvr.evaluate.plots import contact_sheet
 from dmcvr.evaluate.protocols import PROTOCOLS, Protocol
-from dmcvr.evaluate.settings import KEEP_EVERY, KEEPING, Settings, settings
+from dmcvr.evaluate.settings import KEEP_EVERY, LEAVING_OUT, Settings, settings
 from dmcvr.evaluate.store import Parts, code_sha256, fingerprint, versions
 from dmcvr.evaluate.tables import Table
 from dmcvr.fill.engine import Engine
@@ -107,7 +107,7 @@ def _record(chosen: Settings, cases: Cases, engine: Engine, contenders: tuple[Co
         record["of_the_split"] = chosen.patients or "development"
         record["left_out"] = [f"{name}: {why}" for name, why in cases.left_out.items()]
         record["split_sha256"] = Split.read(chosen.split or BUNDLED_SPLIT).sha256
-    if chosen.protocol in KEEPING:
+    if chosen.protocol in LEAVING_OUT:
         record["keep_every"] = chosen.keep_every or KEEP_EVERY
     own = engine.info.sha256 if engine.info else None
     record |= {

@@ -27,6 +27,7 @@ ProtocolName = Literal[
     "ablation",
     "cine",
     "intervals",
+    "reliability",
     "trust",
     "paper",
 ]
@@ -41,13 +42,15 @@ SOURCES: dict[str, Source] = {
     "long-axis": "views",
     "cine": "cines",
     "intervals": "patients or phantoms",
-    **dict.fromkeys(("held-out", "segmentation", "clinical", "round-trip", "ablation", "trust", "paper"), "patients"),
+    **dict.fromkeys(
+        ("held-out", "segmentation", "clinical", "round-trip", "ablation", "reliability", "trust", "paper"), "patients"
+    ),
 }
 
 KEEP_EVERY, EXAMS = 2, 6
 
-#: The protocols that leave slices out.
-KEEPING: tuple[ProtocolName, ...] = ("held-out", "ablation", "paper")
+#: Protocols that leave slices out.
+LEAVING_OUT: tuple[ProtocolName, ...] = ("held-out", "ablation", "reliability", "paper")
 
 METHODS_HELP = (
     f"methods, separated by commas: {', '.join(ALL)}; with options such as shape:labels=manual or "
@@ -79,7 +82,9 @@ class Settings:
     """So many of those patients, spread evenly over their list: for methods that take long; default: all."""
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
-    keep_every: Annotated[int | None, maybe("N", help="held-out, ablation, paper: one slice in N is kept (2)")] = None
+    keep_every: Annotated[
+        int | None, maybe("N", help="held-out, ablation, reliability, paper: one slice in N is kept (2)")
+    ] = None
     exams: Annotated[
         int | None, maybe("N", help="phantom, long-axis, intervals, paper: how many synthetic hearts (6)")
     ] = None
@@ -145,11 +150,11 @@ class Settings:
         """What is given to a protocol that would ignore it."""
         meant: dict[str, bool] = {
             "data": SOURCES[self.protocol] != "phantoms",
-            "methods": self.protocol not in ("segmentation", "intervals", "trust"),
+            "methods": self.protocol not in ("segmentation", "intervals", "reliability", "trust"),
             "patients": self.source == "patients",
             "limit": self.source == "patients",
             "split": self.source != "phantoms",
-            "keep_every": self.protocol in KEEPING,
+            "keep_every": self.protocol in LEAVING_OUT,
             "exams": self.source == "phantoms" or self.protocol == "paper",
         }
         for name, has_meaning in meant.items():

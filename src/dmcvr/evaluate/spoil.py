@@ -1,13 +1,15 @@
 """Exams made bad on purpose: what a check of quality has to find, each fault by itself and by name.
 
 Labels move with their slices, so that what is found in a spoiled exam can still be compared with the truth. A fault is
-a pure function of a stack and a random generator.
+a pure function of a stack and a random generator. `FAULTS` are those that an evaluation takes, `VARIANTS` weaker and
+stronger ones that it does not, so that what is learnt from them can be judged by the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,12 @@ GHOST = 0.6
 #: A surface coil far away: brightness falls to this share across the picture.
 DIM = 0.05
 
+#: The grey (of black to white) that another sequence shows black.
+NULLED = 0.45
+
+#: What a wrong header makes of the pixels.
+TIMES = 2.0
+
 
 def shifted(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
     """Every slice in another breath-hold."""
@@ -39,23 +47,23 @@ def shifted(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
     return _each(stack, lambda n, picture, order: ndimage.shift(picture, (0, *by[n]), order=order, mode="nearest"))
 
 
-def noisy(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
+def noisy(stack: SliceStack, rng: np.random.Generator, noise: float = NOISE) -> SliceStack:
     """Magnitudes with strong noise in both channels."""
-    sd = NOISE * _range(stack)
+    sd = noise * _range(stack)
     real, imaginary = rng.normal(0, sd, (2, *stack.images.shape))
     return _with(stack, np.hypot(stack.images + real, imaginary))
 
 
-def blurred(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
+def blurred(stack: SliceStack, rng: np.random.Generator, blur_mm: float = BLUR_MM) -> SliceStack:
     """Hardly resolved."""
-    return _with(stack, ndimage.gaussian_filter(stack.images, [0, 0, *(BLUR_MM / np.array(stack.pixel_mm))]))
+    return _with(stack, ndimage.gaussian_filter(stack.images, [0, 0, *(blur_mm / np.array(stack.pixel_mm))]))
 
 
-def ghosts(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
+def ghosts(stack: SliceStack, rng: np.random.Generator, ghost: float = GHOST) -> SliceStack:
     """The patient breathes: copies along the phase-encoding axis."""
     side = stack.images.shape[3]
     copies = sum(np.roll(stack.images, round(share * side), axis=3) for share in (0.18, -0.18))
-    return _with(stack, stack.images + GHOST * copies)
+    return _with(stack, stack.images + ghost * copies)
 
 
 def dim(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
@@ -64,11 +72,11 @@ def dim(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
     return _with(stack, stack.images * fall[:, None])
 
 
-def other_contrast(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
+def other_contrast(stack: SliceStack, rng: np.random.Generator, nulled: float = NULLED) -> SliceStack:
     """Another sequence: blood and muscle alike, their border bright."""
     low, high = np.percentile(stack.images, (1, 99))
     unit = np.clip((stack.images - low) / (high - low), 0, 1)
-    return _with(stack, np.abs(unit - 0.45) * 2)
+    return _with(stack, np.abs(unit - nulled) * 2)
 
 
 def negative(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
@@ -101,22 +109,31 @@ def mirrored(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
 
 def shuffled(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
     """Slices in a wrong order."""
-    order = rng.permutation(len(stack.affines))
+    return _ordered(stack, rng.permutation(len(stack.affines)))
+
+
+def exchanged(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
+    """Two halves of the stack, one after the other, in the wrong order."""
+    return _ordered(stack, np.roll(np.arange(len(stack.affines)), len(stack.affines) // 2))
+
+
+def _ordered(stack: SliceStack, order: NDArray[np.intp]) -> SliceStack:
     labels = None if stack.labels is None else stack.labels[:, order]
     return replace(stack, images=stack.images[:, order], labels=labels, pictures=None)
 
 
-def cut(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
-    """The field of view ends in the middle of the heart."""
+def cut(stack: SliceStack, rng: np.random.Generator, percent: float = 0) -> SliceStack:
+    """The field of view ends in the middle of the heart, or beyond so many percent of its other half."""
     assert stack.labels is not None
-    middle = int(np.argwhere(stack.labels > 0)[:, 2].mean())
-    return replace(stack, images=stack.images[:, :, :middle], labels=stack.labels[:, :, :middle], pictures=None)
+    rows = np.argwhere(stack.labels > 0)[:, 2]
+    end = int(rows.mean() + percent / 100 * (rows.max() - rows.mean()))
+    return replace(stack, images=stack.images[:, :, :end], labels=stack.labels[:, :, :end], pictures=None)
 
 
-def wrong_pixels(stack: SliceStack, rng: np.random.Generator) -> SliceStack:
+def wrong_pixels(stack: SliceStack, rng: np.random.Generator, times: float = TIMES) -> SliceStack:
     """A header that says twice the size of the pixels."""
     affines = stack.affines.copy()
-    affines[:, :3, :2] *= 2
+    affines[:, :3, :2] *= times
     return replace(stack, affines=affines, pictures=None)
 
 
@@ -158,6 +175,21 @@ FAULTS: dict[str, Spoil] = {
         mirrored, shuffled, cut, wrong_pixels, empty, knee,
     )
 }  # fmt: skip
+
+#: Other strengths, by name.
+VARIANTS: dict[str, Spoil] = {
+    "less noisy": partial(noisy, noise=0.15),
+    "noisy still": partial(noisy, noise=0.2),
+    "more blurred": partial(blurred, blur_mm=6.0),
+    "weak ghosts": partial(ghosts, ghost=0.4),
+    "strong ghosts": partial(ghosts, ghost=0.8),
+    "darker contrast": partial(other_contrast, nulled=0.55),
+    "brighter contrast": partial(other_contrast, nulled=0.35),
+    "pixels half as large again": partial(wrong_pixels, times=1.5),
+    "pixels too small": partial(wrong_pixels, times=0.67),
+    "less cut": partial(cut, percent=40),
+    "exchanged": exchanged,
+}
 
 
 def _with(stack: SliceStack, images: NDArray[np.floating]) -> SliceStack:

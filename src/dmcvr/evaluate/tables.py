@@ -30,12 +30,13 @@ class Table:
     differences  a line for each metric: both means, their difference and its interval
     agreement    a line for each clinical measure: bias, limits of agreement and so on
     coverage     a line for each measure: how often the true value lies in its interval, and how wide that is
+    calibration  a line for each task and structure: expected calibration errors, with intervals
     figures      words and plain numbers
     ===========  =====================================================================================
     """
 
     title: str
-    kind: Literal["means", "differences", "agreement", "coverage", "figures"]
+    kind: Literal["means", "differences", "agreement", "coverage", "calibration", "figures"]
     numbers: pd.DataFrame
     further: bool = False
 
@@ -274,6 +275,18 @@ def _shown_coverage(numbers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _shown_calibration(numbers: pd.DataFrame) -> pd.DataFrame:
+    shown: dict[str, Any] = {key: numbers[key] for key in ("task", "structure", "patients")}
+    shown |= {"pixels": numbers["pixels"].map("{:,}".format), "labels right": numbers["right"].map("{:.3f}".format)}
+    for kind in ("drawn", "shown"):
+        error, low, high = (numbers[f"{kind}_{key}"].astype(float) for key in ("error", "low", "high"))
+        shown[f"error as {kind} [95 % interval]"] = [
+            f"{e:.3f} [{a:.3f}, {b:.3f}]" if np.isfinite(a) else f"{e:.3f}"
+            for e, a, b in zip(error, low, high, strict=True)
+        ]
+    return pd.DataFrame(shown)
+
+
 def _shown_figures(numbers: pd.DataFrame) -> pd.DataFrame:
     def shown(value: Any) -> Any:
         return value if not isinstance(value, float) else ("-" if not np.isfinite(value) else f"{value:.2f}")
@@ -290,5 +303,6 @@ _SHOWN = {
     "differences": _shown_differences,
     "agreement": _shown_agreement,
     "coverage": _shown_coverage,
+    "calibration": _shown_calibration,
     "figures": _shown_figures,
 }

@@ -2,10 +2,10 @@
 
 Every exam is taken as it is and with each fault of `dmcvr.evaluate.spoil`. What the segmenter finds is compared with
 the manual labels, which move with the slices (Dice over all phases; what lies outside of the region that was looked at
-is missed), and with the Dice that was foretold from what both networks see. An exam in which no heart is seen is
-refused by `dmcvr reconstruct`: its verdict is "no heart". Flags are those of the acquired slices; the dense heart's
-(volumes and outlines in 3D against slices, mass over the heartbeat) are not judged here. A row is one exam with one
-fault.
+is missed), and with the Dice that was foretold from what the segmenter sees. An exam in which no heart is seen is
+refused by `dmcvr reconstruct`: its verdict is "no heart", and what is foretold is what someone is told who insists.
+Flags are those of the acquired slices; the dense heart's (volumes and outlines in 3D against slices, mass over the
+heartbeat) are not judged here. A row is one exam with one fault.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dmcvr.anatomy.coverage import Coverage
 from dmcvr.errors import InputError
 from dmcvr.evaluate.case import Bench, Case, Findings, Row
 from dmcvr.evaluate.contenders import Contender
-from dmcvr.evaluate.spoil import FAULTS
+from dmcvr.evaluate.spoil import FAULTS, VARIANTS
 from dmcvr.evaluate.tables import Table
 from dmcvr.exam.stack import LABEL_NAMES, SliceStack
 from dmcvr.fill.engine import Engine
@@ -35,6 +35,9 @@ from dmcvr.quality.trust import FAILING, Trust, flags_of_slices, look
 
 #: The exam as it is.
 CLEAN = "none"
+
+#: The verdict where there is no result.
+NO_HEART = "no heart"
 
 
 def trust(case: Case, bench: Bench) -> Findings:
@@ -53,7 +56,7 @@ def spoiled(case: Case, fault: str) -> SliceStack | None:
         return case.stack
     rng = np.random.default_rng([ord(letter) for letter in case.name + fault])
     try:
-        return FAULTS[fault](case.stack, rng)
+        return {**FAULTS, **VARIANTS}[fault](case.stack, rng)
     except InputError:
         return None
 
@@ -67,6 +70,12 @@ def seen(stack: SliceStack, engine: Engine) -> tuple[SliceStack, Region, tuple[A
         Acquired.segmented(images, bare.positions_mm, engine.segment_stack, pixel_mm) for images in region.images
     )
     return bare, region, found
+
+
+def refused(bare: SliceStack, region: Region, found: tuple[Acquired, ...]) -> bool:
+    """Whether no heart is seen, so that there is no result."""
+    labels = np.stack([phase.labels for phase in found])
+    return not region.located.found or HeartSeen.of(labels, bare.positions_mm).missing is not None
 
 
 def true_dice(
@@ -88,23 +97,23 @@ def true_dice(
 def _judged(stack: SliceStack, case: Case, engine: Engine) -> Row:
     bare, region, found = seen(stack, engine)
     row: Row = {f"dice_{name}": v for name, v in true_dice(stack, region, found, case.judged).items()}
-    labels = np.stack([phase.labels for phase in found])
-    if not region.located.found or HeartSeen.of(labels, bare.positions_mm).missing is not None:
-        return row | {"verdict": "no heart", "flags": "", **_said(0.0, 1.0)}
+    looked = look(bare, region, found, engine)
+    if refused(bare, region, found):
+        foretold = _foretold_of(Trust.of(looked, [], given=False, known=True))
+        return row | foretold | {"verdict": NO_HEART, "flags": ""}
     slid = Slid(bare, region, found).slide()
     anatomy = Anatomy.of(slid.labels, bare.positions_mm, region.located.frame.pixel_mm)
     flags = flags_of_slices(slid, engine, Coverage.of(anatomy, completed=True))
-    trusted = Trust.of(look(bare, region, found, engine), flags, given=False, known=True)
-    expected = {f"expected_{name}": e.dice for name, e in (trusted.expected or {}).items()}
-    expected |= {f"failing_{name}": e.failing for name, e in (trusted.expected or {}).items()}
+    trusted = Trust.of(looked, flags, given=False, known=True)
     looks = [flag.name for flag in flags if flag.level == "look"]
-    return row | {"verdict": trusted.verdict, "flags": "|".join(looks), **expected}
+    return row | _foretold_of(trusted) | {"verdict": trusted.verdict, "flags": "|".join(looks)}
 
 
-def _said(dice: float, failing: float) -> Row:
-    """Of an exam that is refused."""
-    names = LABEL_NAMES.values()
-    return {f"expected_{name}": dice for name in names} | {f"failing_{name}": failing for name in names}
+def _foretold_of(trusted: Trust) -> Row:
+    expected = trusted.expected or {}
+    return {f"expected_{name}": e.dice for name, e in expected.items()} | {
+        f"failing_{name}": e.failing for name, e in expected.items()
+    }
 
 
 def trust_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
@@ -126,7 +135,7 @@ def _foretold(rows: pd.DataFrame) -> pd.DataFrame:
         members = rows.dropna(subset=[f"dice_{name}"])
         true, expected = members[f"dice_{name}"].to_numpy(), members[f"expected_{name}"].to_numpy()
         bad = true < FAILED
-        caught = members[f"failing_{name}"].to_numpy() > FAILING
+        caught = ((members[f"failing_{name}"] > FAILING) | (members["verdict"] == NO_HEART)).to_numpy()
         line: dict[str, Any] = {"structure": name, "exams": len(members), "failures": int(bad.sum())}
         line["correlation"] = float(np.corrcoef(true, expected)[0, 1]) if len(true) > 2 else np.nan
         line["mean error"] = float(np.abs(true - expected).mean())
@@ -135,7 +144,7 @@ def _foretold(rows: pd.DataFrame) -> pd.DataFrame:
         lines.append(line)
     if all(f"dice_{name}" in rows for name in LABEL_NAMES.values()):
         worst = rows[[f"dice_{name}" for name in LABEL_NAMES.values()]].min(axis=1).to_numpy()
-        caught = rows["verdict"].isin(["do not use", "no heart"]).to_numpy()
+        caught = rows["verdict"].isin(["do not use", NO_HEART]).to_numpy()
         warned = caught | (rows["verdict"] == "look").to_numpy()
         bad = worst < FAILED
         for name, said in (("any: do not use", caught), ("any: look, or do not use", warned)):
@@ -153,13 +162,13 @@ def _verdicts(rows: pd.DataFrame) -> pd.DataFrame:
         for name in LABEL_NAMES.values():
             if f"dice_{name}" in rows:
                 line[f"Dice {name}"] = float(members[f"dice_{name}"].mean())
-        line |= {v: float((members["verdict"] == v).mean()) for v in ("usable", "look", "do not use", "no heart")}
+        line |= {v: float((members["verdict"] == v).mean()) for v in ("usable", "look", "do not use", NO_HEART)}
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def _flags(rows: pd.DataFrame) -> pd.DataFrame:
-    rows = rows[rows["verdict"] != "no heart"]
+    rows = rows[rows["verdict"] != NO_HEART]
     names = sorted({name for text in rows["flags"] for name in text.split("|") if name})
     lines = []
     for fault, members in rows.groupby("fault", sort=False):

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dmcvr.geometry.plan import Plan
+from dmcvr.model.device import finest
 
 
 def lerp(a: Float[Tensor, " B *D"], b: Float[Tensor, " B *D"], fraction: Float[Tensor, " B"]) -> Float[Tensor, " B *D"]:
@@ -26,8 +27,9 @@ def slerp(
     Two Gaussian codes have nearly equal norms and are nearly orthogonal: lerp would shrink their mixture by
     up to sqrt(2), slerp keeps it Gaussian. Nearly parallel items fall back to lerp.
     """
-    f = fraction.view(-1, 1).double()
-    u, v = a.flatten(1).double(), b.flatten(1).double()
+    exact = finest(a.device)
+    f = fraction.view(-1, 1).to(exact)
+    u, v = a.flatten(1).to(exact), b.flatten(1).to(exact)
     norm_u, norm_v = u.norm(dim=1, keepdim=True), v.norm(dim=1, keepdim=True)
     u, v = u / norm_u.clamp(min=1e-12), v / norm_v.clamp(min=1e-12)
     angle = torch.acos((u * v).sum(dim=1, keepdim=True).clamp(-1, 1))

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from dmcvr.errors import InputError
 from dmcvr.exam.stack import SliceStack
+from dmcvr.threads import each
 
 #: Grey values between these percentiles of the ROI become [-1, 1]; the rest is clipped.
 PERCENTILES = (0.5, 99.5)
@@ -165,12 +166,15 @@ def uncrop(
     Cubic splines; outside the frame, its edge value.
     """
     out = np.empty((len(slices), *shape), dtype=np.float32)
-    for k, affine in enumerate(affines):
-        to_grid = np.linalg.inv(frame.affine_at(float(affine[:3, 3] @ normal), normal)) @ affine
+
+    def resample(k: int) -> None:
+        to_grid = np.linalg.inv(frame.affine_at(float(affines[k, :3, 3] @ normal), normal)) @ affines[k]
         matrix, offset = _snap(to_grid[:2, :2]), _snap(to_grid[:2, 3])
-        out[k] = ndimage.affine_transform(
-            slices[k], matrix, offset, output_shape=shape, order=order, mode="nearest", prefilter=order > 1
+        ndimage.affine_transform(
+            slices[k], matrix, offset, shape, out[k], order=order, mode="nearest", prefilter=order > 1
         )
+
+    each(resample, range(len(slices)))
     return out
 
 

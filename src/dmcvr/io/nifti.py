@@ -17,6 +17,7 @@ from jaxtyping import Shaped
 from dmcvr.errors import InputError
 from dmcvr.exam.volume import Volume
 from dmcvr.io.claims import Claims, Frame
+from dmcvr.io.pack import write_packed
 from dmcvr.io.sniff import content, head, kind_of_bytes
 from dmcvr.io.voxels import Described, check_claim
 
@@ -35,6 +36,9 @@ _QUIET = logging.getLogger("dmcvr.io.nifti")
 _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 _ERROR = 40
+
+#: Header and an empty list of extensions.
+_FIRST_VOXEL = 352
 
 _ANALYZE = "Analyze 7.5 knows no world frame: how the heart lies is read from the picture."
 
@@ -70,14 +74,34 @@ def describe_nifti(path: Path) -> Described:
 
 
 def write_nifti(path: Path, volume: Volume, note: str = "") -> None:
-    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set; a note in `descrip`."""
-    data = volume.data[0] if volume.data.shape[0] == 1 else np.moveaxis(volume.data, 0, 3)
-    image = nib.Nifti1Image(data, volume.affine)
-    image.header.set_xyzt_units("mm", "sec")
-    image.header["descrip"] = note.encode()
-    image.set_sform(volume.affine, code=1)
-    image.set_qform(volume.affine, code=1)
-    nib.save(image, path)
+    """Write a volume: 3D for one phase, 4D for several; millimetres, sform and qform both set; a note in `descrip`.
+
+    A file whose name ends in .gz is packed.
+    """
+    if path.suffix == ".gz":
+        write_packed(path, _parts(volume, note))
+    else:
+        path.write_bytes(nifti_bytes(volume, note))
+
+
+def nifti_bytes(volume: Volume, note: str = "") -> bytes:
+    """The same file, not packed."""
+    return b"".join(_parts(volume, note))
+
+
+def _parts(volume: Volume, note: str) -> Iterator[bytes]:
+    """All up to the first voxel, then phase by phase: a cine is never held twice."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(volume.data.dtype)
+    header.set_data_shape(volume.data.shape[1:] + volume.data.shape[:1] * (volume.data.shape[0] > 1))
+    header.set_xyzt_units("mm", "sec")
+    header["descrip"] = note.encode()
+    header["vox_offset"] = _FIRST_VOXEL
+    header.set_sform(volume.affine, code=1)
+    header.set_qform(volume.affine, code=1)
+    yield header.binaryblock.ljust(_FIRST_VOXEL, b"\0")
+    for phase in volume.data:
+        yield phase.tobytes(order="F")
 
 
 def pair_header(path: Path) -> Path | None:

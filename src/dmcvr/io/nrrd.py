@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import bz2
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float64, Shaped, UInt8
 
 from dmcvr.errors import InputError
 from dmcvr.io.claims import Claims, Frame
+from dmcvr.io.pack import write_packed
 from dmcvr.io.sniff import MAX_HEADER, MAX_LAYERS, content, head, inflate
 from dmcvr.io.voxels import Described, check_claim
 
@@ -79,6 +80,33 @@ def describe_nrrd(path: Path) -> Described:
         return values.reshape(sizes, order="F").transpose(axes)
 
     return Described(shape, dtype, claims, load)
+
+
+def write_nrrd(
+    path: Path, voxels: UInt8[np.ndarray, "I J K"], affine: Float64[np.ndarray, "4 4"], keys: Mapping[str, str]
+) -> None:
+    """Write bytes (I, J, K), packed, in the format's LPS frame; `affine` (4, 4) is voxel to RAS+ mm.
+
+    `keys` are written as `key:=value` lines, in the order of the keys.
+    """
+    lps = np.diag([-1.0, -1.0, 1.0]) @ affine[:3] + 0.0  # no minus before a zero
+    header = [
+        "NRRD0004",
+        "type: unsigned char",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(str(n) for n in voxels.shape)}",
+        f"space directions: {' '.join(_vector(column) for column in lps[:, :3].T)}",
+        "kinds: domain domain domain",
+        "encoding: gzip",
+        f"space origin: {_vector(lps[:, 3])}",
+        *(f"{key}:={value}" for key, value in sorted(keys.items())),
+    ]
+    write_packed(path, [voxels.tobytes(order="F")], before=("\n".join(header) + "\n\n").encode())
+
+
+def _vector(values: Float64[np.ndarray, " 3"]) -> str:
+    return f"({','.join(np.format_float_positional(value, trim='-') for value in values)})"
 
 
 def nrrd_keys(path: Path) -> dict[str, str]:

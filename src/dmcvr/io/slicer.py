@@ -19,12 +19,10 @@ from dmcvr.errors import InputError
 from dmcvr.exam.stack import LABEL_NAMES, LABEL_TITLES
 from dmcvr.exam.structures import LABEL_MAPS, SNOMED, naming_of, structure_of
 from dmcvr.io.image import read_image
-from dmcvr.io.nrrd import nrrd_keys
+from dmcvr.io.nrrd import nrrd_keys, write_nrrd
 from dmcvr.io.placement import Placement
 from dmcvr.io.sniff import kind_of
 from dmcvr.labels.colours import COLOURS, unit
-
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 ENDING = ".seg.nrrd"
 
@@ -70,13 +68,6 @@ def write_segmentation(
 
     The header's keys are those of Slicer's segmentation format; structures that are absent are listed too.
     """
-    import SimpleITK as sitk
-
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(labels.transpose(2, 1, 0)))
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((_RAS_TO_LPS @ (affine[:3, :3] / spacing)).ravel().tolist())
-    image.SetOrigin((_RAS_TO_LPS @ affine[:3, 3]).tolist())
     keys = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_MasterRepresentation": "Binary labelmap",  # until Slicer 5.0
@@ -98,9 +89,7 @@ def write_segmentation(
         keys |= {f"Segment{n}_{key}": value for key, value in about.items()}
     if note:
         keys["note"] = note
-    for key, value in keys.items():
-        image.SetMetaData(key, value)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    write_nrrd(path, labels, affine, keys)
 
 
 def is_segmentation(path: Path) -> bool:

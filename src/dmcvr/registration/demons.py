@@ -34,12 +34,12 @@ def register(
         slope, channels = _gradient(target), target.shape[1]
         source = torch.cat([source, _gradient(source).flatten(1, 2)], dim=1)
         for _ in range(iterations):
-            warped = _sample(source, pixels + displacement)
+            warped = sample(source, pixels + displacement)
             left = target - warped[:, :channels]
             gradient = (slope + warped[:, channels:].view_as(slope)) / 2
             squares = gradient.square().sum(dim=(1, 2)) + left.square().sum(dim=1)
             step = (left[:, :, None] * gradient).sum(dim=1) / squares.clamp(min=1e-6)[:, None]
-            displacement = _smooth(_sample(displacement, pixels + step) + step, SMOOTHING_PX)
+            displacement = _smooth(sample(displacement, pixels + step) + step, SMOOTHING_PX)
         displacement = shrink * displacement  # between levels, in pixels of the whole image
     return displacement
 
@@ -53,7 +53,7 @@ def _gradient(images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 2 H W"]:
     return torch.stack(torch.gradient(images, dim=(2, 3)), dim=2)
 
 
-def _sample(images: Float[Tensor, "B C H W"], points: Float[Tensor, "B 2 H W"]) -> Float[Tensor, "B C H W"]:
+def sample(images: Float[Tensor, "B C H W"], points: Float[Tensor, "B 2 H W"]) -> Float[Tensor, "B C H W"]:
     """(B, C, H, W) at points (B, 2, H, W) in pixels; beyond the border, the border's."""
     height, width = images.shape[2:]
     grid = torch.stack([2 * points[:, 1] / (width - 1) - 1, 2 * points[:, 0] / (height - 1) - 1], dim=-1)

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Shaped, UInt8
+from jaxtyping import Float32, Float64, Int, UInt8
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from dmcvr.geometry.plan import Plan, mixed
 from dmcvr.labels.distances import probabilities
-from dmcvr.registration.demons import FAR, NEAR, register
+from dmcvr.registration.demons import FAR, NEAR, register, sample
+from dmcvr.threads import each
 
 #: Gaps (mm) that a clinical stack has are narrower than this; across wider ones, a heart is looked for farther away.
 NARROW_MM = 12.0
+
+#: Pixels around a slice, each as its border, for splines that know nothing of what lies beyond.
+SPLINE_RIM = 12
 
 #: Rounds of the fixed point that inverts the displacement of the way to a position.
 INVERSION_ROUNDS = 8
@@ -41,21 +45,18 @@ class Paths:
     def warp(
         self, values: Float32[np.ndarray, "N *C H W"], *, order: int = 3
     ) -> tuple[Float32[np.ndarray, "M *C H W"], Float32[np.ndarray, "M *C H W"]]:
-        """(N, ..., H, W) of the acquired slices to (M, ..., H, W) twice: the lower ones and the upper ones, warped."""
-        return (
-            np.stack(
-                [spline_sample(values[n], points, order) for n, points in zip(self.plan.lower, self.below, strict=True)]
-            ),
-            np.stack(
-                [spline_sample(values[n], points, order) for n, points in zip(self.plan.upper, self.above, strict=True)]
-            ),
-        )
+        """(N, ..., H, W) of the acquired slices to (M, ..., H, W) twice: the lower ones and the upper ones, warped.
+
+        By splines of this order, 1 or 3.
+        """
+        sampled = _linear if order == 1 else _cubic
+        return sampled(values, self.plan.lower, self.below), sampled(values, self.plan.upper, self.above)
 
     @classmethod
     def along(cls, fields: dict[np.intp, Float64[np.ndarray, "2 H W"]], plan: Plan) -> Paths:
         """The paths of displacements D (2, H, W), by the index of the lower slice of each gap."""
-        points = [_meeting_points(fields[n], float(f)) for n, f in zip(plan.lower, plan.fraction, strict=True)]
-        return cls(plan, np.stack([p[0] for p in points]), np.stack([p[1] for p in points]))
+        away, place = np.stack(list(fields.values())), {n: row for row, n in enumerate(fields)}
+        return cls(plan, *_meeting_points(away, np.array([place[n] for n in plan.lower]), plan.fraction))
 
     def blend(self, values: Float32[np.ndarray, "N *C H W"], *, order: int = 3) -> Float32[np.ndarray, "M *C H W"]:
         """The weighted mean of both warped neighbours."""
@@ -80,21 +81,43 @@ def paths_by_labels(images: Float32[np.ndarray, "N H W"], labels: UInt8[np.ndarr
 
 
 def _meeting_points(
-    displacement: Float64[np.ndarray, "2 H W"], fraction: float
-) -> tuple[Float64[np.ndarray, "2 H W"], Float64[np.ndarray, "2 H W"]]:
-    """For every pixel y of the slice at `fraction`: x with x + f D(x) = y, and x + D(x); each (2, H, W)."""
-    pixels = np.indices(displacement.shape[1:]).astype(np.float64)
-    points = pixels
-    if fraction > 0:
-        for _ in range(INVERSION_ROUNDS):
-            points = pixels - fraction * spline_sample(displacement, points, 1)
-    return points, pixels + (1 - fraction) * spline_sample(displacement, points, 1)  # = x + D(x), exact at the ends
+    displacements: Float64[np.ndarray, "G 2 H W"], which: Int[np.ndarray, " M"], fractions: Float64[np.ndarray, " M"]
+) -> tuple[Float64[np.ndarray, "M 2 H W"], Float64[np.ndarray, "M 2 H W"]]:
+    """For every pixel y of M slices at these fractions: x with x + f D(x) = y, and x + D(x); each (M, 2, H, W).
+
+    `which` of the displacements D (G, 2, H, W) leads there. The second are exact at the ends.
+    """
+    away, f = torch.from_numpy(displacements)[which], torch.from_numpy(fractions)[:, None, None, None]
+    pixels = torch.from_numpy(np.indices(displacements.shape[2:]).astype(np.float64))
+    points = pixels.expand_as(away)
+    for _ in range(INVERSION_ROUNDS):
+        points = pixels - f * sample(away, points)
+    return points.numpy(), (pixels + (1 - f) * sample(away, points)).numpy()
 
 
-def spline_sample(
-    values: Shaped[np.ndarray, "*C H W"], points: Float64[np.ndarray, "2 H W"], order: int
-) -> Shaped[np.ndarray, "*C H W"]:
-    """(..., H, W) at points (2, H, W) in pixels, by splines of this order; beyond the border, the border's."""
-    flat = values.reshape(-1, *values.shape[-2:])
-    sampled = [ndimage.map_coordinates(part, points, order=order, mode="nearest") for part in flat]
-    return np.stack(sampled).reshape(values.shape)
+def _linear(
+    values: Float32[np.ndarray, "N *C H W"], which: Int[np.ndarray, " M"], points: Float64[np.ndarray, "M 2 H W"]
+) -> Float32[np.ndarray, "M *C H W"]:
+    """(M, ..., H, W) of these slices at these points, in pixels; beyond the border, the border's."""
+    flat = torch.from_numpy(values.reshape(len(values), -1, *values.shape[-2:]).astype(np.float64))
+    sampled = [sample(flat[n : n + 1], at[None]) for n, at in zip(which, torch.from_numpy(points), strict=True)]
+    return torch.cat(sampled).float().numpy().reshape(-1, *values.shape[1:])
+
+
+def _cubic(
+    values: Float32[np.ndarray, "N *C H W"], which: Int[np.ndarray, " M"], points: Float64[np.ndarray, "M 2 H W"]
+) -> Float32[np.ndarray, "M *C H W"]:
+    """The same by cubic splines, as `scipy.ndimage.map_coordinates` has them, which a slice is made into once."""
+    flat = values.reshape(len(values), -1, *values.shape[-2:])
+    rim = ((0, 0), (0, 0), (SPLINE_RIM, SPLINE_RIM), (SPLINE_RIM, SPLINE_RIM))
+    splines = [
+        [ndimage.spline_filter(part, mode="nearest") for part in slice_] for slice_ in np.pad(flat, rim, mode="edge")
+    ]
+    out = np.empty((len(which), *flat.shape[1:]), dtype=np.float32)
+
+    def fill(m: int) -> None:
+        for part, spline in zip(out[m], splines[which[m]], strict=True):
+            ndimage.map_coordinates(spline, points[m] + SPLINE_RIM, part, order=3, mode="nearest", prefilter=False)
+
+    each(fill, range(len(which)))
+    return out.reshape(-1, *values.shape[1:])

@@ -111,5 +111,5 @@ def _encoded(grey: NDArray[np.uint8], *, sharp: bool) -> str:
 def data_uri(image: Image.Image, kind: str = "png", **options: int) -> str:
     """A picture inside the page, as PNG or JPEG."""
     buffer = io.BytesIO()
-    image.save(buffer, kind.upper(), optimize=True, **options)
+    image.save(buffer, kind.upper(), optimize=kind == "jpeg", **options)
     return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

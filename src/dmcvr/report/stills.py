@@ -91,7 +91,8 @@ def relief(scene: Scene, phase: int = 0, width_px: int = 440) -> Image.Image | N
     flat[..., 1] = size[1] - flat[..., 1]
     image = Image.new("RGBA", (int(size[0]), int(size[1])))
     draw = ImageDraw.Draw(image)
-    for k in np.argsort(triangles[..., 2].mean(axis=1)):
-        if normal[k, 2] > -0.2:
-            draw.polygon([tuple(point) for point in flat[k]], fill=(*rgb[k], 255))
+    order = np.argsort(triangles[..., 2].mean(axis=1))
+    order = order[normal[order, 2] > -0.2]
+    for outline, ink in zip(flat[order].reshape(-1, 6).tolist(), rgb[order].tolist(), strict=True):
+        draw.polygon(outline, fill=(*ink, 255))
     return image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)

@@ -11,7 +11,7 @@ from skimage.measure import marching_cubes
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.report.scene import Scene
-from dmcvr.report.volumes import packed
+from dmcvr.report.volumes import encoded
 
 #: Edge of a triangle, about: of one or two phases, and of each of many.
 FINE_MM, COARSE_MM = 1.8, 3.0
@@ -66,8 +66,8 @@ def _packed_mesh(points: NDArray[np.float64], faces: NDArray[np.intp]) -> dict[s
     counts = np.round((points - low) / step_mm).astype("<u2")
     indices = faces.astype("<u2" if len(points) < 65536 else "<u4")
     return {
-        "points": packed(counts.tobytes()),
-        "faces": packed(indices.tobytes()),
+        "points": encoded(counts.tobytes()),
+        "faces": encoded(indices.tobytes()),
         "face_bytes": indices.itemsize,
         "low_mm": np.round(low, 4).tolist(),
         "step_mm": step_mm,

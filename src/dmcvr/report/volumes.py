@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Sequence
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from dmcvr.exam.volume import Volume
+from dmcvr.io.nifti import nifti_bytes
+from dmcvr.io.pack import packed
 from dmcvr.report.scene import MAX_VOXELS, Scene
+from dmcvr.threads import each
 
 #: All phases of a cine together have no more voxels than this.
 MAX_CINE_VOXELS = 9_000_000
@@ -47,18 +49,17 @@ def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
         unsure = np.digitize(scene.uncertainty, UNSURE_PERCENT).astype(np.uint8)
     between = np.zeros(scene.labels.shape[1:], dtype=np.uint8)
     between[:, :, ~scene.measured] = 1
-    return {
-        "name": name,
-        "phases": phases,
-        "spacing_mm": scene.spacing_mm,
-        "shape": list(scene.image.shape[1:]),
-        "image": embedded(scene, scene.window.spacious(scene.image)),
-        "labels": embedded(scene, scene.labels),
-        "acquired": None if slabs is None else embedded(scene, scene.window.spacious(slabs)),
-        "between": embedded(scene, between[None]),
-        "completed": embedded(scene, hatched(scene)) if scene.completed.any() else None,
-        "unsure": None if unsure is None else embedded(scene, unsure),
+    volumes = {
+        "image": scene.window.spacious(scene.image),
+        "labels": scene.labels,
+        "acquired": None if slabs is None else scene.window.spacious(slabs),
+        "between": between[None],
+        "completed": hatched(scene) if scene.completed.any() else None,
+        "unsure": unsure,
     }
+    texts = each(lambda data: None if data is None else embedded(scene, data), volumes.values())
+    about = {"name": name, "phases": phases, "spacing_mm": scene.spacing_mm, "shape": list(scene.image.shape[1:])}
+    return about | dict(zip(volumes, texts, strict=True))
 
 
 def hatched(scene: Scene) -> NDArray[np.uint8]:
@@ -76,12 +77,9 @@ def embedded(scene: Scene, data: NDArray[np.uint8]) -> str:
     affine = np.zeros((4, 4))
     affine[2, 0] = affine[0, 1] = affine[1, 2] = scene.spacing_mm
     affine[:3, 3], affine[3, 3] = scene.origin_mm, 1
-    stored = data.transpose(3, 1, 2, 0)
-    image = nib.Nifti1Image(stored[..., 0] if len(data) == 1 else stored, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    return packed(image.to_bytes())
+    return encoded(nifti_bytes(Volume(data.transpose(0, 3, 1, 2), affine)))
 
 
-def packed(data: bytes) -> str:
+def encoded(data: bytes) -> str:
     """Gzipped base64; the same bytes give the same text."""
-    return base64.b64encode(gzip.compress(data, compresslevel=6, mtime=0)).decode("ascii")
+    return base64.b64encode(packed(data)).decode("ascii")

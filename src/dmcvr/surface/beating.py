@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from dmcvr.labels.colours import COLOURS, linear
 from dmcvr.surface.fit import Fitted
 from dmcvr.surface.template import PARTS, template
+from dmcvr.surface.triangles import Triangles
 
 #: Red, green, blue, opacity of what is shown; the surfaces of lv_myocardium are the first two's already.
 SHOWN = {
@@ -48,7 +48,7 @@ SHOWN_PARTS = {
 _FLOAT, _UINT = 5126, 5125
 
 
-def beating_glb(hearts: Mapping[str, Mapping[str, trimesh.Trimesh]], beat_s: float, about: str = "") -> bytes:
+def beating_glb(hearts: Mapping[str, Mapping[str, Triangles]], beat_s: float, about: str = "") -> bytes:
     """Meshes in RAS+ mm, by phase in order and by structure, to GLB; several phases take `beat_s` seconds together.
 
     What is to be said `about` them stands in the file's note, first.
@@ -81,7 +81,7 @@ def morphing_glb(fitted: Fitted, beat_s: float, about: str = "") -> bytes:
     for name, parts in SHOWN_PARTS.items():
         faces = fitted.faces[np.isin(common.part, [PARTS.index(part) for part in parts])]
         used, index = np.unique(faces, return_inverse=True)
-        shapes = [trimesh.Trimesh(phase[used], index.reshape(-1, 3), process=False) for phase in fitted.vertices_mm]
+        shapes = [Triangles(phase[used], index.reshape(-1, 3)) for phase in fitted.vertices_mm]
         nodes.append(file.morphing_node(name, shapes, middle))
     heart = file.node("heart", nodes, translation=middle.tolist())
     file.tree["scenes"][0]["nodes"] = [file.node("patient", [heart], matrix=TO_GLTF)]
@@ -112,7 +112,7 @@ class _File:
     def node(self, name: str, children: list[int], **about: Any) -> int:
         return self._add("nodes", {"name": name, **({"children": children} if children else {}), **about})
 
-    def morphing_node(self, name: str, shapes: list[trimesh.Trimesh], middle: NDArray[np.float64]) -> int:
+    def morphing_node(self, name: str, shapes: list[Triangles], middle: NDArray[np.float64]) -> int:
         """The first of the shapes, and the way from there to each of the others; their faces are the same."""
         node = self.mesh_node(name, shapes[0], middle)
         mesh = self.tree["meshes"][self.tree["nodes"][node]["mesh"]]
@@ -137,7 +137,7 @@ class _File:
         channels = [{"sampler": 0, "target": {"node": node, "path": "weights"}} for node in nodes]
         self.tree["animations"] = [{"name": "heartbeat", "samplers": samplers, "channels": channels}]
 
-    def mesh_node(self, name: str, mesh: trimesh.Trimesh, middle: NDArray[np.float64]) -> int:
+    def mesh_node(self, name: str, mesh: Triangles, middle: NDArray[np.float64]) -> int:
         primitive = {
             "attributes": {
                 "POSITION": self._array((mesh.vertices - middle).astype("<f4"), _FLOAT, "VEC3", limits=True),
@@ -190,7 +190,7 @@ def _material(name: str, colour: tuple[float, ...]) -> dict[str, Any]:
     return {"name": name, "pbrMetallicRoughness": surface, "doubleSided": True, **clear}
 
 
-def _normals(mesh: trimesh.Trimesh) -> NDArray[np.float32]:
+def _normals(mesh: Triangles) -> NDArray[np.float32]:
     """(V, 3) unit vectors, as glTF wants them even where a vertex has none."""
     normals = np.array(mesh.vertex_normals, dtype="<f4")
     length = np.linalg.norm(normals, axis=1, keepdims=True)

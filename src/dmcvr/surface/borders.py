@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32, Float64, Int8, UInt8
 from scipy import ndimage
 
 from dmcvr.labels.distances import margins
+from dmcvr.threads import each
 
 #: Labels inside each field's border, in the order of `dmcvr.labels.distances.signed_distances`.
 FIELDS = {"lv_cavity": (1,), "lv_epicardium": (1, 2), "rv_cavity": (3,)}
@@ -62,8 +63,7 @@ class Borders:
         inner = np.pad(labels[box], MARGIN)
         moved = affine.copy()
         moved[:3, 3] += affine[:3, :3] @ [part.start - MARGIN for part in box]
-        by_labels = [_by_labels(np.isin(inner, inside)) for inside in FIELDS.values()]
-        fields = np.stack(by_labels)
+        fields = np.stack(each(lambda inside: _by_labels(np.isin(inner, inside)), FIELDS.values()))
         if scores is not None:
             wide = tuple(slice(max(0, p.start - MARGIN), p.stop + MARGIN) for p in box)
             inside_grid = tuple(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
-from trimesh.exchange.ply import export_ply
-from trimesh.exchange.stl import export_stl
 
 from dmcvr.exam.volume import MIRRORED
 from dmcvr.options import MESH_FORMATS, chosen_formats
@@ -17,8 +14,11 @@ from dmcvr.surface.beating import beating_glb, morphing_glb
 from dmcvr.surface.borders import Borders
 from dmcvr.surface.fit import Fitted
 from dmcvr.surface.mesh import STRUCTURES, structure_mesh
+from dmcvr.surface.ply import ply_bytes, stl_bytes
 from dmcvr.surface.template import template
+from dmcvr.surface.triangles import Triangles
 from dmcvr.surface.vtp import pvd_bytes, vtp_bytes
+from dmcvr.threads import each
 
 #: Written into the header of every PLY, STL and VTP file, since the formats know neither frame nor unit. 3D Slicer
 #: reads `SPACE=RAS` there; without it, it takes a mesh to be LPS.
@@ -50,11 +50,11 @@ def write_meshes(
     note = f"{FRAME_NOTE}; {MIRRORED}" if mirrored else FRAME_NOTE
     formats = chosen_formats("mesh", formats, MESH_FORMATS)
     writer = _Writer(folder)
-    hearts: dict[str, dict[str, trimesh.Trimesh]] = {}
+    hearts: dict[str, dict[str, Triangles]] = {}
     morphs = fitted is not None and len(phases) > 1
     for n, (phase, of_phase) in enumerate(zip(phases, borders, strict=True)):
         where = folder / phase if len(phases) > 1 else folder
-        meshes = dict(_meshes(of_phase)) if set(formats) - {"glb"} or ("glb" in formats and not morphs) else {}
+        meshes = _meshes(of_phase) if set(formats) - {"glb"} or ("glb" in formats and not morphs) else {}
         hearts[phase] = meshes
         for name, mesh in meshes.items():
             for kind, to_bytes in _OF_SURFACE.items():
@@ -87,25 +87,13 @@ class _Writer:
         self.written.append(path)
 
 
-def _meshes(borders: Borders) -> Iterator[tuple[str, trimesh.Trimesh]]:
-    for name in STRUCTURES:
-        mesh = structure_mesh(borders, name)
-        if mesh is not None:
-            yield name, mesh
+def _meshes(borders: Borders) -> dict[str, Triangles]:
+    """Of the structures that are there."""
+    found = zip(STRUCTURES, each(lambda name: structure_mesh(borders, name), STRUCTURES), strict=True)
+    return {name: mesh for name, mesh in found if mesh is not None}
 
 
-def _ply_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
-    """Binary PLY with our comment, which trimesh's exporter cannot write, after the two opening lines."""
-    magic, encoding, rest = export_ply(mesh, vertex_normal=False).split(b"\n", 2)
-    return b"\n".join([magic, encoding, f"comment {note}".encode(), rest])
-
-
-def _stl_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
-    """Binary STL; its header of 80 bytes is free for our note."""
-    return note.encode().ljust(80) + export_stl(mesh)[80:]
-
-
-def _vtp_bytes(mesh: trimesh.Trimesh, note: str) -> bytes:
+def _vtp_bytes(mesh: Triangles, note: str) -> bytes:
     return vtp_bytes(mesh.vertices, mesh.faces, note)
 
 
@@ -129,19 +117,19 @@ def _template_vtp(fitted: Fitted, phase: int, note: str) -> bytes:
 
 
 def _template_ply(fitted: Fitted, phase: int, note: str) -> bytes:
-    mesh = trimesh.Trimesh(fitted.vertices_mm[phase], fitted.faces, process=False)
+    columns: dict[str, NDArray[np.generic]] = {}
     for name, values in _of_vertex(fitted, phase).items():
-        columns = zip((f"{name[:-3]}_{axis}_mm" for axis in "xyz"), values.T, strict=True)
-        for column, data in columns if values.ndim > 1 else [(name, values)]:
-            mesh.vertex_attributes[column] = np.asarray(data, dtype="<f4" if data.dtype.kind == "f" else data.dtype)
-    mesh.face_attributes["part"] = template().part
-    return _ply_bytes(mesh, note)
+        if values.ndim > 1:
+            columns |= zip((f"{name[:-3]}_{axis}_mm" for axis in "xyz"), values.T, strict=True)
+        else:
+            columns[name] = values
+    return ply_bytes(Triangles(fitted.vertices_mm[phase], fitted.faces), note, columns, {"part": template().part})
 
 
 #: How each format writes a surface, and the fitted template at a phase. STL has no room for the template's parts.
-_OF_SURFACE: dict[str, Callable[[trimesh.Trimesh, str], bytes]] = {
-    "ply": _ply_bytes,
-    "stl": _stl_bytes,
+_OF_SURFACE: dict[str, Callable[[Triangles, str], bytes]] = {
+    "ply": ply_bytes,
+    "stl": stl_bytes,
     "vtp": _vtp_bytes,
 }
 _OF_TEMPLATE: dict[str, Callable[[Fitted, int, str], bytes]] = {"ply": _template_ply, "vtp": _template_vtp}

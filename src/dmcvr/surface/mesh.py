@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import trimesh
 from jaxtyping import Float32, Float64, Int
 from scipy import ndimage
 from scipy.sparse import coo_matrix
@@ -12,6 +11,7 @@ from skimage.measure import marching_cubes
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.surface.borders import FAR_VOXELS, FIELDS, MARGIN, Borders
+from dmcvr.surface.triangles import Triangles
 
 #: Each surface we offer, and the labels it encloses; lv_epicardium is the outside of the whole LV.
 STRUCTURES: dict[str, tuple[int, ...]] = {
@@ -35,7 +35,7 @@ MOST_VOXELS = (-0.25, 0.25)
 HOLLOW = 0.02
 
 
-def structure_mesh(borders: Borders, name: str, *, smooth_voxels: float = SMOOTH_VOXELS) -> trimesh.Trimesh | None:
+def structure_mesh(borders: Borders, name: str, *, smooth_voxels: float = SMOOTH_VOXELS) -> Triangles | None:
     """The closed surface of one structure, in one piece, with normals pointing outward; None where it is absent.
 
     =============  =======  ========================================================================================
@@ -74,7 +74,7 @@ def structure_mesh(borders: Borders, name: str, *, smooth_voxels: float = SMOOTH
 
 def _level_set(
     field: Float32[np.ndarray, "A B C"], level: float, affine: Float64[np.ndarray, "4 4"], *, hollow: bool
-) -> trimesh.Trimesh:
+) -> Triangles:
     """The closed surface where the field has this level, in mm."""
     right_handed = np.linalg.det(affine[:3, :3]) > 0
     voxels, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call, unused-ignore]
@@ -100,17 +100,17 @@ def _clear(field: Float32[np.ndarray, "A B C"]) -> Float32[np.ndarray, "A B C"]:
     return np.where(near, np.where(field < 0, -CLEARANCE_VOXELS, CLEARANCE_VOXELS), field).astype(np.float32)
 
 
-def _one_piece(vertices: Float64[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], *, hollow: bool) -> trimesh.Trimesh:
+def _one_piece(vertices: Float64[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], *, hollow: bool) -> Triangles:
     """The mesh of the largest piece; of the hollows in it, the largest one if asked for."""
     pieces, of_vertex = connected_components(
         coo_matrix((np.ones(len(faces)), (faces[:, 0], faces[:, 1])), shape=(len(vertices),) * 2), directed=False
     )
-    corners = vertices[faces] - vertices.mean(axis=0)
+    a, b, c = np.moveaxis(vertices[faces] - vertices.mean(axis=0), 1, 0)
     of_face = of_vertex[faces[:, 0]]
-    volumes = np.bincount(of_face, np.linalg.det(corners) / 6, minlength=pieces)
+    volumes = np.bincount(of_face, (np.cross(a, b) * c).sum(axis=1) / 6, minlength=pieces)
     kept = [int(volumes.argmax())]
     if hollow and volumes.min() < -HOLLOW * volumes.max():
         kept.append(int(volumes.argmin()))
     faces = faces[np.isin(of_face, kept)]
     used, index = np.unique(faces, return_inverse=True)
-    return trimesh.Trimesh(vertices[used], index.reshape(-1, 3), process=False)
+    return Triangles(vertices[used], index.reshape(-1, 3))

@@ -32,6 +32,8 @@ from dmcvr.geometry.locate import Region, prepare
 from dmcvr.geometry.plan import Plan
 from dmcvr.io.result import read_result
 from dmcvr.labels.colours import COLOURS, css
+from dmcvr.model.checkpoint import load_generator
+from dmcvr.options import BUNDLED
 from dmcvr.phantom import Phantom, Scan, make_phantom
 from dmcvr.report.scene import make_scene
 
@@ -63,6 +65,7 @@ def main() -> None:
     region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size, engine.upright)
     slices(region, exam, folder / "slices.png")
     between(region, exam, engine, folder / "between.png")
+    deeprecon(region, exam, engine, folder / "deeprecon.png")
     long_axis(exam, engine, folder / "long_axis.png")
 
 
@@ -78,7 +81,7 @@ def between(region: Region, exam: Phantom, engine: Engine, target: Path) -> None
     positions = exam.stack.positions_mm
     middle = (positions[GAP] + positions[GAP + 1]) / 2
     plan = Plan.between(positions, np.array([middle]))
-    acquired = Acquired.segmented(region.images[0], engine.segment, region.located.frame.pixel_mm)
+    acquired = _acquired(region, exam, engine)
     drawn = {name: make_method(name, engine)(acquired, plan).images[0] for name in ("linear", "dmcvr")}
     panels = [
         (region.images[0][GAP], "acquired"),
@@ -88,6 +91,23 @@ def between(region: Region, exam: Phantom, engine: Engine, target: Path) -> None
         (region.images[0][GAP + 1], "acquired, 10 mm on"),
     ]
     _sheet(panels, len(panels), target, edge=32)
+
+
+def deeprecon(region: Region, exam: Phantom, engine: Engine, target: Path) -> None:
+    """An acquired slice as DMCVR's codes and DeepRecon's give it back; half way to the next, what both draw."""
+    positions = exam.stack.positions_mm
+    middle = (positions[GAP] + positions[GAP + 1]) / 2
+    plan, acquired = Plan.between(positions, np.array([middle])), _acquired(region, exam, engine)
+    published = make_method("published", Engine.load(BUNDLED["published"], device="cpu"))
+    theirs = make_method("deeprecon", engine.with_generator(*load_generator(BUNDLED["deeprecon"])))
+    found = {"DMCVR as published": published(acquired, plan), "DeepRecon": theirs(acquired, plan)}
+    panels = [
+        (region.images[0][GAP], "acquired"),
+        *((dense.round_trip[GAP], f"from codes: {name}") for name, dense in found.items()),
+        (_truth(region, exam, middle), "half way: the truth"),
+        *((dense.images[0], f"half way: {name}") for name, dense in found.items()),
+    ]
+    _sheet(panels, 3, target, edge=16, colours=64)
 
 
 def long_axis(exam: Phantom, engine: Engine, target: Path) -> None:
@@ -140,6 +160,12 @@ def _overlay(
         axis.imshow(shown, cmap=ListedColormap([css(colour)]), alpha=0.45, origin=origin)
     axis.set_title(title, fontsize=10, pad=3)
     axis.axis("off")
+
+
+def _acquired(region: Region, exam: Phantom, engine: Engine) -> Acquired:
+    """The slices at end-diastole, with the segmenter's labels."""
+    pixel_mm = region.located.frame.pixel_mm
+    return Acquired.segmented(region.images[0], exam.stack.positions_mm, engine.segment_stack, pixel_mm)
 
 
 def _truth(region: Region, exam: Phantom, position_mm: float) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from dmcvr.options import MethodName
 GOLDEN: dict[MethodName, tuple[float, float, float, float, float]] = {
     "dmcvr": (227.6, 153.1, 212.6, 0.2494, 0.2493),
     "published": (234.5, 148.9, 213.5, 0.2161, 0.2888),
+    "deeprecon": (205.4, 155.8, 190.8, 0.2559, 0.1597),
     "registration": (225.5, 160.8, 212.4, 0.2492, 0.2485),
     "shape": (228.4, 150.7, 210.6, 0.2495, 0.2386),
     "linear": (229.6, 161.1, 215.6, 0.2495, 0.2386),

@@ -17,7 +17,7 @@ from dmcvr.options import LABEL_FORMATS, MESH_FORMATS, Options, chosen_formats, 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"method": "magic"}, "Unknown method 'magic': choose one of dmcvr, published, registration, shape, linear"),
+        ({"method": "magic"}, "Unknown method 'magic': choose one of dmcvr, published, deeprecon, registration, shape"),
         ({"image": "blurry"}, "Unknown image 'blurry': choose one of sharp, mean"),
         ({"align_slices": "on"}, "Unknown align slices 'on': choose one of off, auto"),
         ({"long_axis": "on"}, "Unknown long axis 'on': choose one of auto, off"),
@@ -81,6 +81,10 @@ def test_each_method_has_its_own_weights() -> None:
         "aligned",
     ]
     assert Options(method="published", weights="mine.safetensors").weights_name == "mine.safetensors"
+    names = [(o.weights_name, o.generator_name) for o in (Options(), Options(method="deeprecon"))]
+    assert names == [("aligned", None), ("aligned", "deeprecon")]
+    mine = Options(method="deeprecon", weights="mine.safetensors")
+    assert (mine.weights_name, mine.generator_name) == ("aligned", "mine.safetensors")
 
 
 def test_the_record_has_no_path() -> None:

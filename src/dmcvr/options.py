@@ -19,7 +19,7 @@ from dmcvr.exam.structures import check_label_map
 LayoutName = Literal["auto", "nifti", "acdc", "mnms", "mnms2", "ukbb", "bids", "nnunet", "sunnybrook", "dicom"]
 
 #: How the gaps between slices are filled.
-MethodName = Literal["dmcvr", "published", "registration", "shape", "linear", "cubic", "nearest"]
+MethodName = Literal["dmcvr", "published", "deeprecon", "registration", "shape", "linear", "cubic", "nearest"]
 
 #: Between the slices: as sharp as those, or what is expected there.
 ImageKind = Literal["sharp", "mean", "warped"]
@@ -63,8 +63,9 @@ SPACING_LIMITS_MM = (0.4, 10.0)
 #: Intervals are calibrated between these levels: beyond, too few exams tell.
 LEVEL_LIMITS = (0.5, 0.95)
 
-#: The bundled weights of each method that has networks of its own; the others use the default's segmenter.
-BUNDLED = {"dmcvr": "aligned", "published": "compact"}
+#: The bundled weights of each method that has networks of its own; the others use the default's segmenter, and so does
+#: DeepRecon, whose generator stands beside it.
+BUNDLED = {"dmcvr": "aligned", "published": "compact", "deeprecon": "deeprecon"}
 DEFAULT_WEIGHTS = BUNDLED["dmcvr"]
 
 #: The bundled segmenter of acquired slices.
@@ -94,7 +95,8 @@ class Options:
     es: Annotated[str | None, maybe("N")] = None
     """Phase of end-systole; default: the one named so, else found by LV volume."""
     method: MethodName = "dmcvr"
-    """How the gaps are filled: ours, the paper's way (published), or a plain interpolation."""
+    """How the gaps are filled: ours, the paper's way (published), what that was compared with (deeprecon), or a plain
+    interpolation."""
     image: ImageKind = "sharp"
     """Between the slices: as sharp as those; what is expected there (mean): smoother, and nearer to the truth; or the
     aligned neighbours' mean, without the network (warped): fastest, and the labels are the same."""
@@ -113,7 +115,7 @@ class Options:
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: Annotated[int | None, maybe("N")] = None
-    """DDIM steps each way; default: the preset's."""
+    """DDIM steps each way, or deeprecon's of its search; default: the preset's, or 100."""
     device: DeviceName = "auto"
     """Where the networks run."""
     labels_in: Annotated[Path | None, maybe("PATH")] = None
@@ -153,7 +155,7 @@ class Options:
             raise InputError(f"The method {self.method} draws no {self.image}: use --image sharp, or --method dmcvr.")
         if self.draws < 0 or self.draws == 1:
             raise InputError(f"Expected --draws of 2 or more, or 0 for none; got {self.draws}.")
-        if self.draws and self.method not in BUNDLED:
+        if self.draws and self.method not in ("dmcvr", "published"):
             raise InputError(f"The method {self.method} draws from no noise: leave out --draws, or use --method dmcvr.")
         if self.draws and self.image == "warped":
             raise InputError("With --image warped nothing is drawn: leave out --draws, or use another --image.")
@@ -181,8 +183,17 @@ class Options:
 
     @property
     def weights_name(self) -> str:
-        """The weights that are used: those asked for, else the bundled ones of the method."""
+        """The autoencoder that is used: the one asked for, else the bundled one of the method."""
+        if self.method == "deeprecon":
+            return DEFAULT_WEIGHTS
         return str(self.weights) if self.weights is not None else BUNDLED.get(self.method, DEFAULT_WEIGHTS)
+
+    @property
+    def generator_name(self) -> str | None:
+        """The generator that is used: the one asked for, else the bundled one; None: the method needs none."""
+        if self.method != "deeprecon":
+            return None
+        return str(self.weights) if self.weights is not None else BUNDLED["deeprecon"]
 
     def record(self) -> dict[str, Any]:
         """As run.json keeps them: no path, for a path can name a person, and nothing of the patient."""

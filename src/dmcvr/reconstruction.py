@@ -185,6 +185,7 @@ def reconstruct(
         engine = engine or Engine.load(
             options.weights_name,
             segmenter=options.segmenter,
+            generator=options.generator_name,
             device=options.device,
             steps=options.steps,
             image=options.image,

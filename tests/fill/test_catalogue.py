@@ -25,7 +25,7 @@ def aligned() -> Engine:
 
 
 def test_the_names_are_those_of_the_options() -> None:
-    assert {*PLAIN, "dmcvr", "published"} == set(get_args(MethodName))
+    assert {*PLAIN, "dmcvr", "published", "deeprecon"} == set(get_args(MethodName))
 
 
 def test_each_name_makes_its_own(plain: Engine, aligned: Engine) -> None:

@@ -23,7 +23,7 @@ def test_bundled_weights_describe_themselves() -> None:
     for preset in (ALIGNED, COMPACT):
         assert replace(found[preset.name].preset, about=preset.about) == preset
     for name, info in found.items():
-        kinds = {ORIENTER: "orienter", DEFAULT_SEGMENTER: "segmenter", VIEWS: "views"}
+        kinds = {ORIENTER: "orienter", DEFAULT_SEGMENTER: "segmenter", VIEWS: "views", "deeprecon": "generator"}
         assert info.kind == kinds.get(name, "autoencoder")
         assert is_bundled(info)
         assert {"data", "patients", "steps", "minutes"} <= set(info.training)

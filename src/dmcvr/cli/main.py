@@ -20,6 +20,7 @@ from dmcvr.cli.phantom import PhantomCommand
 from dmcvr.cli.reconstruct import Demo, Reconstruct, Report
 from dmcvr.cli.train import (
     TrainAutoencoder,
+    TrainDeeprecon,
     TrainDrawing,
     TrainLabeller,
     TrainMorphology,
@@ -69,6 +70,7 @@ Command = (
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
         | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
         | Annotated[TrainViews, subcommand("views", prefix_name=False)]
+        | Annotated[TrainDeeprecon, subcommand("deeprecon", prefix_name=False)]
         | Annotated[TrainPack, subcommand("pack", prefix_name=False)]
         | Annotated[TrainTwins, subcommand("twins", prefix_name=False)]
         | Annotated[TrainRange, subcommand("range", prefix_name=False)],

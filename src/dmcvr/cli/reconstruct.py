@@ -124,6 +124,10 @@ def check_weights(options: Options) -> None:
     preset = require_kind(describe(find(options.weights_name)), "autoencoder", " (--weights)").preset
     if options.segmenter not in (None, "none"):
         require_kind(describe(find(options.segmenter)), "segmenter", " (--segmenter)")
+    if options.generator_name is not None:
+        advice = " (--weights): train one with dmcvr train deeprecon"
+        require_kind(describe(find(options.generator_name)), "generator", advice)
+        return
     preset.check_drawing(
         steps=preset.steps if options.steps is None else options.steps, start=preset.start, image=options.image
     )

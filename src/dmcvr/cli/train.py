@@ -91,6 +91,14 @@ class TrainViews(Training):
         _train("views", self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainDeeprecon(Training):
+    """DeepRecon's generator of slices with their labels, for --method deeprecon."""
+
+    def run(self) -> None:
+        _train("deeprecon", self)
+
+
 def _train(kind: Kind, training: Training, start: Path | None = None) -> None:
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the first is shown
     with shown_progress(log_json=training.log_json) if first else nullcontext(Stages()) as stages:

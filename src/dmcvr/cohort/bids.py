@@ -211,6 +211,7 @@ def _engine(options: Options) -> Engine:
     return Engine.load(
         options.weights_name,
         segmenter=options.segmenter,
+        generator=options.generator_name,
         device=options.device,
         steps=options.steps,
         image=options.image,

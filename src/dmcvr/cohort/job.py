@@ -177,12 +177,26 @@ def _engine_of(settings: Settings) -> Engine:
     options = settings.options
     with _loading:
         return _engine(
-            options.weights_name, options.segmenter, options.device, options.steps, settings.image, settings.threads
+            options.weights_name,
+            options.segmenter,
+            options.generator_name,
+            options.device,
+            options.steps,
+            settings.image,
+            settings.threads,
         )
 
 
 @lru_cache(maxsize=1)
-def _engine(weights: str, segmenter: str | None, device: str, steps: int | None, image: str, threads: int) -> Engine:
+def _engine(
+    weights: str,
+    segmenter: str | None,
+    generator: str | None,
+    device: str,
+    steps: int | None,
+    image: str,
+    threads: int,
+) -> Engine:
     """The networks, and so many threads for them and for image registration."""
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
     import torch
@@ -190,7 +204,7 @@ def _engine(weights: str, segmenter: str | None, device: str, steps: int | None,
     from dmcvr.fill.engine import Engine
 
     torch.set_num_threads(threads)
-    return Engine.load(weights, segmenter=segmenter, device=device, steps=steps, image=image)
+    return Engine.load(weights, segmenter=segmenter, generator=generator, device=device, steps=steps, image=image)
 
 
 def _without_engine(options: Options) -> Options:

@@ -64,7 +64,11 @@ class Settings:
         """As cohort.json keeps them: no path, and no key, but what tells whether it is the same one."""
         from dmcvr.model.weights import describe, find
 
-        weights = {"weights": self.options.weights_name, "segmenter": self.options.segmenter}
+        weights = {
+            "weights": self.options.weights_name,
+            "segmenter": self.options.segmenter,
+            "generator": self.options.generator_name,
+        }
         hashes = {
             f"{name}_sha256": given if given in (None, "none") else describe(find(given)).sha256
             for name, given in weights.items()

@@ -38,13 +38,15 @@ class Cases:
 
 def find_cases(settings: Settings) -> Cases:
     """The cases that the settings ask for; raises `InputError` where there is none, or one that was trained on."""
+    seeds = range(EXAMS if settings.exams is None else settings.exams)
+    phantoms: dict[str, Load] = {f"phantom{seed:03d}": partial(_phantom, seed) for seed in seeds}
     if settings.source == "phantoms":
-        seeds = range(EXAMS if settings.exams is None else settings.exams)
-        return Cases({f"phantom{seed:03d}": partial(_phantom, seed) for seed in seeds})
+        return Cases(phantoms)
     assert settings.data is not None
     split = Split.read(settings.split or BUNDLED_SPLIT)
     if settings.source == "patients":
-        return _patients(settings, settings.data, split)
+        patients = _patients(settings, settings.data, split)
+        return replace(patients, load=patients.load | phantoms) if settings.protocol == "paper" else patients
     found = _cines(settings.data) if settings.source == "cines" else _with_views(settings.data)
     load: dict[str, Load] = {}
     for name, path, read in found:
@@ -78,6 +80,8 @@ def _patients(settings: Settings, data: Path, split: Split) -> Cases:
     trained = [] if asked == "everyone" else [name for name in found if name in split.train]
     pairs: list[tuple[str, str]] = []
     chosen, left_out = _without_twins({name: found[name] for name in chosen}, {name: found[name] for name in trained})
+    if settings.limit is not None and settings.limit < len(chosen):
+        chosen = [chosen[n * len(chosen) // settings.limit] for n in range(settings.limit)]
     if settings.protocol == "segmentation":
         pairs = sorted(_twins(list(found.values())).items())
     if not chosen:

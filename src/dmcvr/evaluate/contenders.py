@@ -11,7 +11,7 @@ from dmcvr.fill.catalogue import make_method
 from dmcvr.fill.engine import FROM_PRESET, Drawing, Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.mixing import Mixing
-from dmcvr.model.checkpoint import load_autoencoder
+from dmcvr.model.checkpoint import load_autoencoder, load_generator
 from dmcvr.options import BUNDLED, MethodName
 
 
@@ -65,15 +65,24 @@ class Contenders:
             self._methods[key] = self._method(name, options)
         method = self._methods[key]
         engine: Engine | None = getattr(method, "engine", None)
-        weights = engine.info.sha256 if engine and engine.info else None
+        info = engine and (engine.generator_info if name == "deeprecon" else engine.info)
+        weights = info.sha256 if info else None
         calls = getattr(method, "calls", (0, 0))
         return Contender(shown, method, name not in NETWORKS, manual, slide, complete, calls, weights)
 
     def _method(self, name: MethodName, options: dict[str, Any]) -> Method:
         if name not in NETWORKS:
             return make_method(name, self._engine, **options)
+        if name == "deeprecon":
+            return make_method(name, self._searching(options))
         own = {key: options[key] for key in ("align", "labeller") if key in options}
         return make_method(name, self._engine_of(name, options), **own)
+
+    def _searching(self, options: dict[str, Any]) -> Engine:
+        """The engine with the generator that is asked for, else the bundled one."""
+        found = load_generator(options.get("weights", BUNDLED["deeprecon"]))
+        engine = replace(self._engine, batch=options.get("batch", self._engine.batch))
+        return engine.with_generator(*found, steps=options.get("steps"))
 
     def _engine_of(self, name: MethodName, options: dict[str, Any]) -> Engine:
         base = self._networks(name, options.get("weights"))

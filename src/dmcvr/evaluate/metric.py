@@ -100,6 +100,8 @@ _OTHERS = (
     Metric("calls_acquired", "calls acquired", digits=2, better=None),
     Metric("calls_drawn", "calls drawn", digits=2, better=None),
     Metric("seconds_a_slice", "seconds a slice", better=None),
+    Metric("seconds_acquired", "CPU s acquired", better=None),
+    Metric("seconds_drawn", "CPU s drawn", better=None),
 )
 
 #: Clinical measures; what is compared is their agreement with the manual ones.

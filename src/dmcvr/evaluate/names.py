@@ -22,7 +22,10 @@ SlideBy = Literal["off", "auto", "views"]
 CompleteBy = Literal["off", "auto", "views"]
 
 #: Methods that have networks of their own; the others are what a user has without us.
-NETWORKS: tuple[MethodName, ...] = ("dmcvr", "published")
+NETWORKS: tuple[MethodName, ...] = ("dmcvr", "published", "deeprecon")
+
+#: Those that draw by diffusion.
+DIFFUSION: tuple[MethodName, ...] = ("dmcvr", "published")
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ OPTIONS: dict[str, Option] = {
     "complete": Option(ALL, get_args(CompleteBy)),
     "weights": Option(NETWORKS, _text),
     "steps": Option(NETWORKS, _whole),
-    "corrections": Option(NETWORKS, _whole),
+    "corrections": Option(DIFFUSION, _whole),
     "batch": Option(NETWORKS, _whole),
-    "x_T": Option(NETWORKS, ("slerp", "lerp", "fresh")),
-    "guides": Option(NETWORKS, ("lerp", "slerp")),
+    "x_T": Option(DIFFUSION, ("slerp", "lerp", "fresh")),
+    "guides": Option(DIFFUSION, ("lerp", "slerp")),
     "image": Option(("dmcvr",), get_args(ImageKind)),
     "temperature": Option(("dmcvr",), _share),
     "start": Option(("dmcvr",), _whole),

@@ -47,12 +47,16 @@ def phantom(case: Case, bench: Bench) -> Findings:
     assert case.phantom is not None
     rows: list[Row] = []
     for spacing_mm in SPACINGS_MM:
-        for condition, (shift_mm, noise) in CONDITIONS.items():
-            scan = Scan(spacing_mm=spacing_mm, shift_mm=shift_mm, noise=noise, long_axis=True)
-            exam = make_phantom(case.phantom.seed, scan)
-            scanned = Case(case.name, exam.stack, exam, exam.views)
-            rows += _of_scan(scanned, exam, bench, f"{spacing_mm:g} mm, {condition}")
+        for condition in CONDITIONS:
+            rows += of_scan(case.phantom.seed, spacing_mm, condition, bench, f"{spacing_mm:g} mm, {condition}")
     return Findings(rows)
+
+
+def of_scan(seed: int, spacing_mm: float, condition: str, bench: Bench, task: str) -> list[Row]:
+    """Rows of the synthetic heart of a seed under one scan, of one of the `CONDITIONS`."""
+    shift_mm, noise = CONDITIONS[condition]
+    exam = make_phantom(seed, Scan(spacing_mm=spacing_mm, shift_mm=shift_mm, noise=noise, long_axis=True))
+    return _of_scan(Case(f"phantom{seed:03d}", exam.stack, exam, exam.views), exam, bench, task)
 
 
 def shift_error_mm(found_mm: Float64[np.ndarray, "N 2"], true_mm: Float64[np.ndarray, "N 2"]) -> float:

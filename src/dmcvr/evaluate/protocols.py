@@ -17,6 +17,7 @@ from dmcvr.evaluate.held_out import held_out
 from dmcvr.evaluate.intervals import coverage, intervals
 from dmcvr.evaluate.long_axis import long_axis
 from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, SOLID
+from dmcvr.evaluate.paper import paper, paper_tables
 from dmcvr.evaluate.phantom import phantom
 from dmcvr.evaluate.plots import bland_altman, foretold_plot, interval_plot, paired_plot, reliability_plot
 from dmcvr.evaluate.reliability import reliability, reliability_tables
@@ -111,5 +112,11 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
             *("dmcvr:x_T=lerp", "dmcvr:x_T=fresh", "dmcvr:guides=slerp", "dmcvr:steps=1", "dmcvr:steps=100"),
             *("published", "linear", "registration", ALIGNED),
         ),
+    ),
+    "paper": Protocol(
+        paper,
+        paper_tables,
+        paired_plot,
+        ("published", "deeprecon", "nearest", "linear", "registration", ALIGNED, "dmcvr"),
     ),
 }

@@ -29,6 +29,7 @@ ProtocolName = Literal[
     "intervals",
     "reliability",
     "trust",
+    "paper",
 ]
 PatientsName = Literal["development", "validation", "unseen", "everyone"]
 
@@ -42,14 +43,14 @@ SOURCES: dict[str, Source] = {
     "cine": "cines",
     "intervals": "patients or phantoms",
     **dict.fromkeys(
-        ("held-out", "segmentation", "clinical", "round-trip", "ablation", "reliability", "trust"), "patients"
+        ("held-out", "segmentation", "clinical", "round-trip", "ablation", "reliability", "trust", "paper"), "patients"
     ),
 }
 
 KEEP_EVERY, EXAMS = 2, 6
 
 #: Protocols that leave slices out.
-LEAVING_OUT: tuple[ProtocolName, ...] = ("held-out", "ablation", "reliability")
+LEAVING_OUT: tuple[ProtocolName, ...] = ("held-out", "ablation", "reliability", "paper")
 
 METHODS_HELP = (
     f"methods, separated by commas: {', '.join(ALL)}; with options such as shape:labels=manual or "
@@ -77,12 +78,16 @@ class Settings:
     patients: Annotated[PatientsName | None, maybe("|".join(get_args(PatientsName)))] = None
     """Of the split: development (the default), to choose by; validation, for the last look alone; unseen: all that were
     not trained on. Everyone: all, for plain methods with labels=manual, which no network touches."""
+    limit: Annotated[int | None, maybe("N")] = None
+    """So many of those patients, spread evenly over their list: for methods that take long; default: all."""
     split: Annotated[Path | None, maybe("FILE")] = None
     """Who was trained on; default: the bundled weights' own."""
     keep_every: Annotated[
-        int | None, maybe("N", help="held-out, ablation, reliability: one slice in N is kept (2)")
+        int | None, maybe("N", help="held-out, ablation, reliability, paper: one slice in N is kept (2)")
     ] = None
-    exams: Annotated[int | None, maybe("N", help="phantom, long-axis, intervals: how many synthetic hearts (6)")] = None
+    exams: Annotated[
+        int | None, maybe("N", help="phantom, long-axis, intervals, paper: how many synthetic hearts (6)")
+    ] = None
     steps: Annotated[int | None, maybe("N")] = None
     """DDIM steps each way; default: the preset's."""
     device: DeviceName = "auto"
@@ -114,6 +119,8 @@ class Settings:
         if (self.keep_every or KEEP_EVERY) < 2 or (EXAMS if self.exams is None else self.exams) < 1:
             given = KEEP_EVERY if self.keep_every is None else self.keep_every
             raise InputError(f"Expected --keep-every of 2 or more and at least one exam; got {given} and {self.exams}.")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"Expected --limit of 1 or more; got {self.limit}.")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"Expected --steps of 1 or more; got {self.steps}.")
         if self.data is None and self.source in ("patients", "cines"):
@@ -145,9 +152,10 @@ class Settings:
             "data": SOURCES[self.protocol] != "phantoms",
             "methods": self.protocol not in ("segmentation", "intervals", "reliability", "trust"),
             "patients": self.source == "patients",
+            "limit": self.source == "patients",
             "split": self.source != "phantoms",
             "keep_every": self.protocol in LEAVING_OUT,
-            "exams": self.source == "phantoms",
+            "exams": self.source == "phantoms" or self.protocol == "paper",
         }
         for name, has_meaning in meant.items():
             if getattr(self, name) is not None and not has_meaning:

@@ -125,7 +125,7 @@ def differences(
     Best is the best mean of that metric in that task. With a `bar`, the difference is from that one, and where all are
     plain, it is that of every other. Compared are only methods that are given the same labels.
     """
-    compared = [c for c in contenders if not c.plain]
+    compared = [c for c in contenders if not c.plain and c.name != bar]
     if bar is not None and not compared:
         compared = [c for c in contenders if c.name != bar]
     lines = []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dmcvr.fill.aligned import Aligned
+from dmcvr.fill.deeprecon import DeepRecon
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.plain import Cubic, Linear, Nearest, Shape
@@ -34,6 +35,8 @@ def make_method(name: MethodName, engine: Engine, **options: Any) -> Method:
         return PLAIN[name](segment, **options)
     if name == "dmcvr" and engine.aligned is not None:
         return Aligned(engine, **options)
+    if name == "deeprecon":
+        return DeepRecon(engine, **options)
     return Published(engine, **options)
 
 
@@ -44,4 +47,4 @@ def stages_of(name: MethodName, engine: Engine) -> list[str]:
     if name == "dmcvr" and engine.aligned is not None:
         drawing = [] if engine.drawing.image == "warped" else ["encode", "decode", "invert", "decode"]
         return ["align", *drawing, "segment"]
-    return ["invert", "decode", "segment"]
+    return ["search", "decode"] if name == "deeprecon" else ["invert", "decode", "segment"]

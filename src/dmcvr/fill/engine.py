@@ -16,10 +16,18 @@ from torch import Tensor
 
 from dmcvr.errors import InputError
 from dmcvr.fill.mixing import Mixing
+from dmcvr.fill.search import Search
 from dmcvr.geometry.region import IntensityScale
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
-from dmcvr.model.checkpoint import load_autoencoder, load_orienter, load_segmenter, load_view_segmenter
+from dmcvr.model.checkpoint import (
+    load_autoencoder,
+    load_generator,
+    load_orienter,
+    load_segmenter,
+    load_view_segmenter,
+)
+from dmcvr.model.deeprecon import Generator
 from dmcvr.model.device import choose_device, fast_precision
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
@@ -96,6 +104,9 @@ class Engine:
     segmenter       of acquired slices, likewise; None: E_mor's head labels each by itself
     segmenter_info  what its weights file says
     orienter        tells how a picture lies; so small that it runs on the CPU
+    generator       DeepRecon's, likewise; None: that method cannot be used
+    generator_info  what its weights file says
+    search          how its codes are searched
     ==============  ========================================================================
     """
 
@@ -108,6 +119,9 @@ class Engine:
     segmenter: StackSegmenter | None = None
     segmenter_info: WeightsInfo | None = None
     orienter: Orienter = field(default_factory=bundled_orienter)
+    generator: Generator | None = None
+    generator_info: WeightsInfo | None = None
+    search: Search = field(default_factory=Search)
 
     @classmethod
     def of(
@@ -138,16 +152,20 @@ class Engine:
         weights: str | Path = DEFAULT_WEIGHTS,
         *,
         segmenter: str | Path | None = None,
+        generator: str | Path | None = None,
         device: str = "auto",
         **drawing: Any,
     ) -> Engine:
         """Bundled models by name, or those of weights files; raises `InputError` for what cannot be used.
 
         `segmenter` "none": E_mor's head labels acquired slices; None: the bundled one beside bundled weights, for which
-        it was made, else that head.
+        it was made, else that head. With a `generator`, `steps` are those of its search.
         """
         model, info = load_autoencoder(weights)
+        searched = drawing.pop("steps", None) if generator is not None else None
         engine = cls.of(model, device=choose_device(device), info=info, **drawing)
+        if generator is not None:
+            engine = engine.with_generator(*load_generator(generator), steps=searched)
         name = segmenter or (DEFAULT_SEGMENTER if is_bundled(info) else "none")
         return engine if name == "none" else engine.with_segmenter(*load_segmenter(name))
 
@@ -160,6 +178,26 @@ class Engine:
             )
         ready = segmenter.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return replace(self, segmenter=ready, segmenter_info=info)
+
+    def with_generator(
+        self, generator: Generator, info: WeightsInfo | None = None, *, steps: int | None = None
+    ) -> Engine:
+        """The same with DeepRecon's generator, and so many steps a search; raises `InputError` for one unsuited."""
+        name = "given" if info is None else f"in {info.path.name}"
+        size, own = generator.config.size, self.model.preset.size
+        if size != own:
+            raise InputError(
+                f"The generator {name} draws slices of {size} px, and the networks beside it see {own} px: use two of "
+                "one size."
+            )
+        if info is not None and info.window != self._own_window:
+            raise InputError(
+                f"The generator {name} was trained with {_window(info.window)}, the networks beside it with "
+                f"{_window(self._own_window)}: use two that were trained alike."
+            )
+        ready = generator.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        search = self.search if steps is None else replace(self.search, steps=steps)
+        return replace(self, generator=ready.requires_grad_(False), generator_info=info, search=search)
 
     @property
     def aligned(self) -> AlignedAutoencoder | None:

@@ -15,6 +15,7 @@ from torch import nn
 from dmcvr.errors import InputError, OutputError
 from dmcvr.model.aligned import new_autoencoder
 from dmcvr.model.autoencoder import Autoencoder
+from dmcvr.model.deeprecon import Generator
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
@@ -31,6 +32,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "segmenter": StackSegmenter,
     "views": ViewSegmenter,
     "orienter": Orienter,
+    "generator": Generator,
 }
 
 
@@ -92,6 +94,12 @@ def load_orienter(name: str | Path = ORIENTER) -> tuple[Orienter, WeightsInfo]:
     """The network that tells how a picture lies, from a bundled name or a file."""
     info = require_kind(describe(find(name)), "orienter")
     return _load(Orienter(info.preset.orienter), info.path), info
+
+
+def load_generator(name: str | Path) -> tuple[Generator, WeightsInfo]:
+    """DeepRecon's generator, from a bundled name or a file."""
+    info = require_kind(describe(find(name)), "generator", ": train it with dmcvr train deeprecon")
+    return _load(Generator(info.preset.generator), info.path), info
 
 
 def _load(model: M, path: Path) -> M:

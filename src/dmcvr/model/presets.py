@@ -74,6 +74,36 @@ class OrienterConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """DeepRecon's networks.
+
+    ==============  ===========================================================================
+    dimension       of a random vector, and of the code of each convolution
+    mapping_layers  from the one to the other
+    patch           pixels merged at the output, and at the discriminator's input
+    coarsest        side of the coarsest level
+    channels        of each level, the coarsest first; each has twice the one before's resolution
+    ==============  ===========================================================================
+    """
+
+    dimension: int = 192
+    mapping_layers: int = 4
+    patch: int = 2
+    coarsest: int = 4
+    channels: tuple[int, ...] = (192, 192, 128, 64, 32)
+
+    @property
+    def size(self) -> int:
+        """Side of the slices in pixels."""
+        return int(self.patch * self.coarsest * 2 ** (len(self.channels) - 1))
+
+    @property
+    def codes(self) -> int:
+        """Convolutions: one at the coarsest level, two at each other."""
+        return 2 * len(self.channels) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """E_sem: a half U-Net to a vector."""
 
@@ -122,8 +152,8 @@ class Preset:
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
     `segmenter` is E_mor with its head. `labeller` labels drawn slices from their surroundings as well; without one,
-    that head labels them alone. `stack_segmenter` labels acquired slices, `view_segmenter` long-axis views: networks
-    with weights of their own.
+    that head labels them alone. `stack_segmenter` labels acquired slices, `view_segmenter` long-axis views, `generator`
+    is DeepRecon's: networks with weights of their own.
     """
 
     name: str
@@ -146,6 +176,7 @@ class Preset:
     stack_segmenter: StackSegmenterConfig = field(default_factory=StackSegmenterConfig)
     view_segmenter: ViewSegmenterConfig = field(default_factory=ViewSegmenterConfig)
     orienter: OrienterConfig = field(default_factory=OrienterConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
 
     def __post_init__(self) -> None:
         if self.denoiser.surroundings and self.denoiser.prediction != "v":
@@ -251,6 +282,7 @@ TINY = Preset(
         fine_channels=8, channels=(16, 24, 32, 48), attention_layers=1, heads=2, dropout=0.0
     ),
     view_segmenter=ViewSegmenterConfig(fine_channels=8, channels=(8, 16), dropout=0.0),
+    generator=GeneratorConfig(dimension=16, mapping_layers=2, patch=4, coarsest=8, channels=(16, 16, 8)),
 )
 
 PRESETS = {preset.name: preset for preset in (COMPACT, ALIGNED, COMPACT_WITHOUT_MORPHOLOGY, PAPER, TINY)}
@@ -277,6 +309,7 @@ def preset_from_dict(record: dict[str, Any]) -> Preset:
         "labeller": build(SegmenterConfig, record["labeller"]) if record.get("labeller") else None,
         "stack_segmenter": build(StackSegmenterConfig, record.get("stack_segmenter", {})),
         "view_segmenter": build(ViewSegmenterConfig, record.get("view_segmenter", {})),
+        "generator": build(GeneratorConfig, record.get("generator", {})),
     }
     preset: Preset = build(Preset, record | nested)
     return preset

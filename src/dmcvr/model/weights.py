@@ -27,13 +27,14 @@ VIEWS = "views"
 MAX_HEADER = 100_000_000
 
 #: What a file may hold: a whole model; E_mor and its head; what labels acquired slices, or
-#: long-axis views; what tells how slices lie.
+#: long-axis views; what tells how slices lie; DeepRecon's generator.
 KIND_WORDS = {
     "autoencoder": "an autoencoder",
     "morphology": "a morphology network",
     "segmenter": "a segmenter",
     "views": "a segmenter of long-axis views",
     "orienter": "an orienter",
+    "generator": "a generator",
 }
 
 

@@ -32,6 +32,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
         "preset": engine.model.preset.name,
         "weights_sha256": engine.info.sha256 if engine.info else None,
         "segmenter_sha256": engine.segmenter_info.sha256 if engine.segmenter_info else None,
+        "generator_sha256": engine.generator_info.sha256 if engine.generator_info else None,
         "steps": drawing.steps,
         "inversion_corrections": drawing.corrections,
         "aligned": engine.aligned is not None,

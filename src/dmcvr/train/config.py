@@ -15,7 +15,7 @@ from dmcvr.model.presets import Preset, get_preset
 from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
 from dmcvr.options import DeviceName, maybe
 
-Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter", "views"]
+Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter", "views", "deeprecon"]
 
 #: Where a command of this room writes to: `-o`, as all commands have it; `--out` was its name, and is still understood.
 Output = Annotated[Path, arg(name="output", aliases=["-o", "--out"], metavar="PATH")]
@@ -32,14 +32,18 @@ class TrainConfig:
     preset: Annotated[str | None, maybe("NAME")] = None
     """Default: compact; the labeller and the drawing have that of the weights they go on with."""
     max_minutes: Annotated[float | None, maybe("MIN")] = None
-    """Wall-clock budget, over all resumed parts; the learning rate then falls by the clock, too."""
+    """Budget of time, over all resumed parts; the learning rate then falls by the clock, too."""
+    clock: Literal["wall", "cpu"] = "wall"
+    """What --max-minutes are told by: the clock on the wall, or what the training has used of all cores, which others
+    that work there do not change."""
     max_steps: Annotated[int | None, maybe("N")] = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: Annotated[int | None, maybe("N")] = None
-    """Slices a step; default: 16 for the autoencoder, the drawing and views, 8 for the orienter, 24 for the others."""
+    """Slices a step; default: 16 for the autoencoder, the drawing, views and deeprecon, 8 for the orienter, 24 for the
+    others."""
     learning_rate: Annotated[float | None, maybe("RATE")] = None
     """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 2e-3 for
-    views, 1e-3 for the others."""
+    views, 2.5e-3 for deeprecon, 1e-3 for the others."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: DeviceName = "auto"
@@ -106,9 +110,10 @@ class TrainConfig:
 
     def _check_start(self, kind: Kind, start: str | Path | None) -> tuple[Preset, WeightsInfo | None]:
         preset = get_preset(self.preset or "compact")
-        if kind in ("segmenter", "morphology", "orienter", "views"):
+        if kind in ("segmenter", "morphology", "orienter", "views", "deeprecon"):
             if start is not None:
-                name = KIND_WORDS[kind].capitalize()
+                name = KIND_WORDS.get(kind, "DeepRecon")
+                name = name[0].upper() + name[1:]
                 raise InputError(f"{name} starts from nothing; got the weights {start}: leave them out.")
             return preset, None
         grows = kind == "autoencoder"

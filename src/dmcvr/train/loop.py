@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,13 +37,16 @@ class LoopConfig:
     """How long and how fast.
 
     Training ends at `max_steps` or after `max_minutes` (over all resumed parts), whichever is first; the
-    learning rate warms up, holds, and falls to zero over the last `cooldown` of that.
+    learning rate warms up, holds, and falls to zero over the last `cooldown` of that. Minutes are told by the `clock`
+    on the wall, or by what this process has used of all cores.
     """
 
     max_steps: int = 20_000
     max_minutes: float | None = None
+    clock: Literal["wall", "cpu"] = "wall"
     learning_rate: float = 4e-4
     weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
     warmup_steps: int = 200
     cooldown: float = 0.4
     ema: float = 0.999
@@ -90,7 +93,7 @@ class Trainer:
         self.ema = AveragedModel(self.model, multi_avg_fn=moving_average(config.ema), use_buffers=False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+            trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=config.betas
         )
         self.step = 0
         self.seconds = 0.0
@@ -173,8 +176,9 @@ class Trainer:
         """
         if self.spent:
             return self.averaged()
-        begun = looked = time.monotonic()
-        before, due = self.seconds, begun + min(self.config.first_save_s, self.config.save_every_s)
+        now = time.monotonic if self.config.clock == "wall" else time.process_time
+        before, begun, looked = self.seconds, now(), now()
+        due = time.monotonic() + min(self.config.first_save_s, self.config.save_every_s)
         with _noted_interrupts() as interrupts, self.stages("train", at=self._progress()) as advance:
             stopped = False
             while (progress := from_first(self._progress())) < 1 and not stopped:
@@ -182,7 +186,7 @@ class Trainer:
                     total, steps = self._sums.get(key, (0.0, 0))
                     self._sums[key] = total + value, steps + 1
                 self.step += 1
-                self.seconds = before + time.monotonic() - begun
+                self.seconds = before + now() - begun
                 stopped = in_any(bool(interrupts))
                 if not is_first():
                     continue
@@ -192,9 +196,9 @@ class Trainer:
                 if time.monotonic() >= due:
                     self.save()
                     due = time.monotonic() + self.config.save_every_s
-                if on_look and time.monotonic() - looked > self.config.look_every_s and self._progress() < 1:
+                if on_look and now() - looked > self.config.look_every_s and self._progress() < 1:
                     on_look(self)
-                    looked = time.monotonic()
+                    looked = now()
             if is_first():
                 self.save()
         if stopped:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from dmcvr.exam.stack import LABEL_NAMES
 from dmcvr.fill.engine import BATCH, Engine
+from dmcvr.fill.search import Search, search_codes
 from dmcvr.geometry.orient import VIEW_MM, VIEW_PIXELS
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder, SliceCodes
+from dmcvr.model.deeprecon import DeepRecon
 from dmcvr.model.presets import Preset
 from dmcvr.model.stack_segmenter import StackSegmenter
 from dmcvr.model.view_segmenter import with_prior
-from dmcvr.quality.metrics import dice, ssim
+from dmcvr.quality.metrics import dice, psnr_db, ssim
 from dmcvr.train.between import Places, mixed_codes
 from dmcvr.train.cuts import UNKNOWN, CutSet
 from dmcvr.train.data import STILL, TrainingSet, random_view
@@ -33,6 +35,9 @@ Monitor = Callable[[Trainer], None]
 
 #: Held-out slices looked at with every checkpoint.
 MONITORED = 12
+
+#: Steps of the search for them, of a generator.
+LOOKED_STEPS = 60
 
 #: A view as it is, wide.
 WHOLE = replace(STILL, view_mm=VIEW_MM)
@@ -148,6 +153,41 @@ def autoencoder_monitor(held_out: TrainingSet) -> Monitor:
         score = float(np.mean([ssim((a + 1) / 2, (b + 1) / 2) for a, b in zip(images, back, strict=True)]))
         trainer.record_held_out({"round_trip_ssim": score})
         save_tiles(trainer.out / "samples.png", [images, back, drawn])
+
+    return monitor
+
+
+def deeprecon_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
+    """Held-out slices found again by a short search, led by their labels; and slices drawn from random codes.
+
+    The pictures are, by rows: the truth, what was found, and what is drawn, each with its labels.
+    """
+    images, labels = _sample(held_out, preset.size)
+    how = Search(steps=LOOKED_STEPS)
+
+    def monitor(trainer: Trainer) -> None:
+        model, device = trainer.averaged(), trainer.config.device
+        assert isinstance(model, DeepRecon)
+        generator = model.generator
+        truth = torch.from_numpy(images)[:, None].to(device), torch.from_numpy(labels).to(device)
+        z = torch.randn(len(images), generator.config.dimension, generator=torch.Generator().manual_seed(0))
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            codes = search_codes(generator, *truth, how)
+            with torch.no_grad():
+                made = [generator(part) for part in (codes, generator.spread(generator.map(z.to(device))))]
+        (found, its_labels), drawn = [
+            (image[:, 0].float().clamp(-1, 1).cpu().numpy(), logits.argmax(dim=1).cpu().numpy())
+            for image, logits in made
+        ]
+        pairs = [((a + 1) / 2, (b + 1) / 2) for a, b in zip(found, images, strict=True)]
+        scores = {f"search_dice_{name}": dice(its_labels == c, labels == c) for c, name in LABEL_NAMES.items()}
+        scores |= {f"search_{f.__name__}": float(np.mean([f(a, b) for a, b in pairs])) for f in (psnr_db, ssim)}
+        trainer.record_held_out(scores)
+        save_tiles(
+            trainer.out / "samples.png",
+            [images, images, found, found, drawn[0], drawn[0]],
+            [np.zeros_like(labels), labels, np.zeros_like(labels), its_labels, np.zeros_like(labels), drawn[1]],
+        )
 
     return monitor
 

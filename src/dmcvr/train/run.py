@@ -24,6 +24,9 @@ from dmcvr.train.split import BUNDLED_SPLIT, PARTS, Split
 from dmcvr.train.stages import STAGES, Material, stage_name
 from dmcvr.train.twins import describe_twins, twins_in
 
+#: Held-out slices are looked at so often, and in a training of few minutes so many times.
+LOOK_EVERY_S, LOOKS = 600.0, 6
+
 #: Steps that no training reaches: the clock ends it.
 NO_LIMIT = 10**9
 
@@ -67,10 +70,13 @@ def _train(
     loop = LoopConfig(
         max_steps=config.max_steps or (stage.steps if config.max_minutes is None else NO_LIMIT),
         max_minutes=config.max_minutes,
+        clock=config.clock,
+        look_every_s=LOOK_EVERY_S if config.max_minutes is None else min(LOOK_EVERY_S, 60 * config.max_minutes / LOOKS),
         learning_rate=config.learning_rate or stage.learning_rate,
         seed=config.seed,
         mixed_precision=config.mixed_precision,
         device=device,
+        **stage.loop,
     )
     inputs = {
         "stage": preset.name if kind == "autoencoder" else kind,
@@ -79,6 +85,7 @@ def _train(
         "learning_rate": loop.learning_rate,
         "seed": loop.seed,
         "mixed_precision": loop.mixed_precision,
+        "clock": config.clock,
         "window": None if config.window is None else list(config.window),
         "data_sha256": training.sha256,
         "split_sha256": split.sha256,
@@ -117,7 +124,7 @@ def _train(
         "processes": processes(),
         "loop": asdict(loop),
     }
-    save_weights(averaged, path, preset=preset, training=record, before=_before(kind, preset, before))
+    save_weights(stage.kept(averaged), path, preset=preset, training=record, before=_before(kind, preset, before))
     return path
 
 

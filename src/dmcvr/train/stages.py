@@ -5,9 +5,10 @@ Steps, batches and learning rates are those of the bundled weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from torch import nn
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import Autoencoder
 from dmcvr.model.checkpoint import load_autoencoder, load_morphology
+from dmcvr.model.deeprecon import DeepRecon
 from dmcvr.model.morphology import Segmenter
 from dmcvr.model.orientation import Orienter
 from dmcvr.model.presets import Preset
@@ -24,12 +26,14 @@ from dmcvr.train.autoencoder import autoencoder_objective, surrounded_objective
 from dmcvr.train.config import Kind
 from dmcvr.train.cuts import CutSet, cut
 from dmcvr.train.data import TrainingSet
+from dmcvr.train.deeprecon import deeprecon_objective
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
 from dmcvr.train.monitors import (
     Monitor,
     autoencoder_monitor,
+    deeprecon_monitor,
     labeller_monitor,
     mean_monitor,
     morphology_monitor,
@@ -81,6 +85,8 @@ class Stage:
     learning_rate  the highest
     settle         what follows: the averaged model, the weights it started from, and held-out material; changes the
                    model in place
+    loop           what is different in `LoopConfig`
+    kept           the part of the averaged model that is written
     =============  ============================================================================================
     """
 
@@ -91,6 +97,8 @@ class Stage:
     batch: int
     learning_rate: float
     settle: Callable[[nn.Module, Path | None, Material], None] = lambda model, start, on: None
+    loop: Mapping[str, Any] = field(default_factory=dict)
+    kept: Callable[[nn.Module], nn.Module] = lambda model: model
 
 
 def stage_name(kind: Kind, preset: Preset) -> str:
@@ -237,5 +245,17 @@ STAGES = {
         steps=2_911,
         batch=16,
         learning_rate=2e-3,
+    ),
+    "deeprecon": Stage(
+        build=lambda preset, start: DeepRecon(preset.generator),
+        objective=lambda on, batch, device: deeprecon_objective(
+            on.slices, batch=batch, size=on.preset.size, device=device
+        ),
+        monitor=lambda on: deeprecon_monitor(on.preset, on.slices),
+        steps=1_220,
+        batch=16,
+        learning_rate=2.5e-3,
+        loop={"betas": (0.0, 0.99), "weight_decay": 0.0, "clip": 100.0, "cooldown": 0.2},
+        kept=lambda model: model.get_submodule("generator"),
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def stl_bytes(mesh: Triangles, note: str) -> bytes:
 
 def _rows(
     count: int, first: Mapping[str, tuple[str, int]], values: Mapping[str, NDArray[np.generic]]
-) -> NDArray[np.void]:
+) -> NDArray[Any]:
     """So many rows with room for what comes first, and the values behind it."""
     fields = [(name, kind, (width,) if width > 1 else ()) for name, (kind, width) in first.items()]
     rows = np.zeros(count, [*fields, *((name, _stored(array), ()) for name, array in values.items())])

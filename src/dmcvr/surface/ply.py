@@ -43,9 +43,7 @@ def stl_bytes(mesh: Triangles, note: str) -> bytes:
     return note.encode().ljust(80)[:80] + np.uint32(len(faces)).astype("<u4").tobytes() + faces.tobytes()
 
 
-def _rows(
-    count: int, first: Mapping[str, tuple[str, int]], values: Mapping[str, NDArray[np.generic]]
-) -> NDArray[Any]:
+def _rows(count: int, first: Mapping[str, tuple[str, int]], values: Mapping[str, NDArray[np.generic]]) -> NDArray[Any]:
     """So many rows with room for what comes first, and the values behind it."""
     fields = [(name, kind, (width,) if width > 1 else ()) for name, (kind, width) in first.items()]
     rows = np.zeros(count, [*fields, *((name, _stored(array), ()) for name, array in values.items())])

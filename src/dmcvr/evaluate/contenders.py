@@ -8,10 +8,12 @@ from typing import Any
 from dmcvr.errors import InputError
 from dmcvr.evaluate.names import NETWORKS, CompleteBy, SlideBy, parse
 from dmcvr.fill.catalogue import make_method
+from dmcvr.fill.deeprecon import DeepRecon
 from dmcvr.fill.engine import FROM_PRESET, Drawing, Engine
 from dmcvr.fill.method import Method
 from dmcvr.fill.mixing import Mixing
 from dmcvr.model.checkpoint import load_autoencoder, load_generator
+from dmcvr.model.weights import WeightsInfo
 from dmcvr.options import BUNDLED, MethodName
 
 
@@ -43,6 +45,14 @@ class Contender:
 _DRAWING = ("image", *FROM_PRESET)
 
 
+def weights_of(method: Method) -> WeightsInfo | None:
+    """What the file says of the networks that a method draws with; None where there is none."""
+    engine: Engine | None = getattr(method, "engine", None)
+    if engine is None:
+        return None
+    return engine.generator_info if isinstance(method, DeepRecon) else engine.info
+
+
 class Contenders:
     """The contenders of a comparison, in order, and the engine whose segmenter labels every plain image."""
 
@@ -64,8 +74,7 @@ class Contenders:
         if key not in self._methods:  # the same method with and without manual labels is one
             self._methods[key] = self._method(name, options)
         method = self._methods[key]
-        engine: Engine | None = getattr(method, "engine", None)
-        info = engine and (engine.generator_info if name == "deeprecon" else engine.info)
+        info = weights_of(method)
         weights = info.sha256 if info else None
         calls = getattr(method, "calls", (0, 0))
         return Contender(shown, method, name not in NETWORKS, manual, slide, complete, calls, weights)

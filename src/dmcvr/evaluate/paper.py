@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from dmcvr.evaluate.case import Bench, Case, Findings, Row, image_scores
-from dmcvr.evaluate.contenders import Contender
+from dmcvr.evaluate.contenders import Contender, weights_of
 from dmcvr.evaluate.held_out import appearance_scores, held_out
 from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, Metric
 from dmcvr.evaluate.phantom import of_scan
@@ -28,7 +28,6 @@ from dmcvr.evaluate.statistics import paired_difference, per_patient
 from dmcvr.evaluate.tables import Table, comparison
 from dmcvr.evaluate.watched import Watched, watch
 from dmcvr.fill.deeprecon import DeepRecon
-from dmcvr.fill.engine import Engine
 from dmcvr.fill.published import Published
 from dmcvr.geometry.roi import ROI_MM
 
@@ -144,8 +143,7 @@ def _costs(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> Table:
 
 def _cost(rows: pd.DataFrame, contender: Contender) -> dict[str, Any]:
     """What a contender's networks took to train, and what it takes to use."""
-    engine: Engine | None = getattr(contender.method, "engine", None)
-    info = engine and (engine.generator_info if isinstance(contender.method, DeepRecon) else engine.info)
+    info = weights_of(contender.method)
     own = rows[rows["method"] == contender.name]
     return {
         "method": contender.name,

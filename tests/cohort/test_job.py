@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -146,3 +150,27 @@ def test_what_was_kept_can_be_looked_at(task: Task) -> None:
     found = read_result(task.folder)
     assert np.isfinite(found.image.data).all()
     assert (task.folder / "report.html").is_file()
+
+
+FAULTS = """
+import resource
+import numpy as np
+from dmcvr.cohort import job
+from dmcvr.fill.engine import Engine
+
+Engine.load = lambda *args, **options: None
+job._engine("weights", None, None, "cpu", None, "sharp", 1)
+np.ones(2**20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    np.ones(2**20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver(), reason="needs glibc's malloc")
+def test_a_worker_of_dask_keeps_the_memory_that_its_arrays_come_and_go_in() -> None:
+    """As `dask worker` sets the process's environment, each of these 8 MiB would be 2,048 pages fetched anew."""
+    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    said = subprocess.run([sys.executable, "-c", FAULTS], env=environment, check=True, capture_output=True, text=True)
+    assert int(said.stdout) < 2048

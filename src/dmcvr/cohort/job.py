@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
+import platform
 import re
 import shutil
 import time
@@ -35,6 +37,9 @@ EXAMS = "exams"
 
 #: Letters that a folder in the making has after its exam's name, as `tempfile` makes them.
 _RANDOM = 8
+
+#: Options of glibc's mallopt, as its malloc.h numbers them.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 #: The errors of a disk on which no exam can be written.
 _FULL = (*NO_ROOM, errno.EACCES, errno.EPERM)
@@ -198,6 +203,7 @@ def _engine(
     threads: int,
 ) -> Engine:
     """The networks, and so many threads for them and for image registration."""
+    _keep_freed_memory()
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
     import torch
 
@@ -205,6 +211,18 @@ def _engine(
 
     torch.set_num_threads(threads)
     return Engine.load(weights, segmenter=segmenter, generator=generator, device=device, steps=steps, image=image)
+
+
+def _keep_freed_memory() -> None:
+    """Have this process keep memory that it frees and will soon need again, as glibc does unless it is told otherwise.
+
+    Dask starts its workers with MALLOC_TRIM_THRESHOLD_ at 64 KiB: each array is then fetched from the system and given
+    back to it, page by page, for more than a third of an exam's time. The thresholds are those that glibc adapts to by itself.
+    """
+    if "glibc" in platform.libc_ver() and "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
 
 
 def _without_engine(options: Options) -> Options:

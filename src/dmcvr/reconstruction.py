@@ -243,10 +243,11 @@ def reconstruct(
 
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
-        found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered)
+        base_seen = anatomy.base_seen(filled)
+        found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered, base_seen=base_seen)
         trust = how_sure(stack, region, acquired, slid, anatomy, filled, found, engine, options)
         segmented, stack = stack.phases, stack.select_phases(filled)
-        fitted = _fit(borders, stack, region.located, found.measures)
+        fitted = _fit(borders, stack, region.located, found.measures, base_seen=base_seen)
     run = {
         **options.record(),
         "image": engine.drawing.image if options.method not in PLAIN else None,
@@ -519,10 +520,12 @@ def assess(
     marks: tuple[int | None, ...],
     engine: Engine,
     covered: Coverage,
+    *,
+    base_seen: bool,
 ) -> Assessment:
     """Measure the dense labels of the phases that were filled, and the acquired slices' own (P, N, S, S) of all.
 
-    `marks` are ED and ES where given.
+    `marks` are ED and ES where given; `base_seen` says whether the left ventricle's base is more than an estimate.
     """
     located = slid.region.located
     frame = located.frame
@@ -539,7 +542,7 @@ def assess(
     stack, slid = stack.select_phases(filled), slid.select_phases(filled)
     ed, es = (numbers[name] if numbers[name] in stack.phases else None for name in ("ed_phase", "es_phase"))
     numbers["wall_thickness"] = _wall(labels, stack, located, ed)
-    numbers["valve_planes"] = valve_planes(labels, stack.phases, ed, es)
+    numbers["valve_planes"] = valve_planes(labels, stack.phases, ed, es, base_seen=base_seen)
     return Assessment(numbers, [*flags_of_slices(slid, engine, covered), *_flags_of_dense(slid, grid, labels, numbers)])
 
 
@@ -604,13 +607,17 @@ def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | N
     return measure_wall(labels, stack.phases.index(name), name, -located.frame.v, oriented)
 
 
-def _fit(borders: list[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any]) -> Fitted | None:
+def _fit(
+    borders: list[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any], *, base_seen: bool
+) -> Fitted | None:
     """The template on every phase, and strain from it into the measures: against ED, where there is one to compare."""
     ed_phase = numbers["ed_phase"] if numbers["ed_phase"] in stack.phases else None
     reference = 0 if ed_phase is None else stack.phases.index(ed_phase)
     fitted = fit_template(borders, reference=reference, anterior=-located.frame.v) if located.found else None
     known = fitted is not None and ed_phase is not None
-    numbers["strain"] = fitted_strain(fitted, stack.phases) if fitted is not None and known else None
+    numbers["strain"] = None
+    if fitted is not None and known:
+        numbers["strain"] = fitted_strain(fitted, stack.phases, base_seen=base_seen)
     return fitted
 
 

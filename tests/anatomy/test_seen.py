@@ -49,6 +49,11 @@ def test_views_tell_where_the_ventricles_end(heart: ClosedHeart) -> None:
     mitral = heart.shape.planes["mitral"]
     beyond = mitral.beyond(*(part[:, None, None].astype(np.float32) for part in points)).ravel()
     assert np.median(np.abs(beyond[depth > mitral.point[2] - 3])) < 1.5
+    slices = heart.slices
+    alone = Anatomy.of(slices.labels, slices.positions_mm, slices.frame.pixel_mm)
+    assert not alone.base_seen([0])
+    assert alone.with_views((heart.view(5),), (PHASE,), slices, read).base_seen([0])
+    assert not alone.with_views((heart.view(5),), (PHASE,), slices, read).base_seen([0, 1])
     reach = axis @ found.reach
     assert reach.max() == pytest.approx(heart.shape.apex_z_mm, abs=2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dmcvr.clinical.valves import base_depth_mm, valve_planes
+from dmcvr.clinical.valves import BASE_UNSEEN, base_depth_mm, valve_planes
 from dmcvr.exam.volume import Volume
 
 
@@ -43,3 +43,13 @@ def test_what_cannot_be_told_is_none() -> None:
     empty = valve_planes(Volume(np.zeros((2, 8, 8, 8), np.uint8), np.eye(4)), ("ED", "ES"), "ED", "ES")
     assert empty is not None
     assert empty["mapse_mm"] is None
+
+
+def test_an_estimated_base_has_no_excursion() -> None:
+    found = valve_planes(boxes(3, 8, 4), ("0", "1", "2"), "0", "1", base_seen=False)
+    assert found is not None
+    assert (found["mapse_mm"], found["tapse_mm"], found["not_measured"]) == (None, 10.0, BASE_UNSEEN)
+    assert found["excursion_mm"] == {"mitral": None, "tricuspid": [0.0, 10.0, 2.0]}
+    seen = valve_planes(boxes(3, 8), ("ED", "ES"), "ED", "ES")
+    assert seen is not None
+    assert seen["not_measured"] is None

@@ -7,7 +7,7 @@ where apex and valves are, and move the borders between and beyond the slices to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -133,6 +133,13 @@ class Anatomy:
                 sheets[p][structure] = (end, depth)
         every = (Ends(s, _under_a_cap(s, tip), sheet) for s, tip, sheet in zip(phases, tips, sheets, strict=True))
         return cls(tuple(every), sign, seen, slices)
+
+    def base_seen(self, phases: Iterable[int]) -> bool:
+        """Whether long-axis views show the left ventricle's base in all of these phases."""
+        if self.seen is None or self.slices is None:
+            return False
+        axis = self.sign * self.slices.normal
+        return all(self.seen.tops(phase, axis) is not None for phase in phases)
 
     @property
     def reach_mm(self) -> tuple[float, float] | None:

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
+from dmcvr.clinical.valves import BASE_UNSEEN
+
 Array = NDArray[np.float64]
 
 #: Stands beside the numbers.
@@ -18,8 +20,7 @@ METHOD = (
     "Longitudinal: the lines from base plane to apex, on the endocardium and half way through the wall. "
     "Circumferential: the rings of the lower half of the basal level and of the mid one, on both. Radial: the wall's "
     "mean thickness there. Lines and rings are those of the template at equal shares of the long axis, from borders "
-    "alone: torsion is not seen. Where the base plane is only where the acquired slices end, its descent goes by whole "
-    "slices, and longitudinal strain is as coarse."
+    "alone: torsion is not seen. A peak is the extreme of all phases but end-diastole."
 )
 
 #: The names of the curves, and the sign of what is their peak.
@@ -41,6 +42,7 @@ def measure_strain(
     rows: slice,
     reference: int,
     phases: Sequence[str],
+    base_seen: bool = True,
 ) -> dict[str, Any]:
     """Strain of P phases against one of them, in percent, ready for JSON, rounded to 0.01.
 
@@ -50,15 +52,18 @@ def measure_strain(
     thickness_mm  (P, R, C)     of the wall
     rows                        those of circumferential and radial strain
     reference                   index of end-diastole
+    base_seen                   whether the first row's height is known; else longitudinal strain is not
     ============  ============  ==============================================================================
 
     Gives "reference_phase"; for each of `CURVES` "<name>_percent", a list with one value a phase, and
-    "<name>_peak_percent", the extreme; and "method", sentences.
+    "<name>_peak_percent", the extreme of the other phases, which has the other sign where none is shorter than the
+    reference (thicker, for radial strain); None for what is not known; "method", sentences; and "not_measured", a
+    sentence that says why longitudinal strain is not, else None.
     """
     middle = (endo + epi) / 2
     lengths = {
-        "gls_endocardial": _along(endo, apices[:, 0]),
-        "gls_midwall": _along(middle, apices.mean(axis=1)),
+        "gls_endocardial": _along(endo, apices[:, 0]) if base_seen else np.full(len(endo), np.nan),
+        "gls_midwall": _along(middle, apices.mean(axis=1)) if base_seen else np.full(len(endo), np.nan),
         "gcs_endocardial": _around(endo[:, rows]),
         "gcs_midwall": _around(middle[:, rows]),
         "grs": thickness_mm[:, rows].mean(axis=(1, 2)),
@@ -70,9 +75,9 @@ def measure_strain(
         percent = 100 * (length - rest) / rest if rest > 0 else np.full(len(length), np.nan)
         values = [round(float(value), 2) if np.isfinite(value) else None for value in percent]
         found[f"{name}_percent"] = values
-        known = [value for value in values if value is not None]
-        found[f"{name}_peak_percent"] = sign * max((sign * value for value in known), default=0.0) if known else None
-    return found | {"method": METHOD}
+        others = [value for n, value in enumerate(values) if n != reference and value is not None]
+        found[f"{name}_peak_percent"] = sign * max(sign * value for value in others) if others else None
+    return found | {"method": METHOD, "not_measured": None if base_seen else BASE_UNSEEN}
 
 
 def _along(points: Float64[np.ndarray, "P R C 3"], apex: Float64[np.ndarray, "P 3"]) -> Array:

@@ -31,25 +31,33 @@ METHOD = (
     "measure at the annulus itself and along the long axis."
 )
 
+#: Stands in place of what the left ventricle's base is needed for, where only an estimate of it is there.
+BASE_UNSEEN = (
+    "MAPSE and longitudinal strain are not measured: no long-axis view shows in every phase how far the left "
+    "ventricle's base has come down, and short-axis slices alone leave that to an estimate."
+)
+
 
 def valve_planes(
-    labels: Volume, phases: tuple[str, ...], ed_phase: str | None, es_phase: str | None
+    labels: Volume, phases: tuple[str, ...], ed_phase: str | None, es_phase: str | None, *, base_seen: bool = True
 ) -> dict[str, Any] | None:
     """MAPSE and TAPSE, ready for JSON, in mm, rounded to 0.01; None where ED and ES are not known.
 
-    "mapse_mm" and "tapse_mm" (None where a ventricle is short, or its valve lies beyond the stack), "method", and of
-    three or more phases
+    "mapse_mm" and "tapse_mm" (None where a ventricle is short, or its valve lies beyond the stack; MAPSE also where the
+    left ventricle's base is an estimate, not `base_seen`); "method"; "not_measured", the sentence that says so, else
+    None; and of three or more phases
     "excursion_mm": by valve, how far its plane lies nearer to the apex than at ED, a list with a number for each phase.
     """
     if ed_phase is None or es_phase is None:
         return None
     ed, es = phases.index(ed_phase), phases.index(es_phase)
-    depths = {"mitral": base_depth_mm(labels, 1), "tricuspid": base_depth_mm(labels, 3)}
+    mitral = base_depth_mm(labels, 1) if base_seen else None
+    depths = {"mitral": mitral, "tricuspid": base_depth_mm(labels, 3)}
     result: dict[str, Any] = {
         name: None if depth is None else _number(depth[es] - depth[ed])
         for name, depth in zip(("mapse_mm", "tapse_mm"), depths.values(), strict=True)
     }
-    result["method"] = METHOD
+    result |= {"method": METHOD, "not_measured": None if base_seen else BASE_UNSEEN}
     if len(phases) >= MIN_PHASES:
         result["excursion_mm"] = {
             valve: None if depth is None else [_number(one - depth[ed]) for one in depth]

@@ -109,7 +109,7 @@ def fit_template(
     return Fitted(vertices, np.stack([_thickness(phase) for phase in vertices]), reference)
 
 
-def fitted_strain(fitted: Fitted, phases: Sequence[str]) -> dict[str, Any]:
+def fitted_strain(fitted: Fitted, phases: Sequence[str], *, base_seen: bool = True) -> dict[str, Any]:
     """What `measure_strain` finds on the fitted template."""
     common, vertices = template(), fitted.vertices_mm
     apices = np.concatenate([common.sets["lv_endocardial_apex"], common.sets["lv_epicardial_apex"]])
@@ -121,6 +121,7 @@ def fitted_strain(fitted: Fitted, phases: Sequence[str]) -> dict[str, Any]:
         rows=RINGS,
         reference=fitted.reference,
         phases=phases,
+        base_seen=base_seen,
     )
 
 

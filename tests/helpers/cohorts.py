@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from dmcvr.cohort.ledger import Row
 
@@ -52,8 +55,11 @@ def failed(exam: str, sentence: str = "No heart is seen in these slices.") -> Ro
     return Row(exam, exam, "failed", 2, 1.0, 0, None, sentence, "no heart")
 
 
-def made_up(count: int, seed: int = 0, *, fail_every: int = 100) -> Iterator[Row]:
-    """So many rows by name; one in `fail_every` failed, about one in ten of the checks asks for a look."""
+def made_up(count: int, seed: int = 0, *, fail_every: int = 100, as_large_as_real: bool = False) -> Iterator[Row]:
+    """So many rows by name; one in `fail_every` failed, about one in ten of the checks asks for a look.
+
+    `as_large_as_real` gives each measured one as many quantities as an exam has, and a picture of 2 KB of its own.
+    """
     random = np.random.default_rng(seed)
     means, sds = (np.array([entry[k] for entry in QUANTITIES.values()], dtype=float) for k in (0, 1))
     for n in range(count):
@@ -63,6 +69,9 @@ def made_up(count: int, seed: int = 0, *, fail_every: int = 100) -> Iterator[Row
             continue
         values = np.round(means + sds * random.standard_t(5, len(means)), 2)
         found = summary(**dict(zip(QUANTITIES, values.tolist(), strict=True)))
+        if as_large_as_real:
+            found["measures"] |= _further(random)
+            found["thumbnail"] = base64.b64encode(_picture(random)).decode()
         looks = random.random(len(FLAGS)) < 0.1
         found["flags"] = [
             {"name": name, "level": "look", "text": f"{name} of {exam} looks odd."}
@@ -70,3 +79,19 @@ def made_up(count: int, seed: int = 0, *, fail_every: int = 100) -> Iterator[Row
             if look
         ]
         yield done(exam, found)
+
+
+def _further(random: np.random.Generator) -> dict[str, Any]:
+    """Quantities beyond `QUANTITIES`, up to the 63 that an exam with ED and ES has."""
+    numbers = np.round(random.normal(8, 1, 63 - len(QUANTITIES)), 2).tolist()
+    return {
+        f"measure_{n}_mm": {"value": value, "unit": "mm", "low": None, "high": None} for n, value in enumerate(numbers)
+    }
+
+
+def _picture(random: np.random.Generator) -> bytes:
+    """A WebP of 96 by 96 pixels, like no other."""
+    pixels = random.integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((96, 96)).save(buffer, "WEBP", quality=60, method=0)
+    return buffer.getvalue() + bytes(random.integers(0, 255, max(0, 1400 - buffer.tell()), dtype=np.uint8))

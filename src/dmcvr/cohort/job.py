@@ -217,7 +217,7 @@ def _keep_freed_memory() -> None:
     """Have this process keep memory that it frees and will soon need again, as glibc does unless it is told otherwise.
 
     Dask starts its workers with MALLOC_TRIM_THRESHOLD_ at 64 KiB: each array is then fetched from the system and given
-    back to it, page by page, for more than a third of an exam's time. The thresholds are those that glibc adapts to by itself.
+    back to it, page by page, for more than a third of an exam's time. glibc by itself adapts to these thresholds.
     """
     if "glibc" in platform.libc_ver() and "MALLOC_TRIM_THRESHOLD_" in os.environ:
         libc = ctypes.CDLL(None)

@@ -58,6 +58,14 @@ def test_rebuilt_from_the_folder(heart: Reconstruction, tmp_path: Path) -> None:
         rewrite_report(folder)
 
 
+def test_what_is_not_measured_is_said(heart: Reconstruction) -> None:
+    """The heart has no long-axis views."""
+    text = report_html(heart)
+    assert "MAPSE and longitudinal strain are not measured" in text
+    for name in ("longitudinal strain (GLS)", "mitral excursion (MAPSE)"):
+        assert name not in text
+
+
 def test_text_inside_scripts() -> None:
     assert "<" not in json_safe({"a": "</script><!--"})
     assert json.loads(json_safe({"a": "</script>"})) == {"a": "</script>"}

@@ -89,9 +89,11 @@ def _meeting_points(
     """
     away, f = torch.from_numpy(displacements)[which], torch.from_numpy(fractions)[:, None, None, None]
     pixels = torch.from_numpy(np.indices(displacements.shape[2:]).astype(np.float64))
-    points = pixels.expand_as(away)
-    for _ in range(INVERSION_ROUNDS):
-        points = pixels - f * sample(away, points)
+    rough, start, share = away.float(), pixels.float(), f.float()
+    near = start.expand_as(rough)
+    for _ in range(INVERSION_ROUNDS - 1):  # in single precision, whose error shrinks with the rounds' own
+        near = start - share * sample(rough, near)
+    points = pixels - f * sample(away, near.double())
     return points.numpy(), (pixels + (1 - f) * sample(away, points)).numpy()
 
 

@@ -70,6 +70,10 @@ from dmcvr.surface.files import write_meshes
 from dmcvr.surface.fit import Fitted, fit_template, fitted_strain
 from dmcvr.threads import together
 
+#: Phases that are reconstructed side by side, each on its share of the cores: what networks leave idle, the other's
+#: splines and surfaces fill.
+ABREAST = 2
+
 
 @dataclass(frozen=True)
 class Reconstruction(Result):
@@ -197,8 +201,12 @@ def reconstruct(
         if options.unmirror:
             views = [view.carried(stack.reflection) for view in views] if region.located.mirrored else views
             stack, region = unmirrored(stack, region)
-    every = range(len(stack.phases))
-    acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in stages.phases(every))
+    abreast = _abreast(engine, options)
+
+    def find(phase: int) -> Acquired:
+        return _acquired(stack, region, phase, engine, stages)
+
+    acquired = tuple(stages.phases(find, range(len(stack.phases)), abreast=abreast))
     at_slices = np.stack([phase.labels for phase in acquired])
     doubts = _no_heart(stack, region, at_slices, options)
     slid = Slid(stack, region, acquired)
@@ -217,8 +225,10 @@ def reconstruct(
     observed = grid.empty(len(filled), np.uint8)
     uncertainty = grid.empty(len(filled), np.uint8) if options.intervals else None
     drawn = tuple(grid.empty(len(filled), np.float32) for _ in range(2)) if options.draws else None
-    residuals, borders = [], []
-    for n, index in enumerate(stages.phases(filled)):
+
+    def fill(n: int) -> tuple[dict[str, Any], Borders]:
+        """Phase `filled[n]` into the volumes; how well its acquired slices are kept, and where its borders run."""
+        index = filled[n]
         phase = slid.acquired[index]
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
@@ -233,14 +243,15 @@ def reconstruct(
             if uncertainty is not None:
                 uncertainty.data[n] = grid.doubtful(dense, stack, region)
             image.data[n][..., ~grid.pictured(stack)] = region.scale.low
-            borders.append(Borders.of(labels.data[n], grid.affine, scores))
+            borders = Borders.of(labels.data[n], grid.affine, scores)
         if drawn is not None:
             with stages("draws"):
                 drawn[0].data[n], drawn[1].data[n] = spread_of_draws(phase, options, engine, grid, region)
                 for part, black in zip(drawn, (region.scale.low, 0), strict=True):
                     part.data[n][..., ~grid.pictured(stack)] = black
-        residuals.append(agreement(phase.images, dense.round_trip))
+        return agreement(phase.images, dense.round_trip), borders
 
+    residuals, borders = zip(*stages.phases(fill, range(len(filled)), abreast=abreast), strict=True)
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered)
@@ -276,13 +287,20 @@ def reconstruct(
         stack,
         found.measures,
         run,
-        borders=tuple(borders),
+        borders=borders,
         fitted=fitted,
         observed=observed,
         uncertainty=uncertainty,
         drawn=None if drawn is None else (drawn[0], drawn[1]),
         views=tuple(view for view in views if view.phase in stack.phases),
     )
+
+
+def _abreast(engine: Engine, options: Options) -> int:
+    """How many phases are done side by side: by networks on the CPU; other libraries' methods fill the cores, or do not
+    like company."""
+    networks = options.method not in PLAIN and options.method != "deeprecon"
+    return ABREAST if networks and engine.device.type == "cpu" else 1
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
@@ -604,7 +622,7 @@ def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | N
     return measure_wall(labels, stack.phases.index(name), name, -located.frame.v, oriented)
 
 
-def _fit(borders: list[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any]) -> Fitted | None:
+def _fit(borders: Sequence[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any]) -> Fitted | None:
     """The template on every phase, and strain from it into the measures: against ED, where there is one to compare."""
     ed_phase = numbers["ed_phase"] if numbers["ed_phase"] in stack.phases else None
     reference = 0 if ed_phase is None else stack.phases.index(ed_phase)

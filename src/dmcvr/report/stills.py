@@ -32,7 +32,7 @@ def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, Figure]]:
         "long_axis": (leftwards, y, slice(None)),
         "long_axis_2": (x, slice(None), slice(None)),
     }
-    slabs = scene.as_acquired
+    slabs = scene.as_acquired(phase)
     found = {}
     for name, plane in planes.items():
         dense, labels = scene.grey(scene.image[phase][plane]), scene.labels[phase][plane]
@@ -48,7 +48,7 @@ def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, Figure]]:
         }
         if slabs is not None:
             pictures["acquired"] = figure(
-                scene.grey(slabs[phase][plane]),
+                scene.grey(slabs[plane]),
                 f"{CUTS[name]} through the slices as acquired",
                 caption="As acquired: each slice as thick as its distance to the next",
                 sharp=True,

@@ -59,6 +59,7 @@ from dmcvr.quality.doubt import doubt
 from dmcvr.quality.flags import Flag, dense_flags, nearest_slices
 from dmcvr.quality.intervals import intervals
 from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
+from dmcvr.quality.signs import Looked
 from dmcvr.quality.spread import Opening, Spread
 from dmcvr.quality.trust import Trust, flags_of_slices, look
 from dmcvr.report.notebook import notebook_html
@@ -209,7 +210,12 @@ def reconstruct(
     acquired = tuple(stages.phases(find, range(len(stack.phases)), abreast=abreast))
     at_slices = np.stack([phase.labels for phase in acquired])
     doubts = _no_heart(stack, region, at_slices, options)
+    looked = None
+    if options.intervals:
+        with stages("segment"):
+            looked = look(stack, region, acquired, engine)
     slid = Slid(stack, region, acquired)
+    del acquired  # all phases' probabilities: from here on those of the slid slices count
     if options.align_slices == "auto":
         with stages("slide"):
             slid = slid.slide(views)
@@ -255,7 +261,9 @@ def reconstruct(
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered)
-        trust = how_sure(stack, region, acquired, slid, anatomy, filled, found, engine, options)
+        trust = None
+        if looked is not None:
+            trust = how_sure(stack, looked, slid, anatomy, filled, found, engine, options)
         segmented, stack = stack.phases, stack.select_phases(filled)
         fitted = _fit(borders, stack, region.located, found.measures)
     run = {
@@ -336,7 +344,7 @@ def _own_views(exam: SliceStack | Exam, stack: SliceStack, options: Options) -> 
 def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
     """The stages from loading to the measures, as often as they are to come."""
     wanted, phases = wanted_phases(options.phase), len(stack.phases)
-    segmented = phases if stack.labels is None else 0
+    segmented = (phases if stack.labels is None else 0) + options.intervals
     filled = phases if wanted is None else min(phases, len(wanted))
     whole = [*stages_of(options.method, engine), *(["complete"] if options.complete == "auto" else []), "resample"]
     whole += ["draws"] if options.draws else []
@@ -586,24 +594,21 @@ def spread_of_draws(
 
 def how_sure(
     stack: SliceStack,
-    region: Region,
-    acquired: Sequence[Acquired],
+    looked: Looked,
     slid: Slid,
     anatomy: Anatomy,
     filled: Sequence[int],
     found: Assessment,
     engine: Engine,
     options: Options,
-) -> Trust | None:
-    """The verdict; and the measures' intervals into them. None, and nothing, where that is not asked for."""
-    if not options.intervals:
-        return None
+) -> Trust:
+    """The verdict, by slices as the segmenter sees them; and the measures' intervals into them."""
     phases = tuple(stack.phases[n] for n in filled)
     openings = [Opening(slid.acquired[n].labels, slid.acquired[n].found, anatomy.ends[n]) for n in filled]
     sd_mm = None if slid.holds is None else np.sqrt(np.square(slid.holds.sd_mm).mean(axis=1))
-    spread = Spread.of(openings, slid.stack.positions_mm, region.located.frame.pixel_mm, sd_mm)
+    pixel_mm = slid.region.located.frame.pixel_mm
+    spread = Spread.of(openings, slid.stack.positions_mm, pixel_mm, sd_mm)
     found.measures["intervals"] = intervals(spread, found.measures, phases, level=options.level)
-    looked = look(stack, region, acquired, engine)
     known = is_bundled(engine.info) and is_bundled(engine.segmenter_info)
     return Trust.of(looked, found.flags, given=stack.labels is not None, known=known)
 

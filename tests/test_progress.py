@@ -67,10 +67,13 @@ def test_a_program_reads_the_json_log(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with shown_progress(log_json=path) as stages:
         stages.expect(["segment"] * 3)
-        for _ in stages.phases("DOE JOHN"[:2]):
+
+        def segment(_: str) -> None:
             with stages("segment", 5) as advance:
                 for _ in range(5):
                     advance(note="loss 0.5")
+
+        stages.phases(segment, "DOE JOHN"[:2])
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["event"] for row in rows] == ["begin", "step", "end", "begin", "end", "done"]
     for row in rows[:-1]:
@@ -116,7 +119,7 @@ from dmcvr.progress import shown_progress
 names = ["align", "encode", "invert", "decode", "segment", "resample"]
 with shown_progress() as stages:
     stages.expect(names * 30)
-    for phase in stages.phases(range(30)):
+    def draw(phase):
         for name in names:
             with stages(name, 5) as advance:
                 for _ in range(5):
@@ -124,6 +127,7 @@ with shown_progress() as stages:
                     advance()
         if phase == 12:
             print("Note: a warning", file=sys.stderr)
+    stages.phases(draw, range(30), abreast=2)
 print("done")
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,25 @@ def middle_plane(heart: Reconstruction, stack: SliceStack) -> tuple[int, np.ndar
     corner = np.rint((np.linalg.inv(stack.affines[n]) @ heart.image.affine @ [0, 0, k, 1])[:2]).astype(int)
     a, b = (slice(c, c + size) for c, size in zip(corner, heart.image.data.shape[1:3], strict=True))
     return k, np.array([n, a, b], dtype=object)
+
+
+def test_phases_side_by_side_are_what_they_are_one_by_one(
+    few: SliceStack, ours: Reconstruction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Voxel for voxel; and what the stages took is what passed."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    stages = Stages()
+    begun = time.perf_counter()
+    both = dmcvr.reconstruct(few, steps=2, spacing_mm=4.0, device="cpu", complete="off", stages=stages)
+    passed = time.perf_counter() - begun
+    for found, wanted in ((both.image, ours.image), (both.labels, ours.labels), (both.uncertainty, ours.uncertainty)):
+        assert found is not None
+        assert wanted is not None
+        np.testing.assert_array_equal(found.data, wanted.data)
+    assert both.run["acquired_slices_residual"] == ours.run["acquired_slices_residual"]
+    for one, other in zip(both.borders, ours.borders, strict=True):
+        np.testing.assert_array_equal(one.steps, other.steps)
+    assert sum(stages.seconds.values()) <= passed
 
 
 def test_acquired_slices_stay_what_they_were(seven: SliceStack, engine: Engine) -> None:

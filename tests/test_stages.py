@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from dmcvr.stages import TYPICAL_S, Moment, Stages
@@ -90,10 +93,13 @@ def test_the_time_left_of_a_cine(clock: Clock, pace: float) -> None:
         assert stages.now().percent is None  # nobody knows what that will take
     clock.now = 100
     do("locate")
-    for number in stages.phases(range(phases)):
+
+    def whole(number: int) -> None:
         assert (stages.now().phase, stages.now().phases) == (number + 1, phases)
         for name in of_a_phase:
             do(name)
+
+    stages.phases(whole, range(phases))
     do("measure")
     assert stages.now().phase == 0
     percents = [moment.percent or 0 for _, moment in moments]
@@ -112,3 +118,48 @@ def test_nothing_is_said_too_soon(clock: Clock) -> None:
         assert stages.now().left_s is None
         clock.wait(0.1)
         assert stages.now().left_s is not None
+
+
+def test_phases_side_by_side_share_the_seconds(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five phases of two seconds each, two at a time: five seconds, the last alone with all cores."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    stages, meeting = Stages(), threading.Barrier(2, lambda: clock.wait(2), timeout=30)
+    stages.expect(["decode"] * 5)
+    lefts: list[float | None] = []
+
+    def decode(phase: int) -> int:
+        with stages("decode"):
+            if phase < 4:
+                meeting.wait()
+                meeting.wait()
+            else:
+                lefts.append(stages.now().left_s)
+                clock.wait(1)
+        return phase * phase
+
+    clock.wait(10)
+    assert stages.phases(decode, range(5), abreast=2) == [0, 1, 4, 9, 16]
+    assert stages.seconds == {"decode": 4 * 2 + 1}
+    assert lefts[0] == pytest.approx(2, rel=0.2)
+    assert (stages.now().phase, stages.now().left_s) == (0, None)
+
+
+def test_a_phase_that_fails_ends_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    stages, meeting, steps = Stages(), threading.Barrier(2, timeout=30), list[int]()
+
+    def draw(phase: int) -> None:
+        with stages("decode", 10**6) as advance:
+            meeting.wait()
+            if phase == 0:
+                raise ValueError("broken")
+            for step in range(10**6):
+                advance()
+                steps.append(step)
+                time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="broken"):
+        stages.phases(draw, range(4), abreast=2)
+    assert len(steps) < 10**4
+    with stages("write"):  # others go on
+        pass

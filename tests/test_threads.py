@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
-from dmcvr.threads import each, thread_count, together
+from dmcvr.threads import Unwanted, each, still_wanted, thread_count, together
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
@@ -39,3 +42,40 @@ def test_else_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
     for said in ("", "many", "0"):
         monkeypatch.setenv("OMP_NUM_THREADS", said)
         assert thread_count() >= 1
+
+
+def test_pieces_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its part, in our own pieces and in torch's; whoever waits for them keeps all."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    before = torch.get_num_threads()
+
+    def seen(_: int) -> tuple[int, int, list[int]]:
+        return thread_count(), torch.get_num_threads(), each(lambda _: thread_count(), range(2))
+
+    assert each(seen, range(4), most=2) == [(2, 2, [1, 1])] * 4
+    assert each(seen, range(4)) == [(1, 1, [1, 1])] * 4
+    assert (thread_count(), torch.get_num_threads()) == (4, before)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == before
+
+
+def test_pieces_that_nobody_waits_for_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    meeting, ended = threading.Barrier(2, timeout=30), list[str]()
+
+    def piece(n: int) -> None:
+        meeting.wait()
+        if n == 0:
+            raise ZeroDivisionError
+        try:
+            while True:
+                still_wanted()
+                time.sleep(0.001)
+        except Unwanted:
+            ended.append("unwanted")
+            raise
+
+    with pytest.raises(ZeroDivisionError):
+        each(piece, range(2))
+    assert ended == ["unwanted"]
+    still_wanted()

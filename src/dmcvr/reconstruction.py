@@ -59,6 +59,7 @@ from dmcvr.quality.doubt import doubt
 from dmcvr.quality.flags import Flag, dense_flags, nearest_slices
 from dmcvr.quality.intervals import intervals
 from dmcvr.quality.record import agreement, engine_record, exam_record, views_record
+from dmcvr.quality.signs import Looked
 from dmcvr.quality.spread import Opening, Spread
 from dmcvr.quality.trust import Trust, flags_of_slices, look
 from dmcvr.report.notebook import notebook_html
@@ -69,6 +70,10 @@ from dmcvr.surface.borders import Borders
 from dmcvr.surface.files import write_meshes
 from dmcvr.surface.fit import Fitted, fit_template, fitted_strain
 from dmcvr.threads import together
+
+#: Phases that are reconstructed side by side, each on its share of the cores: what networks leave idle, the other's
+#: splines and surfaces fill.
+ABREAST = 2
 
 
 @dataclass(frozen=True)
@@ -197,11 +202,20 @@ def reconstruct(
         if options.unmirror:
             views = [view.carried(stack.reflection) for view in views] if region.located.mirrored else views
             stack, region = unmirrored(stack, region)
-    every = range(len(stack.phases))
-    acquired = tuple(_acquired(stack, region, phase, engine, stages) for phase in stages.phases(every))
+    abreast = _abreast(engine, options)
+
+    def find(phase: int) -> Acquired:
+        return _acquired(stack, region, phase, engine, stages)
+
+    acquired = tuple(stages.phases(find, range(len(stack.phases)), abreast=abreast))
     at_slices = np.stack([phase.labels for phase in acquired])
     doubts = _no_heart(stack, region, at_slices, options)
+    looked = None
+    if options.intervals:
+        with stages("segment"):
+            looked = look(stack, region, acquired, engine)
     slid = Slid(stack, region, acquired)
+    del acquired  # all phases' probabilities: from here on those of the slid slices count
     if options.align_slices == "auto":
         with stages("slide"):
             slid = slid.slide(views)
@@ -217,8 +231,10 @@ def reconstruct(
     observed = grid.empty(len(filled), np.uint8)
     uncertainty = grid.empty(len(filled), np.uint8) if options.intervals else None
     drawn = tuple(grid.empty(len(filled), np.float32) for _ in range(2)) if options.draws else None
-    residuals, borders = [], []
-    for n, index in enumerate(stages.phases(filled)):
+
+    def fill(n: int) -> tuple[dict[str, Any], Borders]:
+        """Phase `filled[n]` into the volumes; how well its acquired slices are kept, and where its borders run."""
+        index = filled[n]
         phase = slid.acquired[index]
         with stages("fill") if options.method in PLAIN else nullcontext():  # ours times its own steps
             dense = method(phase, grid.plan, stages)
@@ -233,19 +249,22 @@ def reconstruct(
             if uncertainty is not None:
                 uncertainty.data[n] = grid.doubtful(dense, stack, region)
             image.data[n][..., ~grid.pictured(stack)] = region.scale.low
-            borders.append(Borders.of(labels.data[n], grid.affine, scores))
+            borders = Borders.of(labels.data[n], grid.affine, scores)
         if drawn is not None:
             with stages("draws"):
                 drawn[0].data[n], drawn[1].data[n] = spread_of_draws(phase, options, engine, grid, region)
                 for part, black in zip(drawn, (region.scale.low, 0), strict=True):
                     part.data[n][..., ~grid.pictured(stack)] = black
-        residuals.append(agreement(phase.images, dense.round_trip))
+        return agreement(phase.images, dense.round_trip), borders
 
+    residuals, borders = zip(*stages.phases(fill, range(len(filled)), abreast=abreast), strict=True)
     with stages("measure"):
         covered = Coverage.of(anatomy, completed=completed)
         base_seen = anatomy.base_seen(filled)
         found = assess(stack, slid, grid, at_slices, labels, filled, marks, engine, covered, base_seen=base_seen)
-        trust = how_sure(stack, region, acquired, slid, anatomy, filled, found, engine, options)
+        trust = None
+        if looked is not None:
+            trust = how_sure(stack, looked, slid, anatomy, filled, found, engine, options)
         segmented, stack = stack.phases, stack.select_phases(filled)
         fitted = _fit(borders, stack, region.located, found.measures, base_seen=base_seen)
     run = {
@@ -277,13 +296,20 @@ def reconstruct(
         stack,
         found.measures,
         run,
-        borders=tuple(borders),
+        borders=borders,
         fitted=fitted,
         observed=observed,
         uncertainty=uncertainty,
         drawn=None if drawn is None else (drawn[0], drawn[1]),
         views=tuple(view for view in views if view.phase in stack.phases),
     )
+
+
+def _abreast(engine: Engine, options: Options) -> int:
+    """How many phases are done side by side: by networks on the CPU; other libraries' methods fill the cores, or do not
+    like company."""
+    networks = options.method not in PLAIN and options.method != "deeprecon"
+    return ABREAST if networks and engine.device.type == "cpu" else 1
 
 
 def load(source: SliceStack | Exam | str | Path, options: Options) -> SliceStack:
@@ -319,7 +345,7 @@ def _own_views(exam: SliceStack | Exam, stack: SliceStack, options: Options) -> 
 def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
     """The stages from loading to the measures, as often as they are to come."""
     wanted, phases = wanted_phases(options.phase), len(stack.phases)
-    segmented = phases if stack.labels is None else 0
+    segmented = (phases if stack.labels is None else 0) + options.intervals
     filled = phases if wanted is None else min(phases, len(wanted))
     whole = [*stages_of(options.method, engine), *(["complete"] if options.complete == "auto" else []), "resample"]
     whole += ["draws"] if options.draws else []
@@ -571,24 +597,21 @@ def spread_of_draws(
 
 def how_sure(
     stack: SliceStack,
-    region: Region,
-    acquired: Sequence[Acquired],
+    looked: Looked,
     slid: Slid,
     anatomy: Anatomy,
     filled: Sequence[int],
     found: Assessment,
     engine: Engine,
     options: Options,
-) -> Trust | None:
-    """The verdict; and the measures' intervals into them. None, and nothing, where that is not asked for."""
-    if not options.intervals:
-        return None
+) -> Trust:
+    """The verdict, by slices as the segmenter sees them; and the measures' intervals into them."""
     phases = tuple(stack.phases[n] for n in filled)
     openings = [Opening(slid.acquired[n].labels, slid.acquired[n].found, anatomy.ends[n]) for n in filled]
     sd_mm = None if slid.holds is None else np.sqrt(np.square(slid.holds.sd_mm).mean(axis=1))
-    spread = Spread.of(openings, slid.stack.positions_mm, region.located.frame.pixel_mm, sd_mm)
+    pixel_mm = slid.region.located.frame.pixel_mm
+    spread = Spread.of(openings, slid.stack.positions_mm, pixel_mm, sd_mm)
     found.measures["intervals"] = intervals(spread, found.measures, phases, level=options.level)
-    looked = look(stack, region, acquired, engine)
     known = is_bundled(engine.info) and is_bundled(engine.segmenter_info)
     return Trust.of(looked, found.flags, given=stack.labels is not None, known=known)
 
@@ -608,7 +631,7 @@ def _wall(labels: Volume, stack: SliceStack, located: Located, ed_phase: str | N
 
 
 def _fit(
-    borders: list[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any], *, base_seen: bool
+    borders: Sequence[Borders], stack: SliceStack, located: Located, numbers: dict[str, Any], *, base_seen: bool
 ) -> Fitted | None:
     """The template on every phase, and strain from it into the measures: against ED, where there is one to compare."""
     ed_phase = numbers["ed_phase"] if numbers["ed_phase"] in stack.phases else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dmcvr.threads import each, still_wanted, thread_count
+
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Seconds that a stage takes once (eleven slices, two cores): their ratios are the first guess, what is timed the next.
 #: Loading is not among them: it tells of a disk, and nothing of this machine's pace.
@@ -62,7 +66,7 @@ class Moment:
 Listener = Callable[[str, Moment], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Open:
     """A stage that is under way; `share` of it is done, which is known where it is `counted`."""
 
@@ -90,6 +94,8 @@ class Stages:
         self._expected: Counter[str] = Counter()
         self._open: list[_Open] = []
         self._phase = (0, 0)
+        self._abreast = 1
+        self._lock = threading.RLock()
         self._last = ""
         self._done_s = 0.0  # of what was expected
         self._most = 0.0  # a percentage never falls
@@ -100,45 +106,67 @@ class Stages:
 
         The share begins `at`, where the stage goes on with what was begun before.
         """
+        still_wanted()
         stage = _Open(name, time.perf_counter(), total, at, at)
-        self._open.append(stage)
-        self._tell("begin")
+        with self._lock:
+            self._open.append(stage)
+            self._tell("begin")
 
         def advance(*, at: float | None = None, note: str = "") -> None:
-            stage.share = min(1.0, stage.share + 1 / (total or 1) if at is None else at)
-            stage.note, stage.counted = note or stage.note, True
-            self._tell("step")
+            still_wanted()
+            with self._lock:
+                stage.share = min(1.0, stage.share + 1 / (total or 1) if at is None else at)
+                stage.note, stage.counted = note or stage.note, True
+                self._tell("step")
 
         try:
             yield advance
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - stage.begun
-            stage.share = 1.0
-            self._tell("end")
-            self._open.remove(stage)
-            self._last = name
-            self._times[name] += 1
-            if self._expected[name]:
-                self._expected[name] -= 1
-                self._done_s += time.perf_counter() - stage.begun
+            with self._lock:
+                took = self._since(stage, time.perf_counter())
+                self.seconds[name] = self.seconds.get(name, 0.0) + took
+                stage.share = 1.0
+                self._tell("end")
+                self._open.remove(stage)
+                self._last = name
+                self._times[name] += 1
+                if self._expected[name]:
+                    self._expected[name] -= 1
+                    self._done_s += took
 
     def expect(self, names: Iterable[str]) -> None:
         """Say what is still to come, in any order, a name for each time: the time left is guessed from that."""
         self._expected.update(names)
 
-    def phases(self, items: Sequence[T]) -> Iterator[T]:
-        """The items, one a phase."""
-        for number, item in enumerate(items, start=1):
-            self._phase = (number, len(items))
-            yield item
-        self._phase = (0, 0)
+    def phases(self, function: Callable[[T], R], items: Sequence[T], *, abreast: int = 1) -> list[R]:
+        """What the function gives for each item, one a phase, in their order; so many phases side by side.
+
+        While phases run side by side a stage's second counts as its share of one, so that the seconds of all stages
+        add up to those that pass. What is left over after the last such row has all cores, one by one.
+        """
+        abreast = min(abreast, thread_count())
+        in_rows = len(items) - len(items) % abreast
+
+        def do(item: T) -> R:
+            with self._lock:
+                self._phase = (self._phase[0] + 1, len(items))
+            return function(item)
+
+        try:
+            self._abreast = abreast if in_rows else 1
+            found = each(do, items[:in_rows], most=abreast)
+            self._abreast = 1
+            return [*found, *(do(item) for item in items[in_rows:])]
+        finally:
+            self._abreast, self._phase = 1, (0, 0)
 
     def now(self) -> Moment:
         """Where the run stands."""
-        stages, now = list(self._open), time.perf_counter()
-        outer = stages[0] if stages else None
-        seconds = now - self._begun
-        left_s, share = self._left(stages, now)
+        with self._lock:
+            stages, now = list(self._open), time.perf_counter()
+            outer = stages[0] if stages else None
+            seconds = now - self._begun
+            left_s, share = self._left(stages, now)
         percent = None
         if share is not None:
             percent = self._most = max(self._most, min(99.0, 100 * share))
@@ -169,13 +197,17 @@ class Stages:
             for stage in stages:
                 if expected.get(stage.name):
                     once = self._once_s(stage.name)
-                    done_s += max(stage.share * once, min(now - stage.begun, once))
+                    done_s += max(stage.share * once, min(self._since(stage, now), once))
             left_s = max(0.0, whole_s - done_s)
             return left_s, (self._done_s + done_s) / max(self._done_s + done_s + left_s, 1e-9)
         if stages and stages[0].counted and stages[0].share > stages[0].first:
             outer = stages[0]
-            return (now - outer.begun) * (1 - outer.share) / (outer.share - outer.first), outer.share
+            return self._since(outer, now) * (1 - outer.share) / (outer.share - outer.first), outer.share
         return None, None
+
+    def _since(self, stage: _Open, now: float) -> float:
+        """Seconds since a stage began: its share of them, where phases run side by side."""
+        return (now - stage.begun) / self._abreast
 
     def _once_s(self, name: str) -> float:
         """Seconds that a stage takes once: the mean of what was timed and of one first guess at this machine's pace."""

@@ -77,6 +77,26 @@ def test_there_and_back_for_any_geometry(zoom: float, x: float, y: float, axes: 
     np.testing.assert_allclose(back[inner], stack.images[0][inner], atol=0.02 * np.ptp(stack.images))
 
 
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("axes", range(8))
+@pytest.mark.parametrize("turn_deg", [0.0, 7.0])
+def test_resampling_is_scipy_s(order: int, axes: int, turn_deg: float) -> None:
+    """However the pixels lie on the frame's grid: along its axes, where that is a product of matrices, or turned."""
+    stack = smooth_stack()
+    u, v = plane_axes(stack)[axes]
+    a = np.radians(turn_deg)
+    frame = Frame(
+        stack_centre(stack) + np.array([3, 1, 0]), u * np.cos(a) + v * np.sin(a), v * np.cos(a) - u * np.sin(a), 32, 1.7
+    )
+    slices = np.random.default_rng(0).normal(size=(4, 32, 32)).astype(np.float32)
+    found = uncrop(slices, frame, stack.affines, (45, 48), stack.normal, order=order)
+    assert found.dtype == np.float32
+    for n, one in enumerate(slices):
+        to_grid = np.linalg.inv(frame.affine_at(stack.positions_mm[n], stack.normal)) @ stack.affines[n]
+        wanted = ndimage.affine_transform(one, to_grid[:2, :2], to_grid[:2, 3], (45, 48), order=order, mode="nearest")
+        np.testing.assert_allclose(found[n], wanted, atol=1e-5)
+
+
 def test_labels_there_and_back() -> None:
     stack = smooth_stack()
     i, j = np.mgrid[:48, :48]

@@ -56,3 +56,13 @@ def test_sinusoids() -> None:
     torch.testing.assert_close(found[0], torch.tensor([1.0, 1, 0, 0]))
     angles = torch.tensor([250, 250 / 100])  # rates 1 and 10000^(-1/2)
     torch.testing.assert_close(found[1], torch.cat([angles.cos(), angles.sin()]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [8, 40])
+def test_a_map_s_storage_changes_neither_its_norm_nor_its_own(size: int) -> None:
+    x = torch.randn(3, 48, size, size, generator=torch.Generator().manual_seed(0))
+    own, plain = norm(48), torch.nn.GroupNorm(12, 48)
+    found = own(x.to(memory_format=torch.channels_last))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert own(x).is_contiguous()
+    torch.testing.assert_close(found, plain(x))

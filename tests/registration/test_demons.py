@@ -8,7 +8,7 @@ import torch
 from helpers.exams import disc
 from scipy import ndimage
 
-from dmcvr.registration.demons import FAR, NEAR, register
+from dmcvr.registration.demons import FAR, NEAR, _gaussian, _smoothed, register
 
 
 def texture(shift: tuple[float, float]) -> torch.Tensor:
@@ -38,3 +38,9 @@ def test_equal_slices_and_empty_channels_do_not_move(levels: tuple[tuple[int, in
     assert field[1].abs().max() < 1e-4
     torch.testing.assert_close(register(fixed[:1], moving[:1], levels), field[:1], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(register(fixed[:1, :1], moving[:1, :1], levels), field[:1], rtol=1e-4, atol=1e-4)
+
+
+def test_smoothing_is_scipy_s() -> None:
+    images = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 20, 16)))
+    wanted = ndimage.gaussian_filter(images.numpy(), (0, 0, 1.5, 1.5), mode="nearest", radius=(0, 0, 4, 4))
+    np.testing.assert_allclose(_smoothed(images, [_gaussian(n, 1.5) for n in (20, 16)]).numpy(), wanted, atol=1e-12)

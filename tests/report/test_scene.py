@@ -32,11 +32,11 @@ def test_acquired_slices_lie_where_the_dense_ones_do(phantom: Phantom, engine: E
     """At the input's own pixels, a linear method's slices at acquired positions are the acquired ones."""
     heart = reconstruct(phantom.stack.select_phases([0]), method="nearest", spacing_mm=1.5, engine=engine)
     scene = make_scene(heart)
-    slabs = scene.as_acquired
+    slabs = scene.as_acquired(0)
     assert slabs is not None
     z = int(np.flatnonzero(scene.measured)[4])
     inner = (slice(8, -8), slice(8, -8))
-    a, b = slabs[0][..., z][inner], scene.image[0][..., z][inner]
+    a, b = slabs[..., z][inner], scene.image[0][..., z][inner]
     clipped = np.clip(a, b.min(), b.max())
     assert np.abs(clipped - b).mean() < 0.01 * np.ptp(b)
 

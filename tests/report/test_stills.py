@@ -15,11 +15,11 @@ from dmcvr.report.stills import cuts, relief
 def test_cuts_run_through_the_middle_of_the_heart(scene: Scene) -> None:
     x, y, z = scene.middle
     found = cuts(scene)
-    assert scene.as_acquired is not None
+    assert scene.acquired is not None
     planes = {
-        "short_axis": scene.as_acquired[0, ::-1, :, z],
-        "long_axis": scene.as_acquired[0, ::-1, y],
-        "long_axis_2": scene.as_acquired[0, x],
+        "short_axis": scene.as_acquired(0)[::-1, :, z],
+        "long_axis": scene.as_acquired(0)[::-1, y],
+        "long_axis_2": scene.as_acquired(0)[x],
     }
     for name, plane in planes.items():
         np.testing.assert_array_equal(grey_of(found[name]["acquired"]), scene.grey(plane).T[::-1])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.balls import affine_of, sphere
+from scipy import ndimage
 
 from dmcvr.labels.distances import margins, scores_of, signed_distances
-from dmcvr.surface.borders import FAR_VOXELS, FIELDS, Borders
+from dmcvr.surface.borders import BEYOND, FAR_VOXELS, FIELDS, Borders, _by_labels, _refined, _squared
 
 
 def hearts() -> np.ndarray:
@@ -57,3 +58,21 @@ def test_labels_win_over_scores() -> None:
 def test_no_heart_has_no_borders() -> None:
     borders = Borders.of(np.zeros((4, 5, 6), np.uint8), np.eye(4), np.zeros((4, 4, 5, 6), np.float32))
     assert (borders.distance("rv_cavity") > 0).all()
+
+
+def test_distances_are_exact_as_far_as_they_tell() -> None:
+    """scipy's transform is the oracle: of the squared distances below `BEYOND`, and of what becomes of them."""
+    rng = np.random.default_rng(0)
+    mask = ndimage.gaussian_filter(rng.normal(size=(24, 21, 18)), 2) > 0.02
+    mask[6:22, 4:18, 3:16], mask[0] = True, False
+    wanted = np.rint(ndimage.distance_transform_edt(mask) ** 2)
+    assert wanted.max() > BEYOND
+    np.testing.assert_array_equal(_squared(mask), np.minimum(wanted, BEYOND))
+    inside, outside = (ndimage.distance_transform_edt(side) for side in (mask, ~mask))
+    field = np.where(mask, 0.5 - inside, outside - 0.5).astype(np.float32)[None]
+    scores = ndimage.gaussian_filter(rng.normal(size=mask.shape), 2).astype(np.float32)[None]
+    for margins_ in (scores, field * 3):
+        found, exact = (
+            np.clip(_refined(part, margins_), -FAR_VOXELS, FAR_VOXELS) for part in (_by_labels(mask)[None], field)
+        )
+        np.testing.assert_array_equal(found, exact)

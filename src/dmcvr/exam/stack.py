@@ -88,12 +88,17 @@ class SliceStack:
             raise InputError(f"Expected a time for each of {len(self.phases)} phases; got {len(self.times_ms)}.")
         _check_parallel(affines)
         order = np.argsort(affines[:, :3, 3] @ stack_normal(affines), kind="stable")
-        affines = affines[order]
-        _check_gaps(affines)
-        object.__setattr__(self, "images", images[:, order])
+        _check_gaps(affines[order])
+        object.__setattr__(self, "images", images)
         object.__setattr__(self, "affines", affines)
         if self.labels is not None:
-            object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.uint8)[:, order])
+            object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.uint8))
+        if (np.diff(order) > 0).all():  # as they are: the same arrays, not copies
+            return
+        object.__setattr__(self, "images", images[:, order])
+        object.__setattr__(self, "affines", affines[order])
+        if self.labels is not None:
+            object.__setattr__(self, "labels", self.labels[:, order])
         if self.pictures is not None:
             object.__setattr__(self, "pictures", tuple(tuple(row[n] for n in order) for row in self.pictures))
 

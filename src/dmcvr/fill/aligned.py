@@ -118,15 +118,15 @@ class Aligned:
 
     def label(self, acquired: Acquired, drawn: Drawn) -> Float32[np.ndarray, "K 4 S S"]:
         """(K, 4, S, S) class probabilities of what was drawn, from the neighbours' labels: given ones, or found."""
-        below, above = drawn.between.warp(acquired.probabilities, order=1)
-        around, shares = drawn.around, [torch.from_numpy(part).to(self.engine.device) for part in (below, above)]
+        shares, around = acquired.probabilities, drawn.around
         corrected = around.gap_mm >= {"wide": NARROW_MM, "all": 0.0, "none": torch.inf}[self.labeller]
+        found = np.empty((len(around), *shares.shape[1:]), dtype=np.float32)
         with self.engine.batches(len(around)) as (parts, _):
-            found = [
-                self.model.label(around[part], shares[0][part], shares[1][part], corrected[part]).softmax(dim=1)
-                for part in parts
-            ]
-        return np.asarray(torch.cat(found).cpu().numpy())
+            for part in parts:
+                sides = drawn.between[part].warp(shares, order=1)
+                below, above = (torch.from_numpy(side).to(self.engine.device) for side in sides)
+                found[part] = self.model.label(around[part], below, above, corrected[part]).softmax(dim=1).cpu()
+        return found
 
     def _surroundings(self, images: NDArray[np.float32], between: Paths) -> Surroundings:
         """Both neighbours at each position, and how far away they are."""

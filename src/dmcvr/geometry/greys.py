@@ -66,7 +66,7 @@ def without_blank_slices(stack: SliceStack) -> SliceStack:
 
     Such slices pad a stack to a number: they would be taken for a place where the heart ends.
     """
-    low, high = (np.percentile(stack.images, share, axis=(2, 3)) for share in (0.5, 99.5))
+    low, high = np.stack([np.percentile(phase, (0.5, 99.5), axis=(1, 2)) for phase in stack.images], axis=1)
     range_ = (high - low).max(axis=0)
     blank = range_ < BLANK_SHARE * range_.max()
     kept = np.flatnonzero(~blank)

@@ -49,6 +49,10 @@ class Plan:
         distinct, where = np.unique(np.round(wanted, 6), return_inverse=True)
         return Plan.between(self.acquired_mm, distinct), where
 
+    def __getitem__(self, index: slice) -> Plan:
+        """Of these positions."""
+        return Plan(self.acquired_mm, self.lower[index], self.upper[index], self.fraction[index])
+
     def __len__(self) -> int:
         return len(self.fraction)
 

@@ -21,6 +21,9 @@ from dmcvr.threads import each
 #: Grey values between these percentiles of the ROI become [-1, 1]; the rest is clipped.
 PERCENTILES = (0.5, 99.5)
 
+#: Slices whose pixels lie on the grid as the first one's do, but for so much rounding, are resampled alike.
+SAME_PX = 1e-8
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -163,19 +166,55 @@ def uncrop(
 ) -> Float32[np.ndarray, "K I J"]:
     """(K, S, S) slices on the frame's grid to (K, I, J) pixels of the slices at these affines (K, 4, 4).
 
-    Cubic splines; outside the frame, its edge value.
+    Splines of this order; outside the frame, its edge value.
     """
+    to_grid = np.stack([np.linalg.inv(frame.affine_at(float(a[:3, 3] @ normal), normal)) @ a for a in affines])
+    matrices, offsets = _snap(to_grid[:, :2, :2]), _snap(to_grid[:, :2, 3])
+    alike = all(np.abs(part - part[0]).max() < SAME_PX for part in (matrices, offsets))
+    along = _along_axes(matrices[0]) if alike else None
+    if along is not None:
+        return _resampled(slices, matrices[0], offsets[0], along, shape, order)
     out = np.empty((len(slices), *shape), dtype=np.float32)
 
     def resample(k: int) -> None:
-        to_grid = np.linalg.inv(frame.affine_at(float(affines[k, :3, 3] @ normal), normal)) @ affines[k]
-        matrix, offset = _snap(to_grid[:2, :2]), _snap(to_grid[:2, 3])
         ndimage.affine_transform(
-            slices[k], matrix, offset, shape, out[k], order=order, mode="nearest", prefilter=order > 1
+            slices[k], matrices[k], offsets[k], shape, out[k], order=order, mode="nearest", prefilter=order > 1
         )
 
     each(resample, range(len(slices)))
     return out
+
+
+def _along_axes(matrix: Float64[np.ndarray, "2 2"]) -> tuple[int, int] | None:
+    """The axis of the pixels that each axis of the grid runs along, in its sense or against it; None where they are
+    turned against each other."""
+    if not matrix[0, 1] and not matrix[1, 0]:
+        return 0, 1
+    return (1, 0) if not matrix[0, 0] and not matrix[1, 1] else None
+
+
+def _resampled(
+    slices: Float32[np.ndarray, "K S S"],
+    matrix: Float64[np.ndarray, "2 2"],
+    offset: Float64[np.ndarray, " 2"],
+    along: tuple[int, int],
+    shape: tuple[int, int],
+    order: int,
+) -> Float32[np.ndarray, "K I J"]:
+    """Slices on a grid that runs along the pixels' axes: a spline in the plane is then one along each axis, and that is
+    a matrix."""
+    size = slices.shape[1:]
+    a, b = (_spline(matrix[n, along[n]], offset[n], size[n], shape[along[n]], order) for n in (0, 1))
+    if along == (0, 1):
+        return np.matmul(a, slices @ b.T)
+    return np.matmul(b, slices.transpose(0, 2, 1) @ a.T)
+
+
+def _spline(step: float, start: float, size: int, count: int, order: int) -> Float32[np.ndarray, "C S"]:
+    """(C, S) what each of S samples weighs in a spline through them, at `start`, a `step` on, and so on."""
+    whole = np.array([[step, 0.0], [0.0, 1.0]])
+    found = ndimage.affine_transform(np.eye(size), whole, (start, 0.0), (count, size), order=order, mode="nearest")
+    return np.asarray(found, dtype=np.float32)
 
 
 def uncrop_scores(

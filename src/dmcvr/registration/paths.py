@@ -52,6 +52,10 @@ class Paths:
         sampled = _linear if order == 1 else _cubic
         return sampled(values, self.plan.lower, self.below), sampled(values, self.plan.upper, self.above)
 
+    def __getitem__(self, index: slice) -> Paths:
+        """Those of these slices."""
+        return Paths(self.plan[index], self.below[index], self.above[index])
+
     @classmethod
     def along(cls, fields: dict[np.intp, Float64[np.ndarray, "2 H W"]], plan: Plan) -> Paths:
         """The paths of displacements D (2, H, W), by the index of the lower slice of each gap."""
@@ -87,12 +91,22 @@ def _meeting_points(
 
     `which` of the displacements D (G, 2, H, W) leads there. The second are exact at the ends.
     """
-    away, f = torch.from_numpy(displacements)[which], torch.from_numpy(fractions)[:, None, None, None]
     pixels = torch.from_numpy(np.indices(displacements.shape[2:]).astype(np.float64))
-    points = pixels.expand_as(away)
-    for _ in range(INVERSION_ROUNDS):
-        points = pixels - f * sample(away, points)
-    return points.numpy(), (pixels + (1 - f) * sample(away, points)).numpy()
+    below, above = (np.empty((len(which), *displacements.shape[1:])) for _ in range(2))
+
+    def meet(gap: int) -> None:
+        here = np.flatnonzero(which == gap)
+        away = torch.from_numpy(displacements[gap]).expand(len(here), -1, -1, -1)
+        f = torch.from_numpy(fractions[here])[:, None, None, None]
+        rough, start, share = away.float(), pixels.float(), f.float()
+        near = start.expand_as(rough)
+        for _ in range(INVERSION_ROUNDS - 1):  # in single precision, whose error shrinks with the rounds' own
+            near = start - share * sample(rough, near)
+        points = pixels - f * sample(away, near.double())
+        below[here], above[here] = points, pixels + (1 - f) * sample(away, points)
+
+    each(meet, np.unique(which))
+    return below, above
 
 
 def _linear(
@@ -100,8 +114,13 @@ def _linear(
 ) -> Float32[np.ndarray, "M *C H W"]:
     """(M, ..., H, W) of these slices at these points, in pixels; beyond the border, the border's."""
     flat = torch.from_numpy(values.reshape(len(values), -1, *values.shape[-2:]).astype(np.float64))
-    sampled = [sample(flat[n : n + 1], at[None]) for n, at in zip(which, torch.from_numpy(points), strict=True)]
-    return torch.cat(sampled).float().numpy().reshape(-1, *values.shape[1:])
+    out = np.empty((len(which), *flat.shape[1:]), dtype=np.float32)
+
+    def fill(m: int) -> None:
+        out[m] = sample(flat[which[m]][None], torch.from_numpy(points[m])[None])[0]
+
+    each(fill, range(len(which)))
+    return out.reshape(-1, *values.shape[1:])
 
 
 def _cubic(

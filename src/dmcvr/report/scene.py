@@ -19,6 +19,7 @@ from dmcvr.exam.stack import SliceStack
 from dmcvr.exam.volume import Volume
 from dmcvr.report.window import Window, heart_window
 from dmcvr.result import OBSERVED, Result
+from dmcvr.threads import each
 
 #: Kept around the heart in plane, in mm.
 MARGIN_MM = 18.0
@@ -78,10 +79,9 @@ class Scene:
         away = np.abs(self.voxel_heights_mm[:, None] - self.heights_mm).min(axis=1)
         return np.asarray(away <= self.spacing_mm / 2 + 1e-6)
 
-    @property
-    def as_acquired(self) -> NDArray[np.float32] | None:
-        """(P, X, Y, Z) the acquired slices as slabs, on the dense grid."""
-        return None if self.acquired is None else np.moveaxis(self.acquired[:, self.nearest], 1, 3)
+    def as_acquired(self, phase: int) -> NDArray[np.float32] | None:
+        """(X, Y, Z) one phase's acquired slices as slabs, on the dense grid."""
+        return None if self.acquired is None else np.moveaxis(self.acquired[phase, self.nearest], 0, 2)
 
     @property
     def middle(self) -> tuple[int, int, int]:
@@ -129,21 +129,22 @@ class Scene:
                 ndimage.affine_transform(data, matrix, offset, shape, np.float32, order=1, mode="nearest")
             )
 
-        def shares(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.stack([sampled((labels == label).astype(np.float32)) for label in range(4)])
+        def largest(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            found = np.stack([sampled((labels == label).astype(np.float32)) for label in range(4)])
+            return found.argmax(axis=0).astype(np.uint8)
 
-        acquired = self.acquired
-        if acquired is not None:
-            acquired = np.stack([[sampled(image) for image in phase] for phase in acquired])
+        def percent(uncertainty: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return np.rint(sampled(uncertainty.astype(np.float32))).astype(np.uint8)
+
         return replace(
             self,
-            image=np.stack([sampled(phase) for phase in self.image]),
-            labels=np.stack([shares(phase).argmax(axis=0) for phase in self.labels]).astype(np.uint8),
-            completed=np.stack([sampled(phase.astype(np.float32)) >= 0.5 for phase in self.completed]),
-            uncertainty=None
-            if self.uncertainty is None
-            else np.rint([sampled(phase.astype(np.float32)) for phase in self.uncertainty]).astype(np.uint8),
-            acquired=acquired,
+            image=np.stack(each(sampled, self.image)),
+            labels=np.stack(each(largest, self.labels)),
+            completed=np.stack(each(lambda phase: sampled(phase.astype(np.float32)) >= 0.5, self.completed)),
+            uncertainty=None if self.uncertainty is None else np.stack(each(percent, self.uncertainty)),
+            acquired=None
+            if self.acquired is None
+            else np.stack(each(lambda phase: np.stack([sampled(image) for image in phase]), self.acquired)),
             spacing_mm=spacing_mm,
             origin_mm=self.origin_mm + self.spacing_mm * np.array(start),
         )
@@ -163,11 +164,13 @@ def make_scene(result: Result) -> Scene:
     spacing = float(np.mean(result.image.spacing_mm))
     low, high = _crop_bounds(labels, spacing)
     box = (slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)), slice(None))
-    image, labels = image[box].astype(np.float32), labels[box].astype(np.uint8)
+    image, labels = image[box].astype(np.float32, copy=False), labels[box].astype(np.uint8, copy=False)
     completed = np.zeros(labels.shape, dtype=np.bool_)
     if result.observed is not None:
         completed = (_laid(result.observed, axes)[0][box] == OBSERVED["completed"]) & (labels > 0)
-    unsure = None if result.uncertainty is None else _laid(result.uncertainty, axes)[0][box].astype(np.uint8)
+    unsure = (
+        None if result.uncertainty is None else _laid(result.uncertainty, axes)[0][box].astype(np.uint8, copy=False)
+    )
     origin[:2] += spacing * np.array(low)
     heights, shifts = np.array([]), np.zeros((0, 2))
     base_first = "normal_ras" in result.run.get("input", {}) and _along(result, axes) < 0
@@ -244,7 +247,9 @@ def _resliced(
     heights = np.array([axes[2] @ (affine @ centre)[:3] for affine in slices.affines])
     order = np.argsort(heights)
     out = np.empty((*slices.images.shape[:2], *shape), dtype=np.float32)
-    for place, n in enumerate(order):
+
+    def reslice(place: int) -> None:
+        n = order[place]
         grid = np.eye(4)
         grid[:3, :2] = axes[:2].T * spacing_mm
         grid[:3, 2] = axes[2]
@@ -254,4 +259,6 @@ def _resliced(
             out[p, place] = ndimage.affine_transform(
                 images[n], to_pixel[:2, :2], to_pixel[:2, 3], shape, order=1, mode="nearest"
             )
+
+    each(reslice, range(len(order)))
     return out, heights[order]

@@ -32,7 +32,7 @@ def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, Figure]]:
         "long_axis": (leftwards, y, slice(None)),
         "long_axis_2": (x, slice(None), slice(None)),
     }
-    slabs = scene.as_acquired
+    slabs = scene.as_acquired(phase)
     found = {}
     for name, plane in planes.items():
         dense, labels = scene.grey(scene.image[phase][plane]), scene.labels[phase][plane]
@@ -48,7 +48,7 @@ def cuts(scene: Scene, phase: int = 0) -> dict[str, dict[str, Figure]]:
         }
         if slabs is not None:
             pictures["acquired"] = figure(
-                scene.grey(slabs[phase][plane]),
+                scene.grey(slabs[plane]),
                 f"{CUTS[name]} through the slices as acquired",
                 caption="As acquired: each slice as thick as its distance to the next",
                 sharp=True,
@@ -73,9 +73,8 @@ def relief(scene: Scene, phase: int = 0, width_px: int = 440) -> Image.Image | N
     for label, points, faces in found:
         seen = points @ view.T
         of_face = np.cross(seen[faces[:, 1]] - seen[faces[:, 0]], seen[faces[:, 2]] - seen[faces[:, 0]])
-        smooth = np.zeros_like(seen)
-        for corner in range(3):
-            np.add.at(smooth, faces[:, corner], of_face)
+        around = faces.T.ravel()
+        smooth = np.stack([np.bincount(around, np.tile(way, 3), len(seen)) for way in of_face.T], axis=1)
         mean = smooth[faces].mean(axis=1)
         corners.append(seen[faces])
         normals.append(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9))

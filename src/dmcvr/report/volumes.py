@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,23 +37,23 @@ def viewer_sets(scene: Scene, phases: Sequence[str], ed_es: list[str]) -> list[d
         return [_set("full", scene.within(MAX_VOXELS), phases)]
     chosen = [phase for phase in phases if phase in ed_es]
     full = scene.phases([phases.index(phase) for phase in chosen]).within(MAX_VOXELS)
-    cine = scene.within(MAX_CINE_VOXELS // len(phases))
-    if cine is scene:  # small enough to be shown whole
+    cine = replace(scene, uncertainty=None).within(MAX_CINE_VOXELS // len(phases))
+    if cine.image is scene.image:  # small enough to be shown whole
         return [_set("full", scene, phases)]
     return [_set("full", full, chosen), _set("cine", cine, phases)]
 
 
 def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
-    slabs = scene.as_acquired
     unsure = None
-    if scene.uncertainty is not None and name == "full":
-        unsure = np.digitize(scene.uncertainty, UNSURE_PERCENT).astype(np.uint8)
+    if scene.uncertainty is not None:
+        unsure = np.digitize(np.arange(256), UNSURE_PERCENT).astype(np.uint8)[scene.uncertainty]
     between = np.zeros(scene.labels.shape[1:], dtype=np.uint8)
     between[:, :, ~scene.measured] = 1
+    slices = None if scene.acquired is None else _spacious(scene, scene.acquired)
     volumes = {
-        "image": scene.window.spacious(scene.image),
+        "image": _spacious(scene, scene.image),
         "labels": scene.labels,
-        "acquired": None if slabs is None else scene.window.spacious(slabs),
+        "acquired": None if slices is None else np.moveaxis(slices[:, scene.nearest], 1, 3),
         "between": between[None],
         "completed": hatched(scene) if scene.completed.any() else None,
         "unsure": unsure,
@@ -60,6 +61,11 @@ def _set(name: str, scene: Scene, phases: Sequence[str]) -> dict[str, Any]:
     texts = each(lambda data: None if data is None else embedded(scene, data), volumes.values())
     about = {"name": name, "phases": phases, "spacing_mm": scene.spacing_mm, "shape": list(scene.image.shape[1:])}
     return about | dict(zip(volumes, texts, strict=True))
+
+
+def _spacious(scene: Scene, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(P, ...) as bytes, a phase at a time."""
+    return np.stack(each(scene.window.spacious, images))
 
 
 def hatched(scene: Scene) -> NDArray[np.uint8]:

@@ -112,5 +112,6 @@ def _one_piece(vertices: Float64[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3
     if hollow and volumes.min() < -HOLLOW * volumes.max():
         kept.append(int(volumes.argmin()))
     faces = faces[np.isin(of_face, kept)]
-    used, index = np.unique(faces, return_inverse=True)
-    return Triangles(vertices[used], index.reshape(-1, 3))
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    return Triangles(vertices[used], (np.cumsum(used) - 1)[faces])

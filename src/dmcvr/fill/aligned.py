@@ -84,7 +84,9 @@ class Aligned:
     def calls(self) -> tuple[int, int]:
         """Denoiser calls for each acquired slice (inversion) and for each drawn one."""
         drawing = self.engine.drawing
-        return (0, 0) if drawing.image == "warped" else (drawing.steps * (drawing.corrections + 1), drawing.steps + 1)
+        if drawing.image == "warped":
+            return 0, 0
+        return drawing.steps * (drawing.corrections + 1), drawing.steps + (drawing.start_image == "mean")
 
     def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         stages = stages or Stages()
@@ -106,11 +108,11 @@ class Aligned:
             return Drawn(warped, where, images, between, around)
         with stages("encode"):
             guides = self._guides(around)
-        expected = self._mean(guides, around, stages)
+        first = warped if how.start_image == "warped" else self._mean(guides, around, stages)
         lower, upper, f = on_device(stops, engine.device)
         own_noise = self._noise(images, stages)
         noise = how.mixing.noise(own_noise[lower], own_noise[upper], f)
-        drawn = self._draw(expected, noise, guides, around, stages)
+        drawn = self._draw(first, noise, guides, around, stages)
         if how.image == "sharp":
             drawn = sharpen_like(drawn + how.texture * (warped - drawn), images, stops, how.detail)
         rendered = drawn[where[: len(images)]]
@@ -165,16 +167,16 @@ class Aligned:
 
     def _draw(
         self,
-        expected: NDArray[np.float32],
+        first: NDArray[np.float32],
         noise: Tensor,
         guides: tuple[Tensor, Tensor],
         around: Surroundings,
         stages: Stages,
     ) -> NDArray[np.float32]:
-        """(K, S, S) slices from noise (K, 1, S, S) on their expectations, from time `start` on."""
+        """(K, S, S) slices from noise (K, 1, S, S) on first images, from time `start` on."""
         engine, how = self.engine, self.engine.drawing
         alpha, sigma = self._start_scales()
-        state = alpha * engine.tensor(expected) + sigma * how.temperature * noise
+        state = alpha * engine.tensor(first) + sigma * how.temperature * noise
         codes = SliceCodes(state, *guides)
         with engine.batches(len(codes), "decode", how.steps, stages) as (parts, advance):
             return engine.array(

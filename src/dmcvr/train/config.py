@@ -15,7 +15,12 @@ from dmcvr.model.presets import Preset, get_preset
 from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
 from dmcvr.options import DeviceName, maybe
 
-Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter", "views", "deeprecon"]
+Kind = Literal[
+    "segmenter", "morphology", "autoencoder", "labeller", "drawing", "distillation", "orienter", "views", "deeprecon"
+]
+
+#: Trainings of which half of each batch is drawn.
+DRAWING: tuple[Kind, ...] = ("drawing", "distillation")
 
 #: Where a command of this room writes to: `-o`, as all commands have it; `--out` was its name, and is still understood.
 Output = Annotated[Path, arg(name="output", aliases=["-o", "--out"], metavar="PATH")]
@@ -30,7 +35,7 @@ class TrainConfig:
     out: Output
     """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
     preset: Annotated[str | None, maybe("NAME")] = None
-    """Default: compact; the labeller and the drawing have that of the weights they go on with."""
+    """Default: compact; the labeller, the drawing and its distillation have that of the weights they go on with."""
     max_minutes: Annotated[float | None, maybe("MIN")] = None
     """Budget of time, over all resumed parts; the learning rate then falls by the clock, too."""
     clock: Literal["wall", "cpu"] = "wall"
@@ -39,11 +44,11 @@ class TrainConfig:
     max_steps: Annotated[int | None, maybe("N")] = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: Annotated[int | None, maybe("N")] = None
-    """Slices a step; default: 16 for the autoencoder, the drawing, views and deeprecon, 8 for the orienter, 24 for the
-    others."""
+    """Slices a step; default: 16 for the autoencoder, the drawing, its distillation, views and deeprecon, 8 for the
+    orienter, 24 for the others."""
     learning_rate: Annotated[float | None, maybe("RATE")] = None
-    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 2e-3 for
-    views, 2.5e-3 for deeprecon, 1e-3 for the others."""
+    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing and its distillation, 3e-3 for the
+    orienter, 2e-3 for views, 2.5e-3 for deeprecon, 1e-3 for the others."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: DeviceName = "auto"
@@ -77,7 +82,7 @@ class TrainConfig:
         return preset, info
 
     def _check_numbers(self, kind: Kind) -> None:
-        least: dict[str, float] = {"max_steps": 1, "batch": 2 if kind == "drawing" else 1, "seed": 0}
+        least: dict[str, float] = {"max_steps": 1, "batch": 2 if kind in DRAWING else 1, "seed": 0}
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:

@@ -159,3 +159,14 @@ def test_calls_and_stages(slices: np.ndarray) -> None:
     assert fill.calls == (4, 3)
     fill(unlabelled(slices), Plan.between(POSITIONS, np.array([4.0])), stages)
     assert list(stages.seconds) == ["align", "encode", "decode", "invert", "segment"]
+
+
+def test_from_the_neighbours_own_mean_a_call_less(slices: np.ndarray) -> None:
+    """No expectation is asked for: a slice starts on the warped mean, with the same noise."""
+    fill, stages = method(steps=1, start_image="warped", corrections=0), Stages()
+    assert fill.calls == (1, 1)
+    fill(unlabelled(slices), Plan.between(POSITIONS, np.array([4.0])), stages)
+    assert list(stages.seconds) == ["align", "encode", "invert", "decode", "segment"]
+    how: dict[str, Any] = {"steps": 2, "start": 60, "texture": 0.0, "detail": 0.0}
+    both = [draw(slices / 4, [4.0], start_image=first, **how).images for first in ("mean", "warped")]
+    np.testing.assert_allclose(*both, atol=2e-3)  # untrained, what is expected is the warped mean

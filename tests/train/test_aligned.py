@@ -10,10 +10,10 @@ import torch
 from helpers.models import untrained_aligned
 
 from dmcvr.errors import InputError
-from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.phantom import Scan, make_phantom
 from dmcvr.train.autoencoder import surrounded_objective
 from dmcvr.train.data import TrainingSet, slices_of
+from dmcvr.train.distillation import Distillation, distillation_objective
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
@@ -86,7 +86,7 @@ def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
 
 
 def trained(
-    model: AlignedAutoencoder, part: torch.nn.Module, objective: Objective, rate: float
+    model: torch.nn.Module, part: torch.nn.Module, objective: Objective, rate: float
 ) -> list[dict[str, float]]:
     """The numbers of a few steps on one batch, of which this part learns."""
     optimiser = torch.optim.Adam(part.parameters(), rate)
@@ -121,3 +121,19 @@ def test_drawing_learns_what_slices_look_like(slices: TrainingSet, pairs: PairSe
     assert found[-1]["distance_over_plain"] < 0.9 * found[0]["distance_over_plain"]
     assert found[-1]["error_over_plain"] < found[0]["error_over_plain"]
     assert all(p.grad is None for p in (*model.segmenter.parameters(), *model.encoder.parameters()))
+
+
+def test_distillation_learns_what_its_teacher_draws(slices: TrainingSet, pairs: PairSet) -> None:
+    """One call comes nearer to what an expectation and four steps draw; of all weights, one denoiser's change."""
+    model, teacher = untrained_aligned(), untrained_aligned()
+    with torch.no_grad():  # untrained, a network corrects nothing, and draws the plain mean
+        for weight in teacher.denoiser.out.parameters():
+            weight.normal_(std=0.05, generator=torch.Generator().manual_seed(3))
+    both = Distillation(model, teacher)
+    assert (model.preset.steps, model.preset.start_image) == (1, "warped")
+    assert (teacher.preset.steps, teacher.preset.start_image) == (4, "mean")
+    objective = distillation_objective(slices, pairs, batch=8, device="cpu")
+    found = trained(both, model.denoiser, objective, 2e-3)
+    assert found[-1]["error_over_plain"] < 0.9 * found[0]["error_over_plain"]
+    still = (*teacher.parameters(), *model.segmenter.parameters(), *model.encoder.parameters())
+    assert all(p.grad is None for p in still)

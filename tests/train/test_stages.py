@@ -75,6 +75,12 @@ def test_each_stage_changes_its_own_network_and_keeps_the_record(packed: Path, t
     for key in (key for key in after if key.startswith("denoiser.up") and key.endswith("weight")):
         half_way = (before[key].float() + averaged["module." + key]) / 2
         torch.testing.assert_close(after[key].float(), half_way, rtol=1e-3, atol=1e-4)  # kept as float16
+    distilled = train("distillation", tiny(packed, tmp_path / "distilled", preset=None, **short), start=drawing)
+    assert describe(distilled).preset == replace(describe(drawing).preset, steps=1, start_image="warped")
+    assert [stage["stage"] for stage in describe(distilled).stages[-2:]] == ["drawing", "distillation"]
+    assert {key.split(".")[0] for key, value in load_file(distilled).items() if (value != after[key]).any()} == {
+        "denoiser"
+    }
     last = describe(drawing).training
     assert (last["stage"], last["preset"], last["steps"], last["batch"]) == ("drawing", "aligned", 1, 2)
     assert (last["seed"], last["learning_rate"], last["patients"]) == (0, 2e-4, 2)

@@ -1,4 +1,4 @@
-"""`dmcvr train distillation`: what an expectation and several steps draw, drawn in one call from the warped neighbours."""
+"""`dmcvr train distillation`: what an expectation and several steps draw, in one call from the warped neighbours."""
 
 from __future__ import annotations
 

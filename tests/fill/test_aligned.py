@@ -170,3 +170,20 @@ def test_from_the_neighbours_own_mean_a_call_less(slices: np.ndarray) -> None:
     how: dict[str, Any] = {"steps": 2, "start": 60, "texture": 0.0, "detail": 0.0}
     both = [draw(slices / 4, [4.0], start_image=first, **how).images for first in ("mean", "warped")]
     np.testing.assert_allclose(*both, atol=2e-3)  # untrained, what is expected is the warped mean
+
+
+def test_codes_are_read_once_a_stretch(slices: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gaps of 10 and 8 mm have two stretches each; a position alone in its stretch has the codes of its own place."""
+    fill = method(steps=1, start_image="warped", corrections=0)
+    plan = Plan.between(POSITIONS, np.arange(0.0, 18.5, 0.5))
+    around = fill._surroundings(slices, still(plan, 128))
+    read: list[int] = []
+    guides = fill.model.guides
+    monkeypatch.setattr(fill.model, "guides", lambda x: read.append(len(x)) or guides(x))
+    z_sem, z_mor = fill._guides(around, plan)
+    assert read == [4, 4]
+    assert (len(z_sem), len(z_mor)) == (37, 37)
+    own = guides(fill.engine.tensor(slices))[0]
+    expected = [own[0] + (own[1] - own[0]) * 0.3, own[1] + (own[2] - own[1]) * 0.5]  # nothing moves
+    for row, code in zip((6, 28), expected, strict=True):
+        torch.testing.assert_close(z_sem[row], code, rtol=1e-4, atol=1e-5)

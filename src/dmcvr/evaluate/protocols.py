@@ -73,7 +73,7 @@ class Protocol:
 PROTOCOLS: dict[ProtocolName, Protocol] = {
     "held-out": Protocol(
         held_out,
-        comparison("phase", "level", bars=BARS),
+        comparison("phase", "level", "group", bars=BARS),
         paired_plot,
         (
             *("dmcvr", "dmcvr:image=mean", "published", *PLAIN, SHARPENED),

@@ -35,6 +35,9 @@ from dmcvr.stages import Stages
 #: not draw) fades out of the drawn slices.
 FADE_MM = 2.0
 
+#: Codes are read so densely along a gap (mm).
+READ_MM = 5.0
+
 #: Seed of the noise that fills x_t at t = T, where the expected slice does not depend on it.
 WHITE_SEED = 0
 
@@ -107,7 +110,7 @@ class Aligned:
         if how.image == "warped":
             return Drawn(warped, where, images, between, around)
         with stages("encode"):
-            guides = self._guides(around)
+            guides = self._guides(around, stops)
         first = warped if how.start_image == "warped" else self._mean(guides, around, stages)
         lower, upper, f = on_device(stops, engine.device)
         own_noise = self._noise(images, stages)
@@ -137,16 +140,23 @@ class Aligned:
         fraction, gap_mm = (torch.from_numpy(part).float().to(self.engine.device) for part in numbers)
         return Surroundings(below, above, fraction, gap_mm, torch.ones_like(fraction))
 
-    def _guides(self, around: Surroundings) -> tuple[Tensor, Tensor]:
-        """z_sem and z_mor of both warped neighbours, mixed at each slice's fraction."""
+    def _guides(self, around: Surroundings, stops: Plan) -> tuple[Tensor, Tensor]:
+        """z_sem and z_mor of both neighbours, mixed at each slice's fraction.
+
+        They are read once for every stretch of a gap of at most `READ_MM`, where both are warped to the position nearest
+        to the stretch's middle: a cell of z_mor is wider than what a slice's place in it moves.
+        """
+        stretches = np.ceil(np.round(stops.gap_mm / READ_MM, 6))
+        within = np.minimum(np.floor(stops.fraction * stretches), stretches - 1)
+        off = np.abs(stops.fraction * stretches - within - 0.5)
+        stretch = np.unique(np.stack([stops.lower, within]), axis=1, return_inverse=True)[1].ravel()
+        middle = np.array([np.where(stretch == n, off, np.inf).argmin() for n in range(stretch.max() + 1)])
+        seen = around[torch.from_numpy(middle).to(self.engine.device)]
+        with self.engine.batches(len(seen)) as (parts, _):
+            read = [[self.model.guides(side[part]) for part in parts] for side in (seen.below, seen.above)]
+        below, above = ([torch.cat(codes)[stretch] for codes in zip(*side, strict=True)] for side in read)
         mix = self.engine.drawing.mixing
-        mixed: list[tuple[Tensor, ...]] = []
-        with self.engine.batches(len(around)) as (parts, _):
-            for part in parts:
-                here = around[part]
-                both = zip(self.model.guides(here.below), self.model.guides(here.above), strict=True)
-                mixed.append(tuple(mix.guide(below, above, here.fraction) for below, above in both))
-        return torch.cat([codes[0] for codes in mixed]), torch.cat([codes[1] for codes in mixed])
+        return mix.guide(below[0], above[0], around.fraction), mix.guide(below[1], above[1], around.fraction)
 
     def _mean(self, guides: tuple[Tensor, Tensor], around: Surroundings, stages: Stages) -> NDArray[np.float32]:
         """The expected slices: one network call at t = T."""

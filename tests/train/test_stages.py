@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,9 +43,9 @@ def test_the_model_card_gives_the_same_numbers() -> None:
 
 
 def test_the_bundled_weights_tell_their_whole_history() -> None:
-    names = ("segmenter", "compact", "aligned", "labeller", "drawing")  # E_mor's training was called so then
+    names = ("segmenter", "compact", "aligned", "labeller", "drawing", "distillation")  # E_mor's training was called so then
     histories = {info.path.stem: info for info in bundled()}
-    for name, length in (("compact", 2), ("aligned", 5)):
+    for name, length in (("compact", 2), ("aligned", 6)):
         stages = histories[name].stages
         assert tuple(stage["stage"] for stage in stages) == names[:length]
         assert [stage["steps"] for stage in stages] == [stage.steps for stage in STAGES.values()][:length]
@@ -76,7 +75,7 @@ def test_each_stage_changes_its_own_network_and_keeps_the_record(packed: Path, t
         half_way = (before[key].float() + averaged["module." + key]) / 2
         torch.testing.assert_close(after[key].float(), half_way, rtol=1e-3, atol=1e-4)  # kept as float16
     distilled = train("distillation", tiny(packed, tmp_path / "distilled", preset=None, **short), start=drawing)
-    assert describe(distilled).preset == replace(describe(drawing).preset, steps=1, start_image="warped")
+    assert describe(distilled).preset == describe(drawing).preset.in_one_call()
     assert [stage["stage"] for stage in describe(distilled).stages[-2:]] == ["drawing", "distillation"]
     assert {key.split(".")[0] for key, value in load_file(distilled).items() if (value != after[key]).any()} == {
         "denoiser"

@@ -27,7 +27,7 @@ class Distillation(nn.Module):
     def __init__(self, model: AlignedAutoencoder, teacher: AlignedAutoencoder) -> None:
         super().__init__()
         self.model, self.teacher = model, teacher.requires_grad_(False)
-        model.preset = replace(model.preset, steps=1, start_image="warped")
+        model.preset = model.preset.in_one_call()
         model.requires_grad_(False)
         model.denoiser.requires_grad_(True)
 

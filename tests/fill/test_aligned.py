@@ -11,6 +11,7 @@ from helpers.models import untrained, untrained_aligned
 
 from dmcvr.errors import InputError
 from dmcvr.fill.aligned import Aligned, Drawn, keep_acquired
+from dmcvr.fill.catalogue import stages_of
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired
 from dmcvr.fill.sharpen import sharpness
@@ -161,12 +162,16 @@ def test_calls_and_stages(slices: np.ndarray) -> None:
     assert list(stages.seconds) == ["align", "encode", "decode", "invert", "segment"]
 
 
-def test_from_the_neighbours_own_mean_a_call_less(slices: np.ndarray) -> None:
-    """No expectation is asked for: a slice starts on the warped mean, with the same noise."""
-    fill, stages = method(steps=1, start_image="warped", corrections=0), Stages()
-    assert fill.calls == (1, 1)
+def test_from_the_neighbours_own_mean_alone_in_one_call(slices: np.ndarray) -> None:
+    """No expectation is asked for, and without noise nothing is inverted."""
+    fill, stages = method(steps=1, start_image="warped", temperature=0.0), Stages()
+    assert fill.calls == (0, 1)
     fill(unlabelled(slices), Plan.between(POSITIONS, np.array([4.0])), stages)
-    assert list(stages.seconds) == ["align", "encode", "invert", "decode", "segment"]
+    assert list(stages.seconds) == ["align", "encode", "decode", "segment"]
+    noisy = method(steps=1, start_image="warped", corrections=0)
+    assert noisy.calls == (1, 1)
+    assert stages_of("dmcvr", noisy.engine) == ["align", "encode", "invert", "decode", "segment"]
+    assert stages_of("dmcvr", fill.engine) == list(stages.seconds)
     how: dict[str, Any] = {"steps": 2, "start": 60, "texture": 0.0, "detail": 0.0}
     both = [draw(slices / 4, [4.0], start_image=first, **how).images for first in ("mean", "warped")]
     np.testing.assert_allclose(*both, atol=2e-3)  # untrained, what is expected is the warped mean

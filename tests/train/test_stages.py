@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,14 @@ def test_the_model_card_gives_the_same_numbers() -> None:
 
 
 def test_the_bundled_weights_tell_their_whole_history() -> None:
-    names = ("segmenter", "compact", "aligned", "labeller", "drawing", "distillation")  # E_mor's training was called so then
+    names = (
+        "segmenter",
+        "compact",
+        "aligned",
+        "labeller",
+        "drawing",
+        "distillation",
+    )  # E_mor's training was called so then
     histories = {info.path.stem: info for info in bundled()}
     for name, length in (("compact", 2), ("aligned", 6)):
         stages = histories[name].stages

@@ -80,7 +80,7 @@ class TrainDistillation(Training):
     """What a trained drawing does in several network calls, in one: writes a whole model."""
 
     autoencoder: Annotated[Path | None, maybe("FILE")] = None
-    """The weights that draw in several calls; default: the bundled aligned."""
+    """Weights that draw in several calls, as train drawing makes them (the bundled aligned draw in one)."""
 
     def run(self) -> None:
         _train("distillation", self, self.autoencoder)

@@ -89,7 +89,8 @@ class Aligned:
         drawing = self.engine.drawing
         if drawing.image == "warped":
             return 0, 0
-        return drawing.steps * (drawing.corrections + 1), drawing.steps + (drawing.start_image == "mean")
+        inverted = drawing.steps * (drawing.corrections + 1) if drawing.temperature else 0
+        return inverted, drawing.steps + (drawing.start_image == "mean")
 
     def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         stages = stages or Stages()
@@ -101,7 +102,7 @@ class Aligned:
 
     def draw(self, acquired: Acquired, plan: Plan, stages: Stages) -> Drawn:
         """The acquired slices as the model renders them, and those at the plan's positions."""
-        engine, how, images = self.engine, self.engine.drawing, acquired.images
+        how, images = self.engine.drawing, acquired.images
         stops, where = plan.with_acquired()  # each distinct position is drawn once
         with stages("align"):
             between = find_paths(images, acquired.labels, stops, self.align)
@@ -112,10 +113,7 @@ class Aligned:
         with stages("encode"):
             guides = self._guides(around, stops)
         first = warped if how.start_image == "warped" else self._mean(guides, around, stages)
-        lower, upper, f = on_device(stops, engine.device)
-        own_noise = self._noise(images, stages)
-        noise = how.mixing.noise(own_noise[lower], own_noise[upper], f)
-        drawn = self._draw(first, noise, guides, around, stages)
+        drawn = self._draw(first, self._noise(images, stops, stages), guides, around, stages)
         if how.image == "sharp":
             drawn = sharpen_like(drawn + how.texture * (warped - drawn), images, stops, how.detail)
         rendered = drawn[where[: len(images)]]
@@ -143,8 +141,8 @@ class Aligned:
     def _guides(self, around: Surroundings, stops: Plan) -> tuple[Tensor, Tensor]:
         """z_sem and z_mor of both neighbours, mixed at each slice's fraction.
 
-        They are read once for every stretch of a gap of at most `READ_MM`, where both are warped to the position nearest
-        to the stretch's middle: a cell of z_mor is wider than what a slice's place in it moves.
+        They are read once for every stretch of a gap of at most `READ_MM`, where both are warped to the position
+        nearest to the stretch's middle: a cell of z_mor is wider than what a slice's place in it moves.
         """
         stretches = np.ceil(np.round(stops.gap_mm / READ_MM, 6))
         within = np.minimum(np.floor(stops.fraction * stretches), stretches - 1)
@@ -169,16 +167,21 @@ class Aligned:
                 advance()
         return self.engine.array(found)
 
-    def _noise(self, images: NDArray[np.float32], stages: Stages) -> Tensor:
-        """(N, 1, S, S) the noise in the states of slices at time `start`: their stochastic codes there."""
+    def _noise(self, images: NDArray[np.float32], stops: Plan, stages: Stages) -> Tensor | float:
+        """(K, 1, S, S) the noise in states at time `start`, mixed from the stochastic codes there; 0 without any."""
+        how = self.engine.drawing
+        if not how.temperature:
+            return 0.0
         alpha, sigma = self._start_scales()
-        state = self.engine.encode(images, last=self.engine.drawing.start, stages=stages).x_T
-        return (state - alpha * self.engine.tensor(images)) / sigma
+        state = self.engine.encode(images, last=how.start, stages=stages).x_T
+        own = (state - alpha * self.engine.tensor(images)) / sigma
+        lower, upper, f = on_device(stops, self.engine.device)
+        return how.temperature * how.mixing.noise(own[lower], own[upper], f)
 
     def _draw(
         self,
         first: NDArray[np.float32],
-        noise: Tensor,
+        noise: Tensor | float,
         guides: tuple[Tensor, Tensor],
         around: Surroundings,
         stages: Stages,
@@ -186,7 +189,7 @@ class Aligned:
         """(K, S, S) slices from noise (K, 1, S, S) on first images, from time `start` on."""
         engine, how = self.engine, self.engine.drawing
         alpha, sigma = self._start_scales()
-        state = alpha * engine.tensor(first) + sigma * how.temperature * noise
+        state = alpha * engine.tensor(first) + sigma * noise
         codes = SliceCodes(state, *guides)
         with engine.batches(len(codes), "decode", how.steps, stages) as (parts, advance):
             return engine.array(

@@ -47,6 +47,7 @@ def stages_of(name: MethodName, engine: Engine) -> list[str]:
     if name == "dmcvr" and engine.aligned is not None:
         how = engine.drawing
         expected = ["decode"] if how.start_image == "mean" else []
-        drawing = [] if how.image == "warped" else ["encode", *expected, "invert", "decode"]
+        inverted = ["invert"] if how.temperature else []
+        drawing = [] if how.image == "warped" else ["encode", *expected, *inverted, "decode"]
         return ["align", *drawing, "segment"]
     return ["search", "decode"] if name == "deeprecon" else ["invert", "decode", "segment"]

@@ -149,7 +149,8 @@ class Preset:
 
     `size` is the slices' side in pixels, `steps` the DDIM steps each way; each step of an inversion is corrected
     `corrections` times by fixed point. A slice with surroundings is drawn from time `start` on, with its noise scaled
-    by `temperature`: above that time, its noisy state says nothing that its neighbours do not. The image in that state
+    by `temperature` (0: there is none, and nothing is inverted): above that time, its noisy state says nothing that its
+    neighbours do not. The image in that state
     is `start_image`: "mean", the expected slice, which costs a call more, or "warped", the neighbours' mean. Then a
     share `texture` of the neighbours' own mean is mixed in, and sharpness is brought to a share `detail` of theirs (0:
     left as it is).
@@ -206,8 +207,8 @@ class Preset:
         return ROI_MM / self.size
 
     def in_one_call(self) -> Preset:
-        """The same, drawn in one network call, from the warped neighbours' mean: how a distilled model draws."""
-        return replace(self, steps=1, start_image="warped")
+        """The same, drawn in one network call from the warped neighbours' mean alone: how a distilled model draws."""
+        return replace(self, steps=1, start_image="warped", temperature=0.0)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

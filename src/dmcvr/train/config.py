@@ -19,9 +19,6 @@ Kind = Literal[
     "segmenter", "morphology", "autoencoder", "labeller", "drawing", "distillation", "orienter", "views", "deeprecon"
 ]
 
-#: Trainings of which half of each batch is drawn.
-DRAWING: tuple[Kind, ...] = ("drawing", "distillation")
-
 #: Where a command of this room writes to: `-o`, as all commands have it; `--out` was its name, and is still understood.
 Output = Annotated[Path, arg(name="output", aliases=["-o", "--out"], metavar="PATH")]
 
@@ -82,7 +79,7 @@ class TrainConfig:
         return preset, info
 
     def _check_numbers(self, kind: Kind) -> None:
-        least: dict[str, float] = {"max_steps": 1, "batch": 2 if kind in DRAWING else 1, "seed": 0}
+        least: dict[str, float] = {"max_steps": 1, "batch": 2 if kind == "drawing" else 1, "seed": 0}
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:
@@ -144,6 +141,11 @@ class TrainConfig:
             )
         if not info.preset.denoiser.surroundings:
             raise InputError(f"The weights in {info.path} see no surroundings: train those of preset aligned first.")
+        if kind == "distillation" and info.preset == info.preset.in_one_call():
+            raise InputError(
+                f"The weights in {info.path} draw in one call already: give those that dmcvr train drawing made, with "
+                "--autoencoder."
+            )
         if kind == "labeller" and info.preset.labeller is None:
             raise InputError(
                 f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first."

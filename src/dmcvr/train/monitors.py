@@ -23,7 +23,7 @@ from dmcvr.quality.metrics import dice, psnr_db, ssim
 from dmcvr.train.between import Places, mixed_codes
 from dmcvr.train.cuts import UNKNOWN, CutSet
 from dmcvr.train.data import STILL, TrainingSet, random_view
-from dmcvr.train.distillation import Distillation, draw_places
+from dmcvr.train.distillation import Distillation, draw_as_taught, draw_in_one_call
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
 from dmcvr.train.orienter import way_logits
@@ -244,7 +244,7 @@ def distillation_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
         for which in torch.arange(len(places)).split(BATCH):
             part, own = between[which].to(device), noise[which].to(device)
             with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
-                theirs, ours = (draw_places(model, part, own) for model in (module.teacher, module.model))
+                theirs, ours = draw_as_taught(module.teacher, part, own), draw_in_one_call(module.model, part)
             rows = (part.around().middle, theirs, ours)
             errors = [(row - part.truth).square().mean(dim=(1, 2, 3)).cpu() for row in rows]
             apart = (theirs - ours).square().mean(dim=(1, 2, 3)).cpu()

@@ -14,7 +14,7 @@ from dmcvr.model.checkpoint import save_weights
 from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
 from dmcvr.stages import Stages
-from dmcvr.train.config import DRAWING, Kind, TrainConfig
+from dmcvr.train.config import Kind, TrainConfig
 from dmcvr.train.cuts import TO_LEARN, TO_LOOK_AT
 from dmcvr.train.data import load_training_set, patient_groups
 from dmcvr.train.inputs import TRAINING, code_version
@@ -131,7 +131,7 @@ def _train(
 
 def _check_shares(kind: Kind, batch: int) -> None:
     """Raise `InputError` where a process would have nothing to do: a drawing shares half of its batch at a time."""
-    least = processes() * (2 if kind in DRAWING else 1)
+    least = processes() * (2 if kind == "drawing" else 1)
     if batch < least:
         raise InputError(
             f"A batch of {batch} is too small for {processes()} processes, expected {least} or more: give --batch, or "

@@ -109,8 +109,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
                 "dmcvr:labeller=all",
                 "dmcvr:labeller=none",
             ),
-            *("dmcvr:x_T=lerp", "dmcvr:x_T=fresh", "dmcvr:guides=slerp", "dmcvr:steps=1", "dmcvr:steps=100"),
-            *("published", "linear", "registration", ALIGNED),
+            *("dmcvr:guides=slerp", "published", "linear", "registration", ALIGNED),
         ),
     ),
     "paper": Protocol(

@@ -232,7 +232,7 @@ STAGES = {
         build=_new_distillation,
         objective=lambda on, batch, device: distillation_objective(on.slices, on.pairs, batch=batch, device=device),
         monitor=lambda on: distillation_monitor(on.slices, on.pairs),
-        steps=250,
+        steps=170,
         batch=8,
         learning_rate=2e-4,
         loop={"warmup_steps": 50},

@@ -61,7 +61,7 @@ def test_the_bundled_weights_tell_their_whole_history() -> None:
         assert {stage["seed"] for stage in stages} == {0}
     assert histories["aligned"].history.startswith(
         "segmenter 3,266 steps in 24 min -> compact 3,090 steps in 70 min -> aligned 5,236 steps in 121 min -> "
-        "labeller 1,159 steps in 27 min -> drawing 748 steps in 32 min; seed 0"
+        "labeller 1,159 steps in 27 min -> drawing 748 steps in 32 min -> distillation 170 steps in 12 min; seed 0"
     )
 
 

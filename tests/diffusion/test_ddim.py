@@ -96,3 +96,13 @@ def test_progress_is_called_once_a_step(schedule: Schedule, noise: torch.Tensor)
     ddim_sample(exact(schedule), noise, schedule, 6, lambda: calls.append(1))
     ddim_invert(exact(schedule), noise, schedule, 6, progress=lambda: calls.append(1))
     assert len(calls) == 12
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_clean_image_has_no_noise_left(schedule: Schedule, noise: torch.Tensor, steps: int) -> None:
+    """Where the noise is known, the image is got back to rounding; the state at time 0 still has sigma_0 of it."""
+    image, last = torch.linspace(-1, 1, noise.numel(), dtype=noise.dtype).view_as(noise), 100
+    x = schedule.alpha[last] * image + schedule.sigma[last] * noise
+    clean, state = (ddim_sample(lambda x, t: noise, x, schedule, steps, last=last, clean=c) for c in (True, False))
+    torch.testing.assert_close(clean, image, atol=1e-5, rtol=0)
+    torch.testing.assert_close(state, schedule.alpha[0] * image + schedule.sigma[0] * noise, atol=1e-5, rtol=0)

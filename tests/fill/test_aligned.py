@@ -11,6 +11,7 @@ from helpers.models import untrained, untrained_aligned
 
 from dmcvr.errors import InputError
 from dmcvr.fill.aligned import Aligned, Drawn, keep_acquired
+from dmcvr.fill.catalogue import stages_of
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired
 from dmcvr.fill.sharpen import sharpness
@@ -159,3 +160,35 @@ def test_calls_and_stages(slices: np.ndarray) -> None:
     assert fill.calls == (4, 3)
     fill(unlabelled(slices), Plan.between(POSITIONS, np.array([4.0])), stages)
     assert list(stages.seconds) == ["align", "encode", "decode", "invert", "segment"]
+
+
+def test_from_the_neighbours_own_mean_alone_in_one_call(slices: np.ndarray) -> None:
+    """No expectation is asked for, and without noise nothing is inverted."""
+    fill, stages = method(steps=1, start_image="warped", temperature=0.0), Stages()
+    assert fill.calls == (0, 1)
+    fill(unlabelled(slices), Plan.between(POSITIONS, np.array([4.0])), stages)
+    assert list(stages.seconds) == ["align", "encode", "decode", "segment"]
+    noisy = method(steps=1, start_image="warped", corrections=0)
+    assert noisy.calls == (1, 1)
+    assert stages_of("dmcvr", noisy.engine) == ["align", "encode", "invert", "decode", "segment"]
+    assert stages_of("dmcvr", fill.engine) == list(stages.seconds)
+    how: dict[str, Any] = {"steps": 2, "start": 60, "texture": 0.0, "detail": 0.0}
+    both = [draw(slices / 4, [4.0], start_image=first, **how).images for first in ("mean", "warped")]
+    np.testing.assert_allclose(*both, atol=2e-3)  # untrained, what is expected is the warped mean
+
+
+def test_codes_are_read_once_a_stretch(slices: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gaps of 10 and 8 mm have two stretches each; a position alone in its stretch has the codes of its own place."""
+    fill = method(steps=1, start_image="warped", corrections=0)
+    plan = Plan.between(POSITIONS, np.arange(0.0, 18.5, 0.5))
+    around = fill._surroundings(slices, still(plan, 128))
+    read: list[int] = []
+    guides = fill.model.guides
+    monkeypatch.setattr(fill.model, "guides", lambda x: read.append(len(x)) or guides(x))
+    z_sem, z_mor = fill._guides(around, plan)
+    assert read == [4, 4]
+    assert (len(z_sem), len(z_mor)) == (37, 37)
+    own = guides(fill.engine.tensor(slices))[0]
+    expected = [own[0] + (own[1] - own[0]) * 0.3, own[1] + (own[2] - own[1]) * 0.5]  # nothing moves
+    for row, code in zip((6, 28), expected, strict=True):
+        torch.testing.assert_close(z_sem[row], code, rtol=1e-4, atol=1e-5)

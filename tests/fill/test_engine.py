@@ -29,7 +29,9 @@ def slices() -> np.ndarray:
 
 def test_a_preset_is_drawn_as_it_says() -> None:
     found = Drawing.of(ALIGNED)
-    assert found == Drawing(steps=3, corrections=0, start=100, temperature=1.0, texture=0.5, detail=0.94)
+    assert found == Drawing(
+        steps=3, corrections=0, start=100, start_image="mean", temperature=1.0, texture=0.5, detail=0.94
+    )
     assert Drawing.of(ALIGNED, steps=None, image="mean") == replace(found, image="mean")
     assert Drawing.of(TINY, mixing=Mixing(guides="slerp")).mixing.guides == "slerp"
 

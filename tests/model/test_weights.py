@@ -20,7 +20,7 @@ from dmcvr.options import BUNDLED, DEFAULT_SEGMENTER
 def test_bundled_weights_describe_themselves() -> None:
     found = {info.path.stem: info for info in bundled()}
     assert set(BUNDLED.values()) <= set(found)
-    for preset in (ALIGNED, COMPACT):
+    for preset in (ALIGNED.in_one_call(), COMPACT):
         assert replace(found[preset.name].preset, about=preset.about) == preset
     for name, info in found.items():
         kinds = {ORIENTER: "orienter", DEFAULT_SEGMENTER: "segmenter", VIEWS: "views", "deeprecon": "generator"}

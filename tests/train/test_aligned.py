@@ -10,10 +10,16 @@ import torch
 from helpers.models import untrained_aligned
 
 from dmcvr.errors import InputError
-from dmcvr.model.aligned import AlignedAutoencoder
+from dmcvr.fill.aligned import WHITE_SEED, Aligned
+from dmcvr.fill.engine import Engine
+from dmcvr.geometry.plan import Plan
+from dmcvr.model.aligned import Surroundings
 from dmcvr.phantom import Scan, make_phantom
+from dmcvr.stages import Stages
 from dmcvr.train.autoencoder import surrounded_objective
+from dmcvr.train.between import Between
 from dmcvr.train.data import TrainingSet, slices_of
+from dmcvr.train.distillation import Distillation, distillation_objective, draw_as_taught
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
@@ -85,9 +91,7 @@ def test_it_learns_from_pairs(slices: TrainingSet, pairs: PairSet) -> None:
     assert again.item() == loss.item()
 
 
-def trained(
-    model: AlignedAutoencoder, part: torch.nn.Module, objective: Objective, rate: float
-) -> list[dict[str, float]]:
+def trained(model: torch.nn.Module, part: torch.nn.Module, objective: Objective, rate: float) -> list[dict[str, float]]:
     """The numbers of a few steps on one batch, of which this part learns."""
     optimiser = torch.optim.Adam(part.parameters(), rate)
     found = []
@@ -121,3 +125,40 @@ def test_drawing_learns_what_slices_look_like(slices: TrainingSet, pairs: PairSe
     assert found[-1]["distance_over_plain"] < 0.9 * found[0]["distance_over_plain"]
     assert found[-1]["error_over_plain"] < found[0]["error_over_plain"]
     assert all(p.grad is None for p in (*model.segmenter.parameters(), *model.encoder.parameters()))
+
+
+def test_distillation_learns_what_its_teacher_draws(slices: TrainingSet, pairs: PairSet) -> None:
+    """One call comes nearer to what inversion, an expectation and four steps draw; one denoiser's weights change."""
+    model, teacher = untrained_aligned(), untrained_aligned()
+    with torch.no_grad():  # untrained, a network corrects nothing, and draws the plain mean
+        for weight in teacher.denoiser.out.parameters():
+            weight.normal_(std=0.05, generator=torch.Generator().manual_seed(3))
+    both = Distillation(model, teacher)
+    assert (model.preset.steps, model.preset.start_image, model.preset.temperature) == (1, "warped", 0)
+    assert (teacher.preset.steps, teacher.preset.start_image, teacher.preset.temperature) == (4, "mean", 1)
+    objective = distillation_objective(slices, pairs, batch=4, device="cpu")
+    found = trained(both, model.denoiser, objective, 2e-3)
+    assert found[-1]["error_over_plain"] < 0.9 * found[0]["error_over_plain"]
+    still = (*teacher.parameters(), *model.segmenter.parameters(), *model.encoder.parameters())
+    assert all(p.grad is None for p in still)
+
+
+def test_the_teacher_draws_as_the_method_does(slices: TrainingSet, pairs: PairSet) -> None:
+    """`draw_as_taught` and `fill.aligned` are one way: on neighbours that do not move, the same picture."""
+    model = untrained_aligned()
+    with torch.no_grad():
+        for weight in model.denoiser.out.parameters():
+            weight.normal_(std=0.05, generator=torch.Generator().manual_seed(3))
+    low, size = (slices.images.shape[1] - 128) // 2, model.preset.size
+    both = slices.images[1:3, low : low + size, low : low + size].astype(np.float32).clip(-1, 1)
+    engine = Engine.of(model, precision=torch.float32, texture=0.0, image="mean")
+    plan = Plan.between(np.array([0.0, 8.0]), np.array([4.0]))
+    fill = Aligned(engine)
+    around = Surroundings(*(engine.tensor(side[None]) for side in both), *torch.tensor([[0.5], [8.0], [1.0]]))
+    guides = fill._guides(around, plan)
+    stages = Stages()
+    drawn = fill._draw(fill._mean(guides, around, stages), fill._noise(both, plan, stages), guides, around, stages)
+    views = torch.from_numpy(np.stack([both[0], *both])[None])
+    between = Between(views, torch.empty(1, 0, size, size), torch.tensor([0.5]), torch.tensor([8.0]))
+    white = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(WHITE_SEED))
+    np.testing.assert_allclose(draw_as_taught(model, between, white)[0, 0].numpy(), drawn[0], atol=2e-4)

@@ -61,6 +61,7 @@ def morphology(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         ("labeller", {"preset": None}, "compact", "see no surroundings"),
         ("drawing", {"preset": None}, "compact", "see no surroundings"),
+        ("distillation", {"preset": None}, "aligned", "draw in one call already: give those that dmcvr train drawing"),
     ],
 )
 def test_refused(

@@ -44,9 +44,16 @@ def test_the_model_card_gives_the_same_numbers() -> None:
 
 
 def test_the_bundled_weights_tell_their_whole_history() -> None:
-    names = ("segmenter", "compact", "aligned", "labeller", "drawing")  # E_mor's training was called so then
+    names = (
+        "segmenter",
+        "compact",
+        "aligned",
+        "labeller",
+        "drawing",
+        "distillation",
+    )  # E_mor's training was called so then
     histories = {info.path.stem: info for info in bundled()}
-    for name, length in (("compact", 2), ("aligned", 5)):
+    for name, length in (("compact", 2), ("aligned", 6)):
         stages = histories[name].stages
         assert tuple(stage["stage"] for stage in stages) == names[:length]
         assert [stage["steps"] for stage in stages] == [stage.steps for stage in STAGES.values()][:length]
@@ -54,7 +61,7 @@ def test_the_bundled_weights_tell_their_whole_history() -> None:
         assert {stage["seed"] for stage in stages} == {0}
     assert histories["aligned"].history.startswith(
         "segmenter 3,266 steps in 24 min -> compact 3,090 steps in 70 min -> aligned 5,236 steps in 121 min -> "
-        "labeller 1,159 steps in 27 min -> drawing 748 steps in 32 min; seed 0"
+        "labeller 1,159 steps in 27 min -> drawing 748 steps in 32 min -> distillation 170 steps in 12 min; seed 0"
     )
 
 
@@ -75,6 +82,12 @@ def test_each_stage_changes_its_own_network_and_keeps_the_record(packed: Path, t
     for key in (key for key in after if key.startswith("denoiser.up") and key.endswith("weight")):
         half_way = (before[key].float() + averaged["module." + key]) / 2
         torch.testing.assert_close(after[key].float(), half_way, rtol=1e-3, atol=1e-4)  # kept as float16
+    distilled = train("distillation", tiny(packed, tmp_path / "distilled", preset=None, **short), start=drawing)
+    assert describe(distilled).preset == describe(drawing).preset.in_one_call()
+    assert [stage["stage"] for stage in describe(distilled).stages[-2:]] == ["drawing", "distillation"]
+    assert {key.split(".")[0] for key, value in load_file(distilled).items() if (value != after[key]).any()} == {
+        "denoiser"
+    }
     last = describe(drawing).training
     assert (last["stage"], last["preset"], last["steps"], last["batch"]) == ("drawing", "aligned", 1, 2)
     assert (last["seed"], last["learning_rate"], last["patients"]) == (0, 2e-4, 2)

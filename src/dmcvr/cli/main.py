@@ -21,6 +21,7 @@ from dmcvr.cli.reconstruct import Demo, Reconstruct, Report
 from dmcvr.cli.train import (
     TrainAutoencoder,
     TrainDeeprecon,
+    TrainDistillation,
     TrainDrawing,
     TrainLabeller,
     TrainMorphology,
@@ -68,6 +69,7 @@ Command = (
         | Annotated[TrainAutoencoder, subcommand("autoencoder", prefix_name=False)]
         | Annotated[TrainLabeller, subcommand("labeller", prefix_name=False)]
         | Annotated[TrainDrawing, subcommand("drawing", prefix_name=False)]
+        | Annotated[TrainDistillation, subcommand("distillation", prefix_name=False)]
         | Annotated[TrainOrienter, subcommand("orienter", prefix_name=False)]
         | Annotated[TrainViews, subcommand("views", prefix_name=False)]
         | Annotated[TrainDeeprecon, subcommand("deeprecon", prefix_name=False)]

@@ -76,6 +76,17 @@ class TrainDrawing(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainDistillation(Training):
+    """What a trained drawing does in several network calls, in one: writes a whole model."""
+
+    autoencoder: Annotated[Path | None, maybe("FILE")] = None
+    """Weights that draw in several calls, as train drawing makes them (the bundled aligned draw in one)."""
+
+    def run(self) -> None:
+        _train("distillation", self, self.autoencoder)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainOrienter(Training):
     """What tells how a picture lies: which of its eight turned and mirrored views is the one that is shown."""
 

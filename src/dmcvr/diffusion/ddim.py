@@ -30,11 +30,17 @@ def ddim_sample(
     progress: Progress = _nothing,
     *,
     last: int | None = None,
+    clean: bool = False,
 ) -> Float[Tensor, " B *D"]:
-    """From x_T, or the state at time `last`, to the image."""
+    """From x_T, or the state at time `last`, to the image: the state at time 0, as inversion begins with.
+
+    With `clean`, to the image that the last step sees in its state: without the noise that is left at time 0 (sigma =
+    0.01), which after few steps is that of the beginning.
+    """
     times = schedule.grid(steps, last)
     for low, high in zip(reversed(times[:-1]), reversed(times[1:]), strict=True):
-        x = move(x, predict_noise(x, high), schedule, high, low)
+        noise = predict_noise(x, high)
+        x = image_in(x, noise, schedule, high) if clean and low == 0 else move(x, noise, schedule, high, low)
         progress()
     return x
 
@@ -70,5 +76,9 @@ def move(
     x: Float[Tensor, " B *D"], noise: Float[Tensor, " B *D"], schedule: Schedule, start: int, stop: int
 ) -> Float[Tensor, " B *D"]:
     """Carry a state from one time to another along a fixed noise estimate."""
-    clean = (x - schedule.sigma[start] * noise) / schedule.alpha[start]
-    return schedule.alpha[stop] * clean + schedule.sigma[stop] * noise
+    return schedule.alpha[stop] * image_in(x, noise, schedule, start) + schedule.sigma[stop] * noise
+
+
+def image_in(x: Float[Tensor, " B *D"], noise: Float[Tensor, " B *D"], schedule: Schedule, t: int) -> Tensor:
+    """The image in states at time t, whose noise is estimated."""
+    return (x - schedule.sigma[t] * noise) / schedule.alpha[t]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from dmcvr.errors import InputError
+from dmcvr.model.presets import StartImage
 from dmcvr.options import AlignBy, ImageKind, LabellerUse, MethodName
 
 ALL: tuple[MethodName, ...] = get_args(MethodName)
@@ -81,6 +82,7 @@ OPTIONS: dict[str, Option] = {
     "image": Option(("dmcvr",), get_args(ImageKind)),
     "temperature": Option(("dmcvr",), _share),
     "start": Option(("dmcvr",), _whole),
+    "start_image": Option(("dmcvr",), get_args(StartImage)),
     "texture": Option(("dmcvr",), _share),
     "labeller": Option(("dmcvr",), get_args(LabellerUse)),
     "align": Option(("dmcvr", "registration"), get_args(AlignBy)),

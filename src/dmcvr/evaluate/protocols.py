@@ -73,7 +73,7 @@ class Protocol:
 PROTOCOLS: dict[ProtocolName, Protocol] = {
     "held-out": Protocol(
         held_out,
-        comparison("phase", "level", bars=BARS),
+        comparison("phase", "level", "group", bars=BARS),
         paired_plot,
         (
             *("dmcvr", "dmcvr:image=mean", "published", *PLAIN, SHARPENED),
@@ -109,8 +109,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
                 "dmcvr:labeller=all",
                 "dmcvr:labeller=none",
             ),
-            *("dmcvr:x_T=lerp", "dmcvr:x_T=fresh", "dmcvr:guides=slerp", "dmcvr:steps=1", "dmcvr:steps=100"),
-            *("published", "linear", "registration", ALIGNED),
+            *("dmcvr:guides=slerp", "published", "linear", "registration", ALIGNED),
         ),
     ),
     "paper": Protocol(

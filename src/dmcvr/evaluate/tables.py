@@ -76,6 +76,9 @@ def markdown(text: pd.DataFrame) -> str:
 
 Tabulate = Callable[[pd.DataFrame, "tuple[Contender, ...]"], list[Table]]
 
+#: What the rows' `group` is called in titles.
+_TITLED = {"group": "disease group"}
+
 #: A method that others are compared with by name, and the metrics in which they are.
 Bar = tuple[str, tuple[Metric, ...]]
 
@@ -96,7 +99,9 @@ def comparison(*breakdowns: str, bars: tuple[Bar, ...] = ()) -> Tabulate:
             further.append(means("After the best in-plane translation of at most 5 mm", rows, shifted))
             title = "Against the best plain method, after translation"
             further.append(differences(title, rows, shifted, contenders))
-        further += [means(f"By {key}", rows, plain, key) for key in breakdowns if rows[key].nunique() > 1]
+        further += [
+            means(f"By {_TITLED.get(key, key)}", rows, plain, key) for key in breakdowns if rows[key].nunique() > 1
+        ]
         tables += [replace(table, further=True) for table in further]
         return [table for table in tables if len(table.numbers)]
 

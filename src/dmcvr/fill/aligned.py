@@ -35,6 +35,9 @@ from dmcvr.stages import Stages
 #: not draw) fades out of the drawn slices.
 FADE_MM = 2.0
 
+#: Codes are read so densely along a gap (mm).
+READ_MM = 5.0
+
 #: Seed of the noise that fills x_t at t = T, where the expected slice does not depend on it.
 WHITE_SEED = 0
 
@@ -84,7 +87,10 @@ class Aligned:
     def calls(self) -> tuple[int, int]:
         """Denoiser calls for each acquired slice (inversion) and for each drawn one."""
         drawing = self.engine.drawing
-        return (0, 0) if drawing.image == "warped" else (drawing.steps * (drawing.corrections + 1), drawing.steps + 1)
+        if drawing.image == "warped":
+            return 0, 0
+        inverted = drawing.steps * (drawing.corrections + 1) if drawing.temperature else 0
+        return inverted, drawing.steps + (drawing.start_image == "mean")
 
     def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         stages = stages or Stages()
@@ -96,7 +102,7 @@ class Aligned:
 
     def draw(self, acquired: Acquired, plan: Plan, stages: Stages) -> Drawn:
         """The acquired slices as the model renders them, and those at the plan's positions."""
-        engine, how, images = self.engine, self.engine.drawing, acquired.images
+        how, images = self.engine.drawing, acquired.images
         stops, where = plan.with_acquired()  # each distinct position is drawn once
         with stages("align"):
             between = find_paths(images, acquired.labels, stops, self.align)
@@ -105,12 +111,9 @@ class Aligned:
         if how.image == "warped":
             return Drawn(warped, where, images, between, around)
         with stages("encode"):
-            guides = self._guides(around)
-        expected = self._mean(guides, around, stages)
-        lower, upper, f = on_device(stops, engine.device)
-        own_noise = self._noise(images, stages)
-        noise = how.mixing.noise(own_noise[lower], own_noise[upper], f)
-        drawn = self._draw(expected, noise, guides, around, stages)
+            guides = self._guides(around, stops)
+        first = warped if how.start_image == "warped" else self._mean(guides, around, stages)
+        drawn = self._draw(first, self._noise(images, stops, stages), guides, around, stages)
         if how.image == "sharp":
             drawn = sharpen_like(drawn + how.texture * (warped - drawn), images, stops, how.detail)
         rendered = drawn[where[: len(images)]]
@@ -135,16 +138,23 @@ class Aligned:
         fraction, gap_mm = (torch.from_numpy(part).float().to(self.engine.device) for part in numbers)
         return Surroundings(below, above, fraction, gap_mm, torch.ones_like(fraction))
 
-    def _guides(self, around: Surroundings) -> tuple[Tensor, Tensor]:
-        """z_sem and z_mor of both warped neighbours, mixed at each slice's fraction."""
+    def _guides(self, around: Surroundings, stops: Plan) -> tuple[Tensor, Tensor]:
+        """z_sem and z_mor of both neighbours, mixed at each slice's fraction.
+
+        They are read once for every stretch of a gap of at most `READ_MM`, where both are warped to the position
+        nearest to the stretch's middle: a cell of z_mor is wider than what a slice's place in it moves.
+        """
+        stretches = np.ceil(np.round(stops.gap_mm / READ_MM, 6))
+        within = np.minimum(np.floor(stops.fraction * stretches), stretches - 1)
+        off = np.abs(stops.fraction * stretches - within - 0.5)
+        stretch = np.unique(np.stack([stops.lower, within]), axis=1, return_inverse=True)[1].ravel()
+        middle = np.array([np.where(stretch == n, off, np.inf).argmin() for n in range(stretch.max() + 1)])
+        seen = around[torch.from_numpy(middle).to(self.engine.device)]
+        with self.engine.batches(len(seen)) as (parts, _):
+            read = [[self.model.guides(side[part]) for part in parts] for side in (seen.below, seen.above)]
+        below, above = ([torch.cat(codes)[stretch] for codes in zip(*side, strict=True)] for side in read)
         mix = self.engine.drawing.mixing
-        mixed: list[tuple[Tensor, ...]] = []
-        with self.engine.batches(len(around)) as (parts, _):
-            for part in parts:
-                here = around[part]
-                both = zip(self.model.guides(here.below), self.model.guides(here.above), strict=True)
-                mixed.append(tuple(mix.guide(below, above, here.fraction) for below, above in both))
-        return torch.cat([codes[0] for codes in mixed]), torch.cat([codes[1] for codes in mixed])
+        return mix.guide(below[0], above[0], around.fraction), mix.guide(below[1], above[1], around.fraction)
 
     def _mean(self, guides: tuple[Tensor, Tensor], around: Surroundings, stages: Stages) -> NDArray[np.float32]:
         """The expected slices: one network call at t = T."""
@@ -157,24 +167,29 @@ class Aligned:
                 advance()
         return self.engine.array(found)
 
-    def _noise(self, images: NDArray[np.float32], stages: Stages) -> Tensor:
-        """(N, 1, S, S) the noise in the states of slices at time `start`: their stochastic codes there."""
+    def _noise(self, images: NDArray[np.float32], stops: Plan, stages: Stages) -> Tensor | float:
+        """(K, 1, S, S) the noise in states at time `start`, mixed from the stochastic codes there; 0 without any."""
+        how = self.engine.drawing
+        if not how.temperature:
+            return 0.0
         alpha, sigma = self._start_scales()
-        state = self.engine.encode(images, last=self.engine.drawing.start, stages=stages).x_T
-        return (state - alpha * self.engine.tensor(images)) / sigma
+        state = self.engine.encode(images, last=how.start, stages=stages).x_T
+        own = (state - alpha * self.engine.tensor(images)) / sigma
+        lower, upper, f = on_device(stops, self.engine.device)
+        return how.temperature * how.mixing.noise(own[lower], own[upper], f)
 
     def _draw(
         self,
-        expected: NDArray[np.float32],
-        noise: Tensor,
+        first: NDArray[np.float32],
+        noise: Tensor | float,
         guides: tuple[Tensor, Tensor],
         around: Surroundings,
         stages: Stages,
     ) -> NDArray[np.float32]:
-        """(K, S, S) slices from noise (K, 1, S, S) on their expectations, from time `start` on."""
+        """(K, S, S) slices from noise (K, 1, S, S) on first images, from time `start` on."""
         engine, how = self.engine, self.engine.drawing
         alpha, sigma = self._start_scales()
-        state = alpha * engine.tensor(expected) + sigma * how.temperature * noise
+        state = alpha * engine.tensor(first) + sigma * noise
         codes = SliceCodes(state, *guides)
         with engine.batches(len(codes), "decode", how.steps, stages) as (parts, advance):
             return engine.array(

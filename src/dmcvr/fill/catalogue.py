@@ -45,6 +45,9 @@ def stages_of(name: MethodName, engine: Engine) -> list[str]:
     if name in PLAIN:
         return ["fill"]
     if name == "dmcvr" and engine.aligned is not None:
-        drawing = [] if engine.drawing.image == "warped" else ["encode", "decode", "invert", "decode"]
+        how = engine.drawing
+        expected = ["decode"] if how.start_image == "mean" else []
+        inverted = ["invert"] if how.temperature else []
+        drawing = [] if how.image == "warped" else ["encode", *expected, *inverted, "decode"]
         return ["align", *drawing, "segment"]
     return ["search", "decode"] if name == "deeprecon" else ["invert", "decode", "segment"]

@@ -30,7 +30,7 @@ from dmcvr.model.checkpoint import (
 from dmcvr.model.deeprecon import Generator
 from dmcvr.model.device import choose_device, fast_precision
 from dmcvr.model.orientation import Orienter
-from dmcvr.model.presets import Preset
+from dmcvr.model.presets import Preset, StartImage
 from dmcvr.model.stack_segmenter import Stacks, StackSegmenter
 from dmcvr.model.view_segmenter import ViewSegmenter, with_prior
 from dmcvr.model.weights import WeightsInfo, is_bundled
@@ -42,7 +42,7 @@ BATCH, CPU_BATCH = 16, 8
 VOTES = 64
 
 #: What a preset says of drawing.
-FROM_PRESET = ("steps", "corrections", "start", "temperature", "texture", "detail")
+FROM_PRESET = ("steps", "corrections", "start", "start_image", "temperature", "texture", "detail")
 
 
 @cache
@@ -65,7 +65,8 @@ class Drawing:
     steps        of DDIM, each way
     corrections  of each inversion step, by fixed point
     start        time at which slices with surroundings start to be drawn
-    temperature  scale of the noise there: less is nearer to the expected slice
+    start_image  the image in their state there: "mean", the expected slice, or "warped", the neighbours' mean
+    temperature  scale of the noise there: less is nearer to that image
     texture      share of the warped neighbours' mean in a sharp slice: theirs is measured, if averaged
     detail       share of the neighbours' sharpness that a sharp slice is brought to; 0: as it is drawn
     image        "sharp"; "mean": the expected slice, without that detail; "warped": the neighbours' mean, undrawn
@@ -76,6 +77,7 @@ class Drawing:
     steps: int
     corrections: int
     start: int
+    start_image: StartImage
     temperature: float
     texture: float
     detail: float

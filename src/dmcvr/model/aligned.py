@@ -137,7 +137,7 @@ class AlignedAutoencoder(Autoencoder):
     ) -> Float[Tensor, "B 1 H W"]:
         """States at time `last`, with their codes and surroundings, to slices (B, 1, H, W), by conditional DDIM."""
         predict_noise = self.noise_predictor(codes.z_sem, codes.z_mor, around)
-        return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress, last=last)
+        return ddim_sample(predict_noise, codes.x_T, self.schedule, steps, progress, last=last, clean=True)
 
     @torch.no_grad()
     def mean(self, codes: SliceCodes, around: Surroundings) -> Float[Tensor, "B 1 H W"]:

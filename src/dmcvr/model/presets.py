@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from dmcvr.errors import InputError
 from dmcvr.geometry.roi import ROI_MM
+
+#: What a slice with surroundings starts to be drawn from.
+StartImage = Literal["mean", "warped"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +149,11 @@ class Preset:
 
     `size` is the slices' side in pixels, `steps` the DDIM steps each way; each step of an inversion is corrected
     `corrections` times by fixed point. A slice with surroundings is drawn from time `start` on, with its noise scaled
-    by `temperature`: above that time, its noisy state says nothing that its neighbours do not. Then a share `texture`
-    of the neighbours' own mean is mixed in, and sharpness is brought to a share `detail` of theirs (0: left as it is).
+    by `temperature` (0: there is none, and nothing is inverted): above that time, its noisy state says nothing that its
+    neighbours do not. The image in that state
+    is `start_image`: "mean", the expected slice, which costs a call more, or "warped", the neighbours' mean. Then a
+    share `texture` of the neighbours' own mean is mixed in, and sharpness is brought to a share `detail` of theirs (0:
+    left as it is).
 
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).
@@ -164,6 +170,7 @@ class Preset:
     encoder: EncoderConfig
     denoiser: DenoiserConfig
     start: int = 999
+    start_image: StartImage = "mean"
     temperature: float = 1.0
     detail: float = 0.0
     texture: float = 0.5
@@ -198,6 +205,10 @@ class Preset:
     def pixel_mm(self) -> float:
         """Pixel size of the slices: every preset sees the same square of the world."""
         return ROI_MM / self.size
+
+    def in_one_call(self) -> Preset:
+        """The same, drawn in one network call from the warped neighbours' mean alone: how a distilled model draws."""
+        return replace(self, steps=1, start_image="warped", temperature=0.0)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

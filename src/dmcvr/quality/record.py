@@ -37,6 +37,7 @@ def engine_record(engine: Engine) -> dict[str, Any]:
         "inversion_corrections": drawing.corrections,
         "aligned": engine.aligned is not None,
         "start": drawing.start,
+        "start_image": drawing.start_image,
         "temperature": drawing.temperature,
         "texture": drawing.texture,
         "detail": drawing.detail,

@@ -15,7 +15,9 @@ from dmcvr.model.presets import Preset, get_preset
 from dmcvr.model.weights import KIND_WORDS, WeightsInfo, describe, find, require_kind
 from dmcvr.options import DeviceName, maybe
 
-Kind = Literal["segmenter", "morphology", "autoencoder", "labeller", "drawing", "orienter", "views", "deeprecon"]
+Kind = Literal[
+    "segmenter", "morphology", "autoencoder", "labeller", "drawing", "distillation", "orienter", "views", "deeprecon"
+]
 
 #: Where a command of this room writes to: `-o`, as all commands have it; `--out` was its name, and is still understood.
 Output = Annotated[Path, arg(name="output", aliases=["-o", "--out"], metavar="PATH")]
@@ -30,7 +32,7 @@ class TrainConfig:
     out: Output
     """Folder for weights, checkpoint, log.jsonl, split.json and sample pictures."""
     preset: Annotated[str | None, maybe("NAME")] = None
-    """Default: compact; the labeller and the drawing have that of the weights they go on with."""
+    """Default: compact; the labeller, the drawing and its distillation have that of the weights they go on with."""
     max_minutes: Annotated[float | None, maybe("MIN")] = None
     """Budget of time, over all resumed parts; the learning rate then falls by the clock, too."""
     clock: Literal["wall", "cpu"] = "wall"
@@ -39,11 +41,11 @@ class TrainConfig:
     max_steps: Annotated[int | None, maybe("N")] = None
     """Default: as many as the bundled weights had, or no limit with --max-minutes."""
     batch: Annotated[int | None, maybe("N")] = None
-    """Slices a step; default: 16 for the autoencoder, the drawing, views and deeprecon, 8 for the orienter, 24 for the
-    others."""
+    """Slices a step; default: 16 for the autoencoder, the drawing, its distillation, views and deeprecon, 8 for the
+    orienter, 24 for the others."""
     learning_rate: Annotated[float | None, maybe("RATE")] = None
-    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing, 3e-3 for the orienter, 2e-3 for
-    views, 2.5e-3 for deeprecon, 1e-3 for the others."""
+    """Default: 2e-3 for E_mor, 5e-4 for the autoencoder, 2e-4 for the drawing and its distillation, 3e-3 for the
+    orienter, 2e-3 for views, 2.5e-3 for deeprecon, 1e-3 for the others."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: DeviceName = "auto"
@@ -139,6 +141,11 @@ class TrainConfig:
             )
         if not info.preset.denoiser.surroundings:
             raise InputError(f"The weights in {info.path} see no surroundings: train those of preset aligned first.")
+        if kind == "distillation" and info.preset == info.preset.in_one_call():
+            raise InputError(
+                f"The weights in {info.path} draw in one call already: give those that dmcvr train drawing made, with "
+                "--autoencoder."
+            )
         if kind == "labeller" and info.preset.labeller is None:
             raise InputError(
                 f"The weights in {info.path} have no labeller: train an autoencoder of preset aligned first."

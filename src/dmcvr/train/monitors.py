@@ -23,6 +23,7 @@ from dmcvr.quality.metrics import dice, psnr_db, ssim
 from dmcvr.train.between import Places, mixed_codes
 from dmcvr.train.cuts import UNKNOWN, CutSet
 from dmcvr.train.data import STILL, TrainingSet, random_view
+from dmcvr.train.distillation import Distillation, draw_as_taught, draw_in_one_call
 from dmcvr.train.labeller import label
 from dmcvr.train.loop import Trainer
 from dmcvr.train.orienter import way_logits
@@ -221,6 +222,48 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
         some = np.linspace(0, len(places) - 1, min(MONITORED, len(places))).astype(int)
         rows = [*between.views.transpose(0, 1).numpy()[[1, 0, 2]], torch.cat(drawn).numpy()]
         save_tiles(trainer.out / "samples.png", [row[some] for row in rows])
+
+    return monitor
+
+
+def distillation_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
+    """By how much both models' drawings are nearer to the truth than the plain mean, in dB, and how near to each other.
+
+    The pictures are, by rows: the truth; the warped neighbours' mean; the teacher's drawing; the model's.
+    """
+    places = Places.of(held_out, pairs).inside()
+    kinds = _by_gap(places.pairs)
+
+    def monitor(trainer: Trainer) -> None:
+        module, device = trainer.averaged(), trainer.config.device
+        assert isinstance(module, Distillation)
+        generator, size = torch.Generator().manual_seed(0), module.model.preset.size
+        between = places.views(generator, STILL, size)
+        noise = torch.randn(between.truth.shape, generator=generator)
+        gains, drawn = [], []
+        for which in torch.arange(len(places)).split(BATCH):
+            part, own = between[which].to(device), noise[which].to(device)
+            with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+                theirs, ours = draw_as_taught(module.teacher, part, own), draw_in_one_call(module.model, part)
+            rows = (part.around().middle, theirs, ours)
+            errors = [(row - part.truth).square().mean(dim=(1, 2, 3)).cpu() for row in rows]
+            apart = (theirs - ours).square().mean(dim=(1, 2, 3)).cpu()
+            gains.append(10 * torch.log10(torch.stack([errors[0] / errors[1], errors[0] / errors[2], 4 / apart])))
+            drawn.append(torch.cat(rows, dim=1).float().cpu())
+        numbers = torch.cat(gains, dim=1).numpy()
+        names = ("teacher_gain_db", "gain_db", "psnr_to_teacher_db")
+        trainer.record_held_out(
+            {
+                f"{name}_{kind}": float(row[which].mean())
+                for kind, which in kinds.items()
+                for name, row in zip(names, numbers, strict=True)
+            }
+        )
+        some = np.linspace(0, len(places) - 1, min(MONITORED, len(places))).astype(int)
+        save_tiles(
+            trainer.out / "samples.png",
+            [between.truth[:, 0].numpy()[some], *torch.cat(drawn)[some].transpose(0, 1).numpy()],
+        )
 
     return monitor
 

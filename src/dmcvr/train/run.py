@@ -124,7 +124,8 @@ def _train(
         "processes": processes(),
         "loop": asdict(loop),
     }
-    save_weights(stage.kept(averaged), path, preset=preset, training=record, before=_before(kind, preset, before))
+    kept, history = stage.kept(averaged), _before(kind, preset, before)
+    save_weights(kept, path, preset=getattr(kept, "preset", preset), training=record, before=history)
     return path
 
 

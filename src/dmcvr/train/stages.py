@@ -27,6 +27,7 @@ from dmcvr.train.config import Kind
 from dmcvr.train.cuts import CutSet, cut
 from dmcvr.train.data import TrainingSet
 from dmcvr.train.deeprecon import deeprecon_objective
+from dmcvr.train.distillation import Distillation, distillation_objective
 from dmcvr.train.drawing import drawing_objective
 from dmcvr.train.labeller import labeller_objective
 from dmcvr.train.loop import Objective
@@ -34,6 +35,7 @@ from dmcvr.train.monitors import (
     Monitor,
     autoencoder_monitor,
     deeprecon_monitor,
+    distillation_monitor,
     labeller_monitor,
     mean_monitor,
     morphology_monitor,
@@ -137,6 +139,13 @@ def _grown_autoencoder(preset: Preset, start: Path | None) -> nn.Module:
     return _only(model, "denoiser")
 
 
+def _new_distillation(preset: Preset, start: Path | None) -> nn.Module:
+    model, teacher = (load_autoencoder(_given(start))[0] for _ in range(2))
+    assert isinstance(model, AlignedAutoencoder)
+    assert isinstance(teacher, AlignedAutoencoder)
+    return Distillation(model, teacher)
+
+
 def _only(model: nn.Module, part: str) -> nn.Module:
     model.requires_grad_(False)
     model.get_submodule(part).requires_grad_(True)
@@ -218,6 +227,16 @@ STAGES = {
         batch=16,
         learning_rate=2e-4,
         settle=_half_way,
+    ),
+    "distillation": Stage(
+        build=_new_distillation,
+        objective=lambda on, batch, device: distillation_objective(on.slices, on.pairs, batch=batch, device=device),
+        monitor=lambda on: distillation_monitor(on.slices, on.pairs),
+        steps=170,
+        batch=8,
+        learning_rate=2e-4,
+        loop={"warmup_steps": 50},
+        kept=lambda model: model.get_submodule("model"),
     ),
     "orienter": Stage(
         build=_new_orienter,

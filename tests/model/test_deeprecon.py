@@ -56,6 +56,17 @@ def test_fine_codes_leave_the_coarse_levels_alone() -> None:
     assert coarse.std() < change.std()
 
 
+def test_pixels_side_by_side_make_no_chequered_pattern() -> None:
+    """However different the finest detail is in neighbouring pixels, what repeats every two pixels is filtered out."""
+    generator = Generator(COMPACT.generator)
+    codes = generator.mean_code()
+    with torch.no_grad():
+        before = generator(codes)[0]
+        generator.detail.bias[:4] = torch.tensor([1.0, -1.0, -1.0, 1.0])  # one pixel up, the next down
+        found = generator(codes)[0]
+    torch.testing.assert_close(found[..., 1:-1, 1:-1], before[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
+
+
 def test_a_judgement_sees_the_labels() -> None:
     torch.manual_seed(0)
     discriminator = Discriminator(TINY.generator)

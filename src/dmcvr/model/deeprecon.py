@@ -132,7 +132,7 @@ class Generator(nn.Module):
             total = seen if total is None else _larger(total) + seen
         assert total is not None
         detail = F.pixel_shuffle(self.detail(h, codes[:, -1]), self.config.patch)
-        total = _larger(total, self.config.patch) + detail.float()
+        total = _larger(total, self.config.patch) + _smooth(detail.float())
         return total[:, :1], total[:, 1:]
 
 
@@ -190,3 +190,9 @@ def _active(x: Tensor) -> Tensor:
 def _larger(x: Tensor, times: int = 2) -> Tensor:
     """Twice the resolution, or more; StyleGAN2's filter (1, 3, 3, 1) is just this."""
     return F.interpolate(x, scale_factor=times, mode="bilinear", align_corners=False)
+
+
+def _smooth(x: Tensor) -> Tensor:
+    """Filtered by (1, 2, 1) both ways: pixels put side by side by `pixel_shuffle` make no chequered pattern, as those
+    that are enlarged by `_larger` make none (StyleGAN2's filters do the same)."""
+    return F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, stride=1), 2, stride=1)

@@ -271,7 +271,7 @@ STAGES = {
             on.slices, batch=batch, size=on.preset.size, device=device
         ),
         monitor=lambda on: deeprecon_monitor(on.preset, on.slices),
-        steps=1_220,
+        steps=1_210,
         batch=16,
         learning_rate=2.5e-3,
         loop={"betas": (0.0, 0.99), "weight_decay": 0.0, "clip": 100.0, "cooldown": 0.2},

@@ -32,5 +32,5 @@ def test_an_exam_with_views_is_nearer_to_the_truth_than_without(engine: Engine) 
     assert (scores["views"] > scores["alone"]).all()
     assert scores["views"][0] > 0.9
     assert {one["name"] for one in heart.run["views_seen"]["used"]} >= {"2-chamber", "4-chamber"}
-    plain = reconstruct(stack, engine=engine, method="shape", spacing_mm=2.0, views=exam.views)
+    plain = reconstruct(stack, engine=engine, method="shape", complete="off", spacing_mm=2.0, views=exam.views)
     assert "views_seen" not in plain.run

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 
-from dmcvr.threads import Unwanted, each, still_wanted, thread_count, together
+from dmcvr.threads import Unwanted, each, still_wanted, thread_count, together, trim_heaps
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
@@ -79,3 +82,21 @@ def test_pieces_that_nobody_waits_for_can_tell(monkeypatch: pytest.MonkeyPatch) 
         each(piece, range(2))
     assert ended == ["unwanted"]
     still_wanted()
+
+
+def test_what_is_free_is_given_back() -> None:
+    """Pieces too small for pages of their own: once freed, the last of them holds the heap up."""
+    if platform.libc_ver()[0] != "glibc":
+        trim_heaps()
+        return
+
+    def resident_mib() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    pieces = [bytearray(100_000) for _ in range(1000)]
+    last = pieces.pop()
+    pieces.clear()
+    before = resident_mib()
+    trim_heaps()
+    assert resident_mib() < before - 50
+    assert len(last) == 100_000

@@ -212,7 +212,7 @@ def reconstruct(
     doubts = _no_heart(stack, region, at_slices, options)
     looked = None
     if options.intervals:
-        with stages("segment"):
+        with stages("measure"):
             looked = look(stack, region, acquired, engine)
     slid = Slid(stack, region, acquired)
     del acquired  # all phases' probabilities: from here on those of the slid slices count
@@ -345,12 +345,13 @@ def _own_views(exam: SliceStack | Exam, stack: SliceStack, options: Options) -> 
 def _ahead(stack: SliceStack, options: Options, engine: Engine) -> list[str]:
     """The stages from loading to the measures, as often as they are to come."""
     wanted, phases = wanted_phases(options.phase), len(stack.phases)
-    segmented = (phases if stack.labels is None else 0) + options.intervals
+    segmented = phases if stack.labels is None else 0
     filled = phases if wanted is None else min(phases, len(wanted))
     whole = [*stages_of(options.method, engine), *(["complete"] if options.complete == "auto" else []), "resample"]
     whole += ["draws"] if options.draws else []
     slide = ["slide"] if options.align_slices == "auto" else []
-    return ["locate", *["segment"] * segmented, *slide, *whole * filled, "measure"]
+    looks = ["measure"] if options.intervals else []
+    return ["locate", *["segment"] * segmented, *looks, *slide, *whole * filled, "measure"]
 
 
 def _phases_to_segment(stack: SliceStack, options: Options) -> list[int]:

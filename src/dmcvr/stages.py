@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dmcvr.threads import each, still_wanted, thread_count
+from dmcvr.threads import each, still_wanted, thread_count, trim_heaps
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -150,8 +150,12 @@ class Stages:
         def do(item: T) -> R:
             with self._lock:
                 self._phase = (self._phase[0] + 1, len(items))
-            return function(item)
+            try:
+                return function(item)
+            finally:
+                trim_heaps()
 
+        trim_heaps()  # of what came before
         try:
             self._abreast = abreast if in_rows else 1
             found = each(do, items[:in_rows], most=abreast)

@@ -95,10 +95,10 @@ class Aligned:
     def __call__(self, acquired: Acquired, plan: Plan, stages: Stages | None = None) -> Dense:
         stages = stages or Stages()
         drawn = self.draw(acquired, plan, stages)
+        wanted = drawn.where[len(acquired.images) :]
         with stages("segment"):
-            scores = self.label(acquired, drawn)[drawn.where]
-        count = len(acquired.images)
-        return Dense(drawn.images[drawn.where[count:]], scores[count:], drawn.rendered)
+            scores = self.label(acquired, drawn)[wanted]
+        return Dense(drawn.images[wanted], scores, drawn.rendered)
 
     def draw(self, acquired: Acquired, plan: Plan, stages: Stages) -> Drawn:
         """The acquired slices as the model renders them, and those at the plan's positions."""

@@ -103,4 +103,4 @@ def engine() -> Engine:
     """The bundled model, with few steps."""
     from dmcvr.fill.engine import Engine
 
-    return Engine.load(device="cpu", steps=3)
+    return Engine.load(device="cpu")

@@ -16,9 +16,9 @@ from dmcvr.options import MethodName
 #: Volumes of LV cavity, LV myocardium and RV cavity in mL, and mean and standard deviation of the image (the synthetic
 #: exam's blood is about 1).
 GOLDEN: dict[MethodName, tuple[float, float, float, float, float]] = {
-    "dmcvr": (227.6, 153.1, 212.6, 0.2494, 0.2493),
+    "dmcvr": (227.5, 153.1, 212.4, 0.2494, 0.2495),
     "published": (234.5, 148.9, 213.5, 0.2161, 0.2888),
-    "deeprecon": (205.4, 155.8, 190.8, 0.2559, 0.1597),
+    "deeprecon": (215.4, 150.4, 207.8, 0.2593, 0.1803),
     "registration": (225.5, 160.8, 212.4, 0.2492, 0.2485),
     "shape": (228.4, 150.7, 210.6, 0.2495, 0.2386),
     "linear": (229.6, 161.1, 215.6, 0.2495, 0.2386),
@@ -34,7 +34,8 @@ def demo() -> SliceStack:
 
 @pytest.mark.parametrize("method", GOLDEN)
 def test_the_output_is_what_it_was(demo: SliceStack, method: MethodName) -> None:
-    heart = dmcvr.reconstruct(demo, method=method, spacing_mm=5.0, device="cpu", steps=3)
+    steps = 3 if method in ("published", "deeprecon") else None  # those take long
+    heart = dmcvr.reconstruct(demo, method=method, spacing_mm=5.0, device="cpu", steps=steps)
     volumes = heart.measures["dense_volume"]["phases"]["ED"]
     found = [volumes[f"{name}_ml"] for name in ("lv_cavity", "lv_myocardium", "rv_cavity")]
     np.testing.assert_allclose(found, GOLDEN[method][:3], atol=0.5)

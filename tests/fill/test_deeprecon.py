@@ -135,7 +135,7 @@ def test_steps_are_those_of_the_search(tmp_path: Path) -> None:
     path = tmp_path / "g.safetensors"
     save_weights(new_generator(), path, preset=TINY, training=TRAINING)
     engine = Engine.load(generator=path, device="cpu", steps=1000)
-    assert (engine.search.steps, engine.drawing.steps) == (1000, 3)
+    assert (engine.search.steps, engine.drawing.steps) == (1000, 1)
     assert engine.generator_info is not None
     assert engine.generator_info.path == path
 

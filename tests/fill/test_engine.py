@@ -108,4 +108,4 @@ def test_every_step_is_counted_and_timed(slices: np.ndarray) -> None:
 def test_a_bundled_model_by_name(engine: Engine) -> None:
     assert engine.info is not None
     assert (engine.info.path, engine.model.preset.name) == (find("aligned"), "aligned")
-    assert engine.drawing == replace(Drawing.of(ALIGNED), steps=3)
+    assert engine.drawing == Drawing.of(ALIGNED.in_one_call())

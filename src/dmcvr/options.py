@@ -109,13 +109,13 @@ class Options:
     level: Annotated[float, arg(metavar="0..1")] = 0.9
     """The share of hearts whose true value is meant to lie in an interval."""
     draws: Annotated[int, arg(metavar="N")] = 0
-    """Draw the slices so often from other noise, and write the images' mean and standard deviation beside the image."""
+    """Draw the slices so often from other noise (published), and write the images' mean and standard deviation, too."""
     long_axis: Annotated[ViewsUse, arg(name="views")] = "auto"
     """Let the exam's own long-axis views tell where slices lie and, with --complete, the shape; or leave them out."""
     spacing_mm: Annotated[float | None, maybe("MM", name="spacing")] = None
     """Voxel size in mm; default: the in-plane pixel size."""
     steps: Annotated[int | None, maybe("N")] = None
-    """DDIM steps each way, or deeprecon's of its search; default: the preset's, or 100."""
+    """DDIM steps each way, or deeprecon's of its search; default: what the weights were trained for, or 100."""
     device: DeviceName = "auto"
     """Where the networks run."""
     labels_in: Annotated[Path | None, maybe("PATH")] = None

@@ -195,6 +195,7 @@ def reconstruct(
             steps=options.steps,
             image=options.image,
         )
+        engine.check_draws(options.draws)
     stages.expect(_ahead(stack, options, engine))
     with stages("locate"):
         stack, region = prepare_upright(stack, engine.segment, engine.model.preset.size, engine.upright, engine.scale)

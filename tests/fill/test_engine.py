@@ -109,3 +109,10 @@ def test_a_bundled_model_by_name(engine: Engine) -> None:
     assert engine.info is not None
     assert (engine.info.path, engine.model.preset.name) == (find("aligned"), "aligned")
     assert engine.drawing == Drawing.of(ALIGNED.in_one_call())
+
+
+def test_draws_need_noise(engine: Engine) -> None:
+    with pytest.raises(InputError, match="from no noise: leave out --draws"):
+        engine.check_draws(4)
+    engine.check_draws(0)
+    tiny().check_draws(4)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.models import awake
 
+from dmcvr.errors import InputError
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.method import Acquired
 from dmcvr.fill.mixing import lerp, slerp
@@ -71,3 +72,8 @@ def test_calls_and_stages(tiny: Engine, slices: np.ndarray) -> None:
     assert method.calls == (2 * (1 + 1), 2)
     method(unlabelled(slices), Plan.between(POSITIONS, POSITIONS), stages)
     assert list(stages.seconds) == ["invert", "decode", "segment"]
+
+
+def test_weights_without_noise_are_refused() -> None:
+    with pytest.raises(InputError, match="needs others, such as compact"):
+        Published(Engine.load("aligned", device="cpu"))

@@ -129,7 +129,10 @@ def check_weights(options: Options) -> None:
         require_kind(describe(find(options.generator_name)), "generator", advice)
         return
     preset.check_drawing(
-        steps=preset.steps if options.steps is None else options.steps, start=preset.start, image=options.image
+        steps=preset.steps if options.steps is None else options.steps,
+        start=preset.start,
+        image=options.image,
+        draws=options.draws,
     )
 
 

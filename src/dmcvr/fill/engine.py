@@ -30,7 +30,7 @@ from dmcvr.model.checkpoint import (
 from dmcvr.model.deeprecon import Generator
 from dmcvr.model.device import choose_device, fast_precision
 from dmcvr.model.orientation import Orienter
-from dmcvr.model.presets import Preset, StartImage
+from dmcvr.model.presets import NO_NOISE, Preset, StartImage
 from dmcvr.model.stack_segmenter import Stacks, StackSegmenter
 from dmcvr.model.view_segmenter import ViewSegmenter, with_prior
 from dmcvr.model.weights import WeightsInfo, is_bundled
@@ -201,6 +201,11 @@ class Engine:
         ready = generator.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         search = self.search if steps is None else replace(self.search, steps=steps)
         return replace(self, generator=ready.requires_grad_(False), generator_info=info, search=search)
+
+    def check_draws(self, draws: int) -> None:
+        """Raise `InputError` where so many draws from other noise would all be one."""
+        if draws and not self.drawing.temperature:
+            raise InputError(NO_NOISE)
 
     @property
     def aligned(self) -> AlignedAutoencoder | None:

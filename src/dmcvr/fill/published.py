@@ -12,6 +12,7 @@ Conditional DDIM decodes it, and the segmentation network labels it.
 
 from __future__ import annotations
 
+from dmcvr.errors import InputError
 from dmcvr.fill.engine import Engine
 from dmcvr.fill.given import follow_given
 from dmcvr.fill.method import Acquired, Dense
@@ -22,9 +23,17 @@ from dmcvr.stages import Stages
 
 
 class Published:
-    """A `dmcvr.fill.method.Method`: the paper's."""
+    """A `dmcvr.fill.method.Method`: the paper's.
+
+    Raises `InputError` for weights that were distilled to draw from their neighbours alone, and know no noise.
+    """
 
     def __init__(self, engine: Engine) -> None:
+        if not engine.drawing.temperature:
+            raise InputError(
+                "These weights were distilled to draw in one call from their neighbours: the published way needs others, "
+                "such as compact."
+            )
         self.engine = engine
 
     @property

@@ -11,6 +11,9 @@ from dmcvr.geometry.roi import ROI_MM
 #: What a slice with surroundings starts to be drawn from.
 StartImage = Literal["mean", "warped"]
 
+#: Of distilled weights, which are asked for what only noise can give.
+NO_NOISE = "These weights draw in one call, from no noise: leave out --draws, or use --method published."
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterConfig:
@@ -191,13 +194,16 @@ class Preset:
         if self.labeller is not None and not self.denoiser.surroundings:
             raise InputError(f"Preset {self.name}: a labeller needs a denoiser with surroundings.")
 
-    def check_drawing(self, *, steps: int, start: int, image: str) -> None:
-        """Raise `InputError` where a model of this preset cannot draw so: steps of DDIM, from time `start` on."""
+    def check_drawing(self, *, steps: int, start: int, image: str, draws: int = 0) -> None:
+        """Raise `InputError` where a model of this preset cannot draw so: steps of DDIM, from time `start` on, and so
+        many draws from other noise."""
         last = self.train_steps - 1
         if not 1 <= steps <= last:
             raise InputError(f"Expected --steps of 1 to {last}; got {steps}.")
         if not steps <= start <= last:
             raise InputError(f"Expected to start at time {steps} to {last}; got {start}.")
+        if draws and not self.temperature:
+            raise InputError(NO_NOISE)
         if image != "sharp" and not self.denoiser.surroundings:
             raise InputError(f"Weights of preset {self.name} draw no {image}: use others, or --image sharp.")
 

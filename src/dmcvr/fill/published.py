@@ -31,7 +31,7 @@ class Published:
     def __init__(self, engine: Engine) -> None:
         if not engine.drawing.temperature:
             raise InputError(
-                "These weights were distilled to draw in one call from their neighbours: the published way needs others, "
+                "These weights were distilled to draw in one call from the neighbours: the published way needs others, "
                 "such as compact."
             )
         self.engine = engine

@@ -126,7 +126,7 @@ def test_the_look_is_scored(engine: Engine, fine: Case) -> None:
 
 
 def test_ablation_tells_the_cost(engine: Engine, fine: Case) -> None:
-    rows = ablation(fine, bench_of(engine, "dmcvr:steps=2:x_T=fresh", "linear")).rows
+    rows = ablation(fine, bench_of(engine, "dmcvr:steps=2:start_image=mean:temperature=1:x_T=fresh", "linear")).rows
     ours = next(row for row in rows if row["method"] != "linear")
     assert (ours["calls_acquired"], ours["calls_drawn"]) == (2, 3)
     assert ours["seconds_a_slice"] > mean(rows, "linear", "seconds_a_slice") > 0

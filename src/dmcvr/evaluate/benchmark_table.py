@@ -50,14 +50,11 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _process(found: dict[str, Any]) -> str:
-    """The networks' share and what the rest takes, of records that tell it."""
-    split = ""
-    if "networks_seconds" in found:
-        split = (
-            f" (networks {found['networks_seconds']:.1f} s, rest {found['rest_seconds']:.1f} s; "
-            f"{found['cpu_seconds']:.1f} s of all cores)"
-        )
-    return f"{found['seconds']:.1f} s{split}, {found['peak_mib']:.0f} MiB"
+    """The networks' share, and what the rest takes."""
+    return (
+        f"{found['seconds']:.1f} s (networks {found['networks_seconds']:.1f} s, rest {found['rest_seconds']:.1f} s; "
+        f"{found['cpu_seconds']:.1f} s of all cores), {found['peak_mib']:.0f} MiB"
+    )
 
 
 def _duration(seconds: float) -> str:

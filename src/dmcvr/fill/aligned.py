@@ -2,10 +2,10 @@
 
 Hearts move sideways from slice to slice, so codes (or pixels) mixed where they lie make ghosts. Here both neighbours
 are first warped along the deformation between them (`dmcvr.registration.paths`). The semantic and morphology codes are
-read there, the denoiser sees both slices and says what to expect, and a few DDIM steps from the neighbours' noise on
-that expectation draw the slice. A sharp one is brought back to its neighbours' sharpness, from the mean of what was
-drawn and of the warped neighbours: amplified alone, a network's detail is grain. A labeller that sees the same labels
-it.
+read there, and the denoiser, which sees both slices, draws from their mean in one call. (So it was distilled. Its
+teacher says what to expect, and draws on that by a few DDIM steps from the neighbours' noise, their stochastic codes.)
+A sharp slice is brought back to its neighbours' sharpness, from the mean of what was drawn and of the warped
+neighbours: amplified alone, a network's detail is grain. A labeller that sees the same labels it.
 """
 
 from __future__ import annotations

@@ -114,8 +114,9 @@ def long_axis(exam: Phantom, engine: Engine, target: Path) -> None:
     """A cut along the heart: as acquired, and as reconstructed."""
     scene = make_scene(dmcvr.reconstruct(exam.stack.without_labels(), engine=engine, phase="ED"))
     _, y, _ = scene.middle
-    assert scene.as_acquired is not None
-    before, after = (scene.grey(volume[0][::-1, y, :]) for volume in (scene.as_acquired, scene.image))
+    acquired = scene.as_acquired(0)
+    assert acquired is not None
+    before, after = (scene.grey(volume[::-1, y, :]) for volume in (acquired, scene.image[0]))
     labels = scene.labels[0][::-1, y, :]
     figure, axes = plt.subplots(1, 3, figsize=(9, 9 / 3 * after.shape[1] / after.shape[0] + 0.35))
     titles = ("the slices as acquired", "reconstructed", "and labelled")

@@ -105,7 +105,7 @@ def _meeting_points(
         points = pixels - f * sample(away, near.double())
         below[here], above[here] = points, pixels + (1 - f) * sample(away, points)
 
-    each(meet, np.unique(which))
+    each(meet, np.unique(which).tolist())
     return below, above
 
 

@@ -116,9 +116,9 @@ def _squared(mask: Bool[np.ndarray, "A B C"]) -> UInt8[np.ndarray, "A B C"]:
 
 
 def _refined(
-    by_labels: Float32[np.ndarray, "3 A B C"], by_scores: Float32[np.ndarray, "3 A B C"]
-) -> Float32[np.ndarray, "3 A B C"]:
-    """Distances by labels, moved to where the scores cross; scores become distances by their slope."""
+    by_labels: Float32[np.ndarray, "F A B C"], by_scores: Float32[np.ndarray, "F A B C"]
+) -> Float32[np.ndarray, "F A B C"]:
+    """Distances of F fields by labels, moved to where the scores cross; scores become distances by their slope."""
     out = by_labels.copy()
     for field, margin in zip(out, by_scores, strict=True):
         if min(field.shape) < 2:

@@ -27,7 +27,7 @@ from dmcvr.train.stages import STAGES, Material
 STEPS, BATCH = 3, 7
 
 #: The bundled weights that stages go on from.
-STARTS = {"aligned": "compact", "labeller": "aligned", "drawing": "aligned"}
+STARTS = {"aligned": "compact", "labeller": "aligned", "drawing": "aligned", "distillation": "aligned"}
 
 
 def restless(preset: Preset) -> Preset:

@@ -54,7 +54,9 @@ def distillation_objective(data: TrainingSet, pairs: PairSet, *, batch: int, dev
             goal, plain = (features(model.segmenter, image) for image in (wanted, middle))
         distance = feature_distances(features(model.segmenter, drawn), goal).mean()
         distance = distance / feature_distances(plain, goal).mean().clamp(min=1e-6)
-        return error + distance, {"error_over_plain": error.item(), "distance_over_plain": distance.item()}
+        loss = error + distance
+        numbers = {"loss": loss.item(), "error_over_plain": error.item(), "distance_over_plain": distance.item()}
+        return loss, numbers
 
     return objective
 

@@ -153,10 +153,9 @@ class Preset:
     `size` is the slices' side in pixels, `steps` the DDIM steps each way; each step of an inversion is corrected
     `corrections` times by fixed point. A slice with surroundings is drawn from time `start` on, with its noise scaled
     by `temperature` (0: there is none, and nothing is inverted): above that time, its noisy state says nothing that its
-    neighbours do not. The image in that state
-    is `start_image`: "mean", the expected slice, which costs a call more, or "warped", the neighbours' mean. Then a
-    share `texture` of the neighbours' own mean is mixed in, and sharpness is brought to a share `detail` of theirs (0:
-    left as it is).
+    neighbours do not. The image in that state is `start_image`: "mean", the expected slice, which costs a call more, or
+    "warped", the neighbours' mean. Then a share `texture` of the neighbours' own mean is mixed in, and sharpness is
+    brought to a share `detail` of theirs (0: left as it is).
 
     Training draws its times as T u^`time_power` (1: uniform, as published; above 1: more of the low noise where detail
     is decided), and conditions a share `between` of the slices on their neighbours' mixed codes (0 as published).

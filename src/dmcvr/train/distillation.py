@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from dmcvr.fill.mixing import slerp
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import SliceCodes
-from dmcvr.model.perceptual import feature_distances, features
 from dmcvr.train.between import ANY_SIDE, Between, Places, mixed_codes
 from dmcvr.train.data import TrainingSet
+from dmcvr.train.drawing import over_plain
 from dmcvr.train.loop import Objective
 from dmcvr.train.pairs import PairSet
-from dmcvr.train.processes import gathered, share
+from dmcvr.train.processes import share
 
 
 class Distillation(nn.Module):
@@ -47,13 +47,8 @@ def distillation_objective(data: TrainingSet, pairs: PairSet, *, batch: int, dev
         white = torch.randn(batch, 1, model.preset.size, model.preset.size, generator=generator)
         own = share(batch)
         between, white = between[own].to(device), white[own].to(device)
-        wanted, middle = gathered(draw_as_taught(teacher, between, white)), gathered(between.around().middle)
-        drawn = gathered(draw_in_one_call(model, between))
-        error = (drawn - wanted).square().mean() / (middle - wanted).square().mean().clamp(min=1e-6)
-        with torch.no_grad():
-            goal, plain = (features(model.segmenter, image) for image in (wanted, middle))
-        distance = feature_distances(features(model.segmenter, drawn), goal).mean()
-        distance = distance / feature_distances(plain, goal).mean().clamp(min=1e-6)
+        wanted, drawn = draw_as_taught(teacher, between, white), draw_in_one_call(model, between)
+        error, distance = over_plain(model.segmenter, drawn, wanted, between.around().middle)
         loss = error + distance
         numbers = {"loss": loss.item(), "error_over_plain": error.item(), "distance_over_plain": distance.item()}
         return loss, numbers

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dmcvr.diffusion.ddim import move
 from dmcvr.model.aligned import AlignedAutoencoder
 from dmcvr.model.autoencoder import SliceCodes
+from dmcvr.model.morphology import Segmenter
 from dmcvr.model.perceptual import feature_distances, features
 from dmcvr.train.autoencoder import surrounded_objective
 from dmcvr.train.between import ANY_SIDE, Places, mixed_codes
@@ -41,7 +42,7 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
         walked = int(torch.randint(preset.steps, (1,), generator=generator))
 
         own = share(count)
-        every, between = between, between[own]
+        between = between[own]
         noise, toward = noise.to(device)[own], toward.to(device)[own]
         view, around = between.truth, between.around()
         times = schedule.grid(preset.steps, preset.start)[::-1]
@@ -55,13 +56,21 @@ def drawing_objective(data: TrainingSet, pairs: PairSet, *, batch: int, device: 
                 x = move(x, predict(x, high), schedule, high, low)
         t = torch.full((len(between),), times[walked], device=x.device)
         drawn = schedule.image_of_velocity(x, model.predict(x, t, *codes, around).float(), t)
-        plain_error = (every.around().middle - every.truth).square().mean()
-        error = (gathered(drawn) - every.truth).square().mean() / plain_error.clamp(min=1e-6)
-        with torch.no_grad():
-            truth, plain = features(model.segmenter, view), features(model.segmenter, around.middle)
-        distance = gathered(feature_distances(features(model.segmenter, drawn), truth)).mean()
-        distance = distance / gathered(feature_distances(plain, truth)).mean().clamp(min=1e-6)
+        error, distance = over_plain(model.segmenter, drawn, view, around.middle)
         numbers |= {"error_over_plain": error.item(), "distance_over_plain": distance.item()}
         return loss + error + distance, numbers
 
     return objective
+
+
+def over_plain(segmenter: Segmenter, drawn: Tensor, wanted: Tensor, plain: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error and distance of features of slices (B, 1, H, W) that were drawn to those that were wanted.
+
+    Each is over the whole batch of every process, as a share of what a plain guess (B, 1, H, W) has.
+    """
+    whole, goal, guess = (gathered(images) for images in (drawn, wanted, plain))
+    error = (whole - goal).square().mean() / (guess - goal).square().mean().clamp(min=1e-6)
+    with torch.no_grad():
+        seen, known = features(segmenter, wanted), features(segmenter, plain)
+    distance = gathered(feature_distances(features(segmenter, drawn), seen)).mean()
+    return error, distance / gathered(feature_distances(known, seen)).mean().clamp(min=1e-6)

@@ -109,6 +109,24 @@ def test_claims_stand_beside_what_is_found(bench: Bench) -> None:
     assert "- | - | 0 |" in tables["The paper's claims, against theirs"].markdown()
 
 
+def test_a_score_in_2d_may_tell_nothing_of_3d(bench: Bench) -> None:
+    """Better in 2D, worse in 3D, patient by patient and method by method."""
+    lines = invented(0.9, 0.4)
+    for line in lines:
+        if line["task"] != ACQUIRED:
+            line["dice_lv_myocardium"] = 1 - line["ssim"]
+    rows = pd.DataFrame([line for line in lines if (line["method"], line["task"]) != ("linear", ACQUIRED)])
+    tables = {table.title: table for table in paper_tables(rows, bench.contenders)}
+    told = tables["What a score in 2D tells of 3D (Spearman)"].numbers.set_index("method")
+    assert set(told.index) == {"theirs", "ours"}  # a plain method gives back what it is given
+    assert told["acquired SSIM with SSIM left out"].tolist() == pytest.approx([1, 1])
+    assert told["acquired SSIM with Dice myo left out"].tolist() == pytest.approx([-1, -1])
+    signatures = tables["Failure signatures"].numbers.set_index("signature")
+    assert set(signatures.loc["good 2D, bad 3D", "method"]) == {"ours"}
+    assert set(signatures.loc["bad 2D, good 3D", "method"]) == {"theirs"}
+    assert signatures.loc["good 2D, bad 3D", "patient"].iloc[0] == "p5"  # of ours the best in 2D
+
+
 def test_without_deeprecon_there_are_no_claims(bench: Bench) -> None:
     rows = pd.DataFrame(invented(0.7, 0.5))
     titles = [table.title for table in paper_tables(rows[rows["method"] != "theirs"], bench.contenders[1:])]

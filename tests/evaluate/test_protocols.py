@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from dmcvr.evaluate.ablation import ablation
+from dmcvr.evaluate.ablation import ablation, ablation_tables
 from dmcvr.evaluate.case import Bench, Case, best_shift, levels, shifted
 from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import SUMMED, clinical
@@ -130,6 +131,27 @@ def test_ablation_tells_the_cost(engine: Engine, fine: Case) -> None:
     ours = next(row for row in rows if row["method"] != "linear")
     assert (ours["calls_acquired"], ours["calls_drawn"]) == (2, 3)
     assert ours["seconds_a_slice"] > mean(rows, "linear", "seconds_a_slice") > 0
+
+
+def test_ablation_compares_with_the_first_and_takes_seeds_together(engine: Engine) -> None:
+    names = ("linear:as=with-0", "linear:as=with-1", "nearest:as=without-0", "nearest:as=without-1")
+    contenders = Contenders(names, engine=engine).all
+    scores = {"with-0": 0.5, "with-1": 0.7, "without-0": 0.4, "without-1": 0.5}
+    rows = [
+        {"patient": f"p{n}", "task": "10 mm stacks", "method": name, "ssim": score + 0.01 * n}
+        for n in range(6)
+        for name, score in scores.items()
+    ]
+    tables = {table.title: table.numbers for table in ablation_tables(pd.DataFrame(rows), contenders)}
+    assert tables["Against with-0"].set_index("method")["difference"].to_dict() == pytest.approx(
+        {"with-1": 0.2, "without-0": -0.1, "without-1": 0.0}, abs=1e-9
+    )
+    assert tables["Means over patients and seeds"].set_index("method")["ssim"]["with"] == pytest.approx(0.625)
+    (over,) = tables["Against with, over seeds"].to_dict("records")
+    assert (over["method"], over["patients"]) == ("without", 6)
+    assert over["difference"] == pytest.approx(-0.15)
+    alone = ablation_tables(pd.DataFrame(rows[::2]), (contenders[0], contenders[2]))
+    assert not any("seeds" in table.title for table in alone)
 
 
 def test_segmentation_by_level(phantom: Phantom, engine: Engine) -> None:

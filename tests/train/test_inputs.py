@@ -17,12 +17,16 @@ from train.conftest import discs, tiny
 from dmcvr.cli.main import main
 from dmcvr.errors import InputError, OutputError
 from dmcvr.model.checkpoint import load_segmenter
+from dmcvr.model.device import fast_precision
 from dmcvr.train import inputs, pairs
 from dmcvr.train.inputs import TRAINING, code_version, differences
 from dmcvr.train.loop import LoopConfig, Objective, Trainer
 from dmcvr.train.pairs import PairSet, registered
 from dmcvr.train.run import train
 from dmcvr.train.split import Split
+
+#: Whether this machine multiplies bfloat16 itself.
+NATIVE = fast_precision(torch.device("cpu")) == torch.bfloat16
 
 
 def rows(out: Path) -> list[dict[str, object]]:
@@ -62,7 +66,7 @@ def test_the_code_s_version_follows_the_sources(tmp_path: Path, monkeypatch: pyt
         ({"seed": 1}, r"seed \(0 before, 1 now\)"),
         ({"learning_rate": 1e-4}, r"learning rate \(0.001 before, 0.0001 now\)"),
         ({"preset": "compact"}, r"preset \(tiny before, compact now\)"),
-        ({"mixed_precision": False}, "mixed precision"),
+        ({"mixed_precision": not NATIVE}, "mixed precision"),
         ({"split": "other.json"}, "data and split"),
         ({"data": "other.npz"}, "data:"),
     ],
@@ -85,6 +89,25 @@ def run(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
     train("segmenter", tiny(packed, out))
     return out
+
+
+@pytest.mark.parametrize(("native", "asked", "used"), [(True, None, True), (False, None, False), (False, True, True)])
+def test_bfloat16_unless_told_otherwise_only_where_it_is_native(
+    packed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    native: bool,
+    asked: bool | None,
+    used: bool,
+) -> None:
+    """Emulated, it is ten times as slow as float32; at looks too."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    seen: list[bool] = []
+    autocast = Trainer.autocast
+    monkeypatch.setattr(Trainer, "autocast", lambda self: (seen.append(self.config.mixed_precision), autocast(self))[1])
+    train("deeprecon", tiny(packed, tmp_path, mixed_precision=asked, max_steps=1))
+    assert set(seen) == {used}
+    assert len(seen) == 2  # a step, and the look at the end
 
 
 def test_another_stage_does_not_go_on_in_its_folder(run: Path, packed: Path) -> None:

@@ -2,19 +2,22 @@
 
 `acquired slices`: each method renders the slices that it is given, from their codes (the paper's 2D generation). `5 mm
 stacks`, `10 mm stacks`: slices left out, as in `held-out`, with the manual labels as truth. `phantoms`: whole hearts in
-3D with exact labels, as in `phantom`, under disturbed scans with slices 10 mm apart. Of patients, the first phase (ED)
-alone is measured: a search takes long, and patients tell more than phases.
+3D with exact labels, as in `phantom`, under disturbed scans with slices 10 mm apart.
 
 The paper's claims stand beside what is found here: how much better DMCVR is than DeepRecon in percent of DeepRecon's
 score, with the interval of the paired difference, and ratios of costs. CPU seconds (of all cores, for others that work
 there do not change them) are of finding an acquired slice's codes, by a search or by deterministic inversion, and of
 drawing one with its labels. Training minutes are those that the weights were trained for, all stages together.
+
+Two further tables ask whether a score in 2D (SSIM of acquired slices) tells of the heart in 3D (labels of slices left
+out): Spearman's correlation over a method's patients, and the cases whose ranks in both, among all patients and
+methods with codes of one task, lie farthest apart: good in 2D and bad in 3D, or the other way round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -24,7 +27,7 @@ from dmcvr.evaluate.contenders import Contender, weights_of
 from dmcvr.evaluate.held_out import appearance_scores, held_out
 from dmcvr.evaluate.metric import DICE, IMAGE, METRICS, Metric
 from dmcvr.evaluate.phantom import of_scan
-from dmcvr.evaluate.statistics import paired_difference, per_patient
+from dmcvr.evaluate.statistics import paired_difference, per_patient, rank_correlation
 from dmcvr.evaluate.tables import Table, comparison
 from dmcvr.evaluate.watched import Watched, watch
 from dmcvr.fill.deeprecon import DeepRecon
@@ -57,6 +60,9 @@ CLAIMS = (
 #: Days of training, DeepRecon's over DMCVR's.
 TRAINING_RATIO = 14 / 4.8
 
+#: What stands for a heart in 3D, and so many cases are shown each way that are unlike in 2D and in 3D.
+SOLID, SIGNATURES = "dice_lv_myocardium", 3
+
 #: What is found, and the ends of its interval.
 FOUND = ("here", "low", "high")
 
@@ -70,7 +76,6 @@ def paper(case: Case, bench: Bench) -> Findings:
         of_scans = of_scan(case.phantom.seed, SPACING_MM, CONDITION, timed, PHANTOMS)
         findings = Findings([row for row in of_scans if row["level"] == "all"])
     else:
-        case = replace(case, stack=case.stack.select_phases([0]))
         findings = held_out(case, timed)
         if findings.rows:  # else there were too few slices
             findings = Findings(_of_acquired(case, bench, watched) + findings.rows, findings.pictures)
@@ -100,7 +105,9 @@ def paper_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[
     reference = next((c.name for c in contenders if isinstance(c.method, DeepRecon)), None)
     bars = () if reference is None else ((reference, (*IMAGE, *DICE)),)
     tables = [] if reference is None else [_claims(rows, contenders, reference)]
-    return [*tables, _costs(rows, contenders), *comparison("group", "phase", bars=bars)(rows, contenders)]
+    tables += [_costs(rows, contenders), *comparison("group", "phase", bars=bars)(rows, contenders)]
+    both = _in_2d_and_3d(rows)
+    return tables if both.empty else [*tables, _foretold(both), _signatures(both)]
 
 
 def _claims(rows: pd.DataFrame, contenders: tuple[Contender, ...], reference: str) -> Table:
@@ -154,3 +161,43 @@ def _cost(rows: pd.DataFrame, contender: Contender) -> dict[str, Any]:
         "CPU s acquired": float(own["seconds_acquired"].mean()),
         "CPU s drawn": float(own["seconds_drawn"].mean()),
     }
+
+
+def _in_2d_and_3d(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line for each task, method with codes, and patient: its scores of acquired slices, and of those left out."""
+    given = rows[rows["task"] == ACQUIRED].groupby(["method", "patient"])["ssim"].mean()
+    left = rows[~rows["task"].isin((ACQUIRED, PHANTOMS))]
+    found = left.groupby(["task", "method", "patient"])[["ssim", SOLID]].mean().reset_index()
+    found = found.rename(columns={"ssim": "ssim_left_out"})
+    return found.join(given.rename("ssim_acquired"), on=["method", "patient"]).dropna()
+
+
+def _foretold(both: pd.DataFrame) -> Table:
+    """Over a method's patients, how the score in 2D goes with those of slices left out."""
+    lines = [
+        {
+            "task": task,
+            "method": method,
+            "patients": len(of),
+            "acquired SSIM with SSIM left out": rank_correlation(of["ssim_acquired"], of["ssim_left_out"]),
+            "acquired SSIM with Dice myo left out": rank_correlation(of["ssim_acquired"], of[SOLID]),
+        }
+        for (task, method), of in both.groupby(["task", "method"])
+    ]
+    return Table("What a score in 2D tells of 3D (Spearman)", "figures", pd.DataFrame(lines))
+
+
+def _signatures(both: pd.DataFrame) -> Table:
+    """The cases whose ranks in 2D and in 3D lie farthest apart, each way."""
+    lines = []
+    for task, of in both.groupby("task"):
+        apart = of["ssim_acquired"].rank() - of[SOLID].rank()
+        for signature, chosen in (
+            ("good 2D, bad 3D", apart.nlargest(SIGNATURES)),
+            ("bad 2D, good 3D", apart.nsmallest(SIGNATURES)),
+        ):
+            for _, row in of.loc[chosen.index].iterrows():
+                case = {"signature": signature, "task": task, "method": row["method"], "patient": row["patient"]}
+                scores = {"SSIM acquired": row["ssim_acquired"], "SSIM left out": row["ssim_left_out"]}
+                lines.append({**case, **scores, "Dice myo left out": row[SOLID]})
+    return Table("Failure signatures", "figures", pd.DataFrame(lines), further=True)

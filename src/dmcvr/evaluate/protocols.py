@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dmcvr.evaluate.ablation import ablation
+from dmcvr.evaluate.ablation import ablation, ablation_tables
 from dmcvr.evaluate.case import Measure
 from dmcvr.evaluate.cine import cine
 from dmcvr.evaluate.clinical import clinical
@@ -98,7 +98,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
     "cine": Protocol(cine, comparison(), paired_plot, ("dmcvr", "dmcvr:image=mean", "linear", "registration", ALIGNED)),
     "ablation": Protocol(
         ablation,
-        comparison(),
+        ablation_tables,
         paired_plot,
         (
             *(

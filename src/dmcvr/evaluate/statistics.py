@@ -57,6 +57,13 @@ def paired_difference(method: pd.Series[float], reference: pd.Series[float]) -> 
     return Difference(mean, float(interval.low), float(interval.high), len(gaps))
 
 
+def rank_correlation(one: pd.Series[float], other: pd.Series[float]) -> float:
+    """Spearman's; nan where one of them does not vary."""
+    if min(one.nunique(), other.nunique()) < 2:
+        return float("nan")
+    return float(one.corr(other, method="spearman"))
+
+
 def best_of(candidates: dict[str, pd.Series[float]], metric: Metric) -> str | None:
     """The name of the candidate with the best mean over patients; None where there is none with a value."""
     merits = {name: metric.merit(float(values.mean())) for name, values in candidates.items() if len(values)}

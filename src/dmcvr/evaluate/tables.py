@@ -48,7 +48,21 @@ class Table:
     @property
     def numeric(self) -> list[bool]:
         """Which columns of the text are numbers."""
-        words = ("task", "level", "phase", "kind", "group", "method", "score", "measure", "which", "fault", "structure")
+        words = (
+            "task",
+            "signature",
+            "patient",
+            "level",
+            "phase",
+            "kind",
+            "group",
+            "method",
+            "score",
+            "measure",
+            "which",
+            "fault",
+            "structure",
+        )
         return [column not in words for column in self.text.columns]
 
     def markdown(self) -> str:

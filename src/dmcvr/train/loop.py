@@ -228,6 +228,11 @@ class Trainer:
             buffer.copy_(buffers[name])
         return model.eval()
 
+    def autocast(self) -> torch.autocast:
+        """The networks' precision, in training and at looks alike."""
+        device = torch.device(self.config.device).type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.mixed_precision)
+
     def _progress(self) -> float:
         budget = self.config.max_minutes
         by_time = self.seconds / (60 * budget) if budget else 0.0
@@ -241,8 +246,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
         torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout
         self.model.train()
-        device = torch.device(config.device).type
-        with torch.autocast(device, torch.bfloat16, enabled=config.mixed_precision):
+        with self.autocast():
             loss, numbers = self.objective(self.model, generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -172,7 +172,7 @@ def deeprecon_monitor(preset: Preset, held_out: TrainingSet) -> Monitor:
         generator = model.generator
         truth = torch.from_numpy(images)[:, None].to(device), torch.from_numpy(labels).to(device)
         z = torch.randn(len(images), generator.config.dimension, generator=torch.Generator().manual_seed(0))
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with trainer.autocast():
             codes = search_codes(generator, *truth, how)
             with torch.no_grad():
                 made = [generator(part) for part in (codes, generator.spread(generator.map(z.to(device))))]
@@ -211,7 +211,7 @@ def mean_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
         for which in torch.arange(len(places)).split(BATCH):
             part = between[which].to(device)
             around = part.around()
-            with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+            with torch.no_grad(), trainer.autocast():
                 codes = mixed_codes(model, part.neighbours, part.fraction)
                 expected = model.mean(SliceCodes(noise[which].to(device), *codes), around)
             errors = [(guess - part.truth).square().mean(dim=(1, 2, 3)) for guess in (around.middle, expected)]
@@ -243,7 +243,7 @@ def distillation_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
         gains, drawn = [], []
         for which in torch.arange(len(places)).split(BATCH):
             part, own = between[which].to(device), noise[which].to(device)
-            with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+            with torch.no_grad(), trainer.autocast():
                 theirs, ours = draw_as_taught(module.teacher, part, own), draw_in_one_call(module.model, part)
             rows = (part.around().middle, theirs, ours)
             errors = [(row - part.truth).square().mean(dim=(1, 2, 3)).cpu() for row in rows]
@@ -287,7 +287,7 @@ def labeller_monitor(held_out: TrainingSet, pairs: PairSet) -> Monitor:
             for which in torch.arange(len(places)).split(BATCH):
                 part = between[which].to(device)
                 given = torch.full_like(part.fraction, name == "given", dtype=torch.bool)
-                with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+                with torch.no_grad(), trainer.autocast():
                     found.append(label(model, part, given).argmax(dim=1).cpu())
             labels = torch.cat(found).numpy()
             for kind, chosen in kinds.items():

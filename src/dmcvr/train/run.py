@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dmcvr.errors import InputError
 from dmcvr.model.checkpoint import save_weights
+from dmcvr.model.device import fast_precision
 from dmcvr.model.presets import Preset
 from dmcvr.model.weights import WeightsInfo
 from dmcvr.stages import Stages
@@ -67,6 +68,9 @@ def _train(
     learnt = Material(training, preset, pairs, out / "views.npz", TO_LEARN)
     looked_at = Material(held_out, preset, out / "held_out_pairs.npz", out / "held_out_views.npz", TO_LOOK_AT)
 
+    mixed = config.mixed_precision
+    if mixed is None:  # where bfloat16 is only emulated, it is many times as slow as float32
+        mixed = fast_precision(torch.device(device)) == torch.bfloat16
     loop = LoopConfig(
         max_steps=config.max_steps or (stage.steps if config.max_minutes is None else NO_LIMIT),
         max_minutes=config.max_minutes,
@@ -74,7 +78,7 @@ def _train(
         look_every_s=LOOK_EVERY_S if config.max_minutes is None else min(LOOK_EVERY_S, 60 * config.max_minutes / LOOKS),
         learning_rate=config.learning_rate or stage.learning_rate,
         seed=config.seed,
-        mixed_precision=config.mixed_precision,
+        mixed_precision=mixed,
         device=device,
         **stage.loop,
     )

@@ -3,6 +3,7 @@
 
 python scripts/pictures.py                                       into docs/pictures, in half a minute on two cores
 python scripts/pictures.py --corrected BEFORE AFTER --slice 11   that of docs/howto/correct.md, of two results
+python scripts/pictures.py --scanned DATA/sunnybrook             that of docs/results.md, of a scanned exam with labels
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ from PIL import Image
 from scipy import ndimage
 
 import dmcvr
+from dmcvr.exam.stack import SliceStack
 from dmcvr.fill.catalogue import make_method
 from dmcvr.fill.engine import Engine
-from dmcvr.fill.method import Acquired
+from dmcvr.fill.method import Acquired, Method
 from dmcvr.geometry.locate import Region, prepare
 from dmcvr.geometry.plan import Plan
+from dmcvr.geometry.region import crop_images, crop_labels
+from dmcvr.io.read import read_exam
 from dmcvr.io.result import read_result
 from dmcvr.labels.colours import COLOURS, css
 from dmcvr.model.checkpoint import load_generator
 from dmcvr.options import BUNDLED
 from dmcvr.phantom import Phantom, Scan, make_phantom
+from dmcvr.quality.metrics import dice, ssim
 from dmcvr.report.scene import make_scene
 
 SEED = 3
@@ -48,20 +53,27 @@ DPI = 84
 #: The gap that is looked into: the RV ends in it.
 GAP = 6
 
+#: The slice of a scanned exam that is left out, an odd one, and what is judged of its labels.
+SCANNED, MYOCARDIUM = 7, 2
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The pictures of docs/method.md.")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parent.parent / "docs/pictures")
     parser.add_argument("--corrected", type=Path, nargs=2, metavar=("BEFORE", "AFTER"))
     parser.add_argument("--slice", type=int, default=0, help="that was corrected, from 0")
+    parser.add_argument("--scanned", type=Path, metavar="EXAM")
     given = parser.parse_args()
     folder = given.output
     folder.mkdir(parents=True, exist_ok=True)
     if given.corrected:
         corrected(*given.corrected, given.slice, folder / "correct.png")
         return
-    exam = make_phantom(SEED, SCAN)
     engine = Engine.load(device="cpu")
+    if given.scanned:
+        signatures(read_exam(given.scanned, labels=True).select_phases([0]), engine, folder / "signatures.png")
+        return
+    exam = make_phantom(SEED, SCAN)
     region = prepare(exam.stack.without_labels(), engine.segment, engine.model.preset.size, engine.upright)
     slices(region, exam, folder / "slices.png")
     between(region, exam, engine, folder / "between.png")
@@ -81,7 +93,7 @@ def between(region: Region, exam: Phantom, engine: Engine, target: Path) -> None
     positions = exam.stack.positions_mm
     middle = (positions[GAP] + positions[GAP + 1]) / 2
     plan = Plan.between(positions, np.array([middle]))
-    acquired = _acquired(region, exam, engine)
+    acquired = _acquired(region, exam.stack, engine)
     drawn = {name: make_method(name, engine)(acquired, plan).images[0] for name in ("linear", "dmcvr")}
     panels = [
         (region.images[0][GAP], "acquired"),
@@ -97,10 +109,8 @@ def deeprecon(region: Region, exam: Phantom, engine: Engine, target: Path) -> No
     """An acquired slice as DMCVR's codes and DeepRecon's give it back; half way to the next, what both draw."""
     positions = exam.stack.positions_mm
     middle = (positions[GAP] + positions[GAP + 1]) / 2
-    plan, acquired = Plan.between(positions, np.array([middle])), _acquired(region, exam, engine)
-    published = make_method("published", Engine.load(BUNDLED["published"], device="cpu"))
-    theirs = make_method("deeprecon", engine.with_generator(*load_generator(BUNDLED["deeprecon"])))
-    found = {"DMCVR as published": published(acquired, plan), "DeepRecon": theirs(acquired, plan)}
+    plan, acquired = Plan.between(positions, np.array([middle])), _acquired(region, exam.stack, engine)
+    found = {name: method(acquired, plan) for name, method in _of_the_paper(engine).items()}
     panels = [
         (region.images[0][GAP], "acquired"),
         *((dense.round_trip[GAP], f"from codes: {name}") for name, dense in found.items()),
@@ -108,6 +118,50 @@ def deeprecon(region: Region, exam: Phantom, engine: Engine, target: Path) -> No
         *((dense.images[0], f"half way: {name}") for name, dense in found.items()),
     ]
     _sheet(panels, 3, target, edge=16, colours=64)
+
+
+def signatures(stack: SliceStack, engine: Engine, target: Path) -> None:
+    """An acquired slice as each gives it back, and the next, which was left out, as each draws and labels it."""
+    kept = stack.select_slices(list(range(0, stack.images.shape[1], 2)))
+    left = stack.select_slices([SCANNED])
+    region = prepare(kept.without_labels(), engine.segment, engine.model.preset.size, engine.upright)
+    assert left.labels is not None
+    truth = region.scale.normalise(crop_images(left, region.located.frame))[0, 0]
+    manual = crop_labels(left, left.labels, region.located.frame)[0, 0]
+    acquired, plan = _acquired(region, kept, engine), Plan.between(kept.positions_mm, left.positions_mm)
+    given, nothing = region.images[0][SCANNED // 2], np.zeros_like(manual)
+    lines = [[(given, nothing, "acquired")], [(truth, manual, "the next, left out, labelled by hand")]]
+    for name, method in _of_the_paper(engine).items():
+        dense = method(acquired, plan)
+        found = dense.scores[0].argmax(axis=0).astype(np.uint8)
+        again = dense.round_trip[SCANNED // 2]
+        lines[0].append((again, nothing, f"from codes: {name}\nSSIM {_ssim(again, given):.2f}"))
+        overlap = dice(found == MYOCARDIUM, manual == MYOCARDIUM)
+        text = f"left out: {name}\nSSIM {_ssim(dense.images[0], truth):.2f}, Dice of the myocardium {overlap:.2f}"
+        lines[1].append((dense.images[0], found, text))
+    figure, axes = plt.subplots(2, 3, figsize=(10, 7.6))
+    edge = slice(16, -16)
+    for axis, (image, labels, title) in zip(axes.flat, [panel for line in lines for panel in line], strict=True):
+        axis.imshow(image[edge, edge].T, cmap="gray", vmin=-1, vmax=1)
+        for label, colour in COLOURS.items():
+            if (labels[edge, edge] == label).any():
+                axis.contour((labels[edge, edge] == label).T, [0.5], colors=[css(colour)], linewidths=1)
+        axis.set_title(title, fontsize=10, pad=3)
+        axis.axis("off")
+    figure.subplots_adjust(0, 0, 1, 0.94, wspace=0.02, hspace=0.14)
+    _save(figure, target, colours=64)
+
+
+def _ssim(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return ssim((one + 1) / 2, (other + 1) / 2)
+
+
+def _of_the_paper(engine: Engine) -> dict[str, Method]:
+    """Both methods of the paper's comparison, with their bundled weights."""
+    return {
+        "DMCVR as published": make_method("published", Engine.load(BUNDLED["published"], device="cpu")),
+        "DeepRecon": make_method("deeprecon", engine.with_generator(*load_generator(BUNDLED["deeprecon"]))),
+    }
 
 
 def long_axis(exam: Phantom, engine: Engine, target: Path) -> None:
@@ -163,10 +217,10 @@ def _overlay(
     axis.axis("off")
 
 
-def _acquired(region: Region, exam: Phantom, engine: Engine) -> Acquired:
+def _acquired(region: Region, stack: SliceStack, engine: Engine) -> Acquired:
     """The slices at end-diastole, with the segmenter's labels."""
     pixel_mm = region.located.frame.pixel_mm
-    return Acquired.segmented(region.images[0], exam.stack.positions_mm, engine.segment_stack, pixel_mm)
+    return Acquired.segmented(region.images[0], stack.positions_mm, engine.segment_stack, pixel_mm)
 
 
 def _truth(region: Region, exam: Phantom, position_mm: float) -> NDArray[np.float32]:

@@ -66,7 +66,7 @@ def test_the_code_s_version_follows_the_sources(tmp_path: Path, monkeypatch: pyt
         ({"seed": 1}, r"seed \(0 before, 1 now\)"),
         ({"learning_rate": 1e-4}, r"learning rate \(0.001 before, 0.0001 now\)"),
         ({"preset": "compact"}, r"preset \(tiny before, compact now\)"),
-        ({"mixed_precision": not NATIVE}, "mixed precision"),
+        ({"precision": "float32" if NATIVE else "bfloat16"}, "mixed precision"),
         ({"split": "other.json"}, "data and split"),
         ({"data": "other.npz"}, "data:"),
     ],
@@ -91,13 +91,15 @@ def run(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("native", "asked", "used"), [(True, None, True), (False, None, False), (False, True, True)])
+@pytest.mark.parametrize(
+    ("native", "asked", "used"), [(True, "auto", True), (False, "auto", False), (False, "bfloat16", True)]
+)
 def test_bfloat16_unless_told_otherwise_only_where_it_is_native(
     packed: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     native: bool,
-    asked: bool | None,
+    asked: str,
     used: bool,
 ) -> None:
     """Emulated, it is ten times as slow as float32; at looks too."""
@@ -105,7 +107,7 @@ def test_bfloat16_unless_told_otherwise_only_where_it_is_native(
     seen: list[bool] = []
     autocast = Trainer.autocast
     monkeypatch.setattr(Trainer, "autocast", lambda self: (seen.append(self.config.mixed_precision), autocast(self))[1])
-    train("deeprecon", tiny(packed, tmp_path, mixed_precision=asked, max_steps=1))
+    train("deeprecon", tiny(packed, tmp_path, precision=asked, max_steps=1))
     assert set(seen) == {used}
     assert len(seen) == 2  # a step, and the look at the end
 

@@ -120,7 +120,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_another_number_goes_on_and_one_writes(packed: Path, tmp_path: Path) -> None:
     given = ("--data", packed, "--preset", "tiny", "--split", packed.parent / "split.json", "--batch", "4")
-    given = (*given, "--device", "cpu", "--no-mixed-precision")
+    given = (*given, "--device", "cpu", "--precision", "float32")
     done = torchrun(2, "-m", "dmcvr", "train", "morphology", *given, "--out", tmp_path / "a", "--max-steps", 2)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Weights written") == 1

@@ -66,7 +66,7 @@ def test_the_bundled_weights_tell_their_whole_history() -> None:
 
 
 def test_each_stage_changes_its_own_network_and_keeps_the_record(packed: Path, tmp_path: Path) -> None:
-    short = {"max_steps": 1, "pairs": tmp_path / "pairs.npz", "mixed_precision": False}
+    short = {"max_steps": 1, "pairs": tmp_path / "pairs.npz", "precision": "float32"}
     aligned = train("autoencoder", tiny(packed, tmp_path / "aligned", preset="aligned", **short))
     labeller = train("labeller", tiny(packed, tmp_path / "labeller", preset=None, **short), start=aligned)
     drawing = train("drawing", tiny(packed, tmp_path / "drawing", preset="aligned", **short), start=labeller)

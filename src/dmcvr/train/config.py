@@ -50,8 +50,8 @@ class TrainConfig:
     """Of all that is drawn: a new split, first weights, and each step's slices, views, times, noise and dropout."""
     device: DeviceName = "auto"
     """Where the networks run."""
-    mixed_precision: bool | None = None
-    """Compute in bfloat16, with weights in float32; default: where the device multiplies it natively."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """In which the networks compute; weights are float32. auto: bfloat16 where the device multiplies it natively."""
     window: Annotated[tuple[float, float] | None, maybe("BLACK WHITE")] = None
     """Grey values that become black and white, such as -160 440 for CT; default: as each heart has them (MRI)."""
     split: Annotated[Path | None, maybe("FILE")] = None

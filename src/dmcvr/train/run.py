@@ -68,9 +68,7 @@ def _train(
     learnt = Material(training, preset, pairs, out / "views.npz", TO_LEARN)
     looked_at = Material(held_out, preset, out / "held_out_pairs.npz", out / "held_out_views.npz", TO_LOOK_AT)
 
-    mixed = config.mixed_precision
-    if mixed is None:  # where bfloat16 is only emulated, it is many times as slow as float32
-        mixed = fast_precision(torch.device(device)) == torch.bfloat16
+    natively = fast_precision(torch.device(device)) == torch.bfloat16  # only emulated, it is slower than float32
     loop = LoopConfig(
         max_steps=config.max_steps or (stage.steps if config.max_minutes is None else NO_LIMIT),
         max_minutes=config.max_minutes,
@@ -78,7 +76,7 @@ def _train(
         look_every_s=LOOK_EVERY_S if config.max_minutes is None else min(LOOK_EVERY_S, 60 * config.max_minutes / LOOKS),
         learning_rate=config.learning_rate or stage.learning_rate,
         seed=config.seed,
-        mixed_precision=mixed,
+        mixed_precision=natively if config.precision == "auto" else config.precision == "bfloat16",
         device=device,
         **stage.loop,
     )

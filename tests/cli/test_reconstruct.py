@@ -87,7 +87,7 @@ def test_no_heart_is_an_error_of_its_own(exam: Path, tmp_path: Path, capsys: pyt
     with pytest.raises(SystemExit) as stopped:
         main(["reconstruct", "-i", str(exam), "-o", str(tmp_path / "out"), "--method", "linear", "--spacing", "8"])
     assert stopped.value.code == 3
-    sentence = capsys.readouterr().err.strip()
+    *_, sentence = capsys.readouterr().err.splitlines()  # on a slow machine after lines of progress
     assert sentence.startswith("dmcvr: No heart is seen in these slices: no left ventricle with a wall was found; give")
     assert "--allow-empty" in sentence
     assert not (tmp_path / "out").exists()

@@ -1,8 +1,8 @@
 """A few numbers of what comes out, pinned: a change of the output that nobody meant is noticed here.
 
-One phase of the synthetic exam that `dmcvr demo` reconstructs, on coarse voxels, in float32 everywhere: a search makes of
-bfloat16's rounding .7 mL. Half a millilitre is more than the arithmetic of two machines differs by (a quarter), and less
-than any change of method makes.
+One phase of the synthetic exam that `dmcvr demo` reconstructs, on coarse voxels, in float32 everywhere: a search makes
+of bfloat16's rounding .7 mL. Half a millilitre is more than the arithmetic of two machines differs by (a quarter), and
+less than any change of method makes.
 """
 
 from __future__ import annotations

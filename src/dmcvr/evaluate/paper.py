@@ -12,7 +12,8 @@ drawing one with its labels. Training minutes are those that the weights were tr
 
 Two further tables ask whether a score in 2D (SSIM of acquired slices) tells of the heart in 3D (labels of slices left
 out): Spearman's correlation over a method's patients, and the cases whose ranks in both, among all patients and
-methods with codes of one task, lie farthest apart: good in 2D and bad in 3D, or the other way round.
+methods with codes of one task, lie farthest apart: in the best third in 2D and in the worst in 3D, or the other way
+round.
 """
 
 from __future__ import annotations
@@ -190,15 +191,13 @@ def _foretold(both: pd.DataFrame) -> Table:
 
 
 def _signatures(both: pd.DataFrame) -> Table:
-    """The cases whose ranks in 2D and in 3D lie farthest apart, each way."""
+    """The cases among the best third in 2D and the worst in 3D, or the other way round: whose ranks differ most."""
     lines = []
     for task, of in both.groupby("task"):
-        apart = of["ssim_acquired"].rank() - of[SOLID].rank()
-        for signature, chosen in (
-            ("good 2D, bad 3D", apart.nlargest(SIGNATURES)),
-            ("bad 2D, good 3D", apart.nsmallest(SIGNATURES)),
-        ):
-            for _, row in of.loc[chosen.index].iterrows():
+        in_2d, in_3d = of["ssim_acquired"].rank(pct=True), of[SOLID].rank(pct=True)
+        for signature, better, worse in (("good 2D, bad 3D", in_2d, in_3d), ("bad 2D, good 3D", in_3d, in_2d)):
+            apart = (better - worse)[(better > 2 / 3) & (worse <= 1 / 3)]
+            for _, row in of.loc[apart.nlargest(SIGNATURES).index].iterrows():
                 case = {"signature": signature, "task": task, "method": row["method"], "patient": row["patient"]}
                 scores = {"SSIM acquired": row["ssim_acquired"], "SSIM left out": row["ssim_left_out"]}
                 lines.append({**case, **scores, "Dice myo left out": row[SOLID]})

@@ -26,6 +26,9 @@ from dmcvr.evaluate.metric import DICE, IMAGE
 from dmcvr.evaluate.tables import Table, comparison, differences, means, metrics_of
 from dmcvr.evaluate.watched import watch
 
+#: What variants are compared in.
+COMPARED = (*IMAGE, *DICE)
+
 #: What ends the name of a training from one of several seeds.
 SEED = re.compile(r"-\d+$")
 
@@ -43,16 +46,14 @@ def ablation(case: Case, bench: Bench) -> Findings:
 
 def ablation_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[Table]:
     """Means and differences as everywhere, and from the first variant; with seeds, these over seeds as well."""
-    of_first = (contenders[0].name, (*IMAGE, *DICE))
-    tables = comparison(bars=(of_first,))(rows, contenders)
+    tables = comparison(bars=((contenders[0].name, COMPARED),))(rows, contenders)
     merged = {SEED.sub("", c.name): replace(c, name=SEED.sub("", c.name)) for c in contenders}
     if len(merged) == len(contenders):
         return tables
     first, *_ = merged
     rows = rows.assign(method=rows["method"].str.replace(SEED, "", regex=True))
-    metrics = [metric for metric in metrics_of(rows) if metric in (*IMAGE, *DICE)]
     return [
         *tables,
-        means("Means over patients and seeds", rows, metrics),
-        differences(f"Against {first}, over seeds", rows, metrics, tuple(merged.values()), first),
+        means("Means over patients and seeds", rows, [metric for metric in metrics_of(rows) if metric in COMPARED]),
+        differences(f"Against {first}, over seeds", rows, COMPARED, tuple(merged.values()), first),
     ]

@@ -63,7 +63,7 @@ CLAIMS = (
 TRAINING_RATIO = 14 / 4.8
 
 #: What stands for a heart in 3D, and so many cases are shown each way that are unlike in 2D and in 3D.
-SOLID, SIGNATURES = "dice_lv_myocardium", 3
+MYOCARDIUM, SIGNATURES = "dice_lv_myocardium", 3
 
 #: What is found, and the ends of its interval.
 FOUND = ("here", "low", "high")
@@ -170,7 +170,7 @@ def _in_2d_and_3d(rows: pd.DataFrame) -> pd.DataFrame:
     """A line for each task, method with codes, and patient: its scores of acquired slices, and of those left out."""
     given = rows[rows["task"] == ACQUIRED].groupby(["method", "patient"])["ssim"].mean()
     left = rows[~rows["task"].isin((ACQUIRED, PHANTOMS))]
-    found = left.groupby(["task", "method", "patient"])[["ssim", SOLID]].mean().reset_index()
+    found = left.groupby(["task", "method", "patient"])[["ssim", MYOCARDIUM]].mean().reset_index()
     found = found.rename(columns={"ssim": "ssim_left_out"})
     return found.join(given.rename("ssim_acquired"), on=["method", "patient"]).dropna()
 
@@ -183,7 +183,7 @@ def _foretold(both: pd.DataFrame) -> Table:
             "method": method,
             "patients": len(of),
             "acquired SSIM with SSIM left out": rank_correlation(of["ssim_acquired"], of["ssim_left_out"]),
-            "acquired SSIM with Dice myo left out": rank_correlation(of["ssim_acquired"], of[SOLID]),
+            "acquired SSIM with Dice myo left out": rank_correlation(of["ssim_acquired"], of[MYOCARDIUM]),
         }
         for (task, method), of in both.groupby(["task", "method"])
     ]
@@ -194,11 +194,11 @@ def _signatures(both: pd.DataFrame) -> Table:
     """The cases among the best third in 2D and the worst in 3D, or the other way round: whose ranks differ most."""
     lines = []
     for task, of in both.groupby("task"):
-        in_2d, in_3d = of["ssim_acquired"].rank(pct=True), of[SOLID].rank(pct=True)
+        in_2d, in_3d = of["ssim_acquired"].rank(pct=True), of[MYOCARDIUM].rank(pct=True)
         for signature, better, worse in (("good 2D, bad 3D", in_2d, in_3d), ("bad 2D, good 3D", in_3d, in_2d)):
             apart = (better - worse)[(better > 2 / 3) & (worse <= 1 / 3)]
             for _, row in of.loc[apart.nlargest(SIGNATURES).index].iterrows():
                 case = {"signature": signature, "task": task, "method": row["method"], "patient": row["patient"]}
                 scores = {"SSIM acquired": row["ssim_acquired"], "SSIM left out": row["ssim_left_out"]}
-                lines.append({**case, **scores, "Dice myo left out": row[SOLID]})
+                lines.append({**case, **scores, "Dice myo left out": row[MYOCARDIUM]})
     return Table("Failure signatures", "figures", pd.DataFrame(lines), further=True)

@@ -127,6 +127,14 @@ def test_a_score_in_2d_may_tell_nothing_of_3d(bench: Bench) -> None:
     assert signatures.loc["good 2D, bad 3D", "patient"].iloc[0] == "p5"  # of ours the best in 2D
 
 
+def test_phantoms_alone_have_no_score_in_2d(bench: Bench) -> None:
+    """Patients may all have too few slices."""
+    lines = [line | {"task": "phantoms"} for line in invented(0.7, 0.5) if line["task"] != ACQUIRED]
+    titles = [table.title for table in paper_tables(pd.DataFrame(lines).drop(columns="ssim"), bench.contenders)]
+    assert "Means over patients" in titles
+    assert "Failure signatures" not in titles
+
+
 def test_without_deeprecon_there_are_no_claims(bench: Bench) -> None:
     rows = pd.DataFrame(invented(0.7, 0.5))
     titles = [table.title for table in paper_tables(rows[rows["method"] != "theirs"], bench.contenders[1:])]

@@ -109,8 +109,10 @@ def paper_tables(rows: pd.DataFrame, contenders: tuple[Contender, ...]) -> list[
     bars = () if reference is None else ((reference, (*IMAGE, *DICE)),)
     tables = [] if reference is None else [_claims(rows, contenders, reference)]
     tables += [_costs(rows, contenders), *comparison("group", "phase", bars=bars)(rows, contenders)]
+    if ACQUIRED not in set(rows["task"]):  # phantoms alone, or nothing with codes
+        return tables
     both = _in_2d_and_3d(rows)
-    return tables if both.empty else [*tables, _foretold(both), _signatures(both)]
+    return [*tables, _foretold(both), _signatures(both)]
 
 
 def _claims(rows: pd.DataFrame, contenders: tuple[Contender, ...], reference: str) -> Table:
